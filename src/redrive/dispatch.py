@@ -1,0 +1,116 @@
+"""Handing operations to runners: a BullMQ queue of Redrive's own.
+
+A dead runner's operation comes back through BullMQ's stalled-job recovery: its lock lasts four
+seconds and stalls are looked for every two, so another runner has it within ten. Any number of
+stalls is allowed, because an operation never is a poison pill: it is always safe to go on with.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any
+
+import structlog
+from bullmq import Queue, Worker
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from redrive.domain import OperationId
+from redrive.errors import StoreUnavailable
+
+QUEUE = "redrive-operations"
+_LOCK_MILLISECONDS = 4000
+_STALL_CHECK_MILLISECONDS = 2000
+_AFTER_ERROR_MILLISECONDS = 500
+
+log = structlog.get_logger()
+
+
+class BullMQOperationQueue:
+    """:class:`redrive.ports.OperationQueue`, and the runners' end of it.
+
+    ``connect`` makes a new client of Redrive's own Redis that returns text.
+    """
+
+    def __init__(self, connect: Callable[[], Redis]) -> None:
+        self._connect = connect
+        self._queue: Any = None
+
+    async def put(self, operation_id: OperationId) -> None:
+        if self._queue is None:
+            self._queue = Queue(QUEUE, {"connection": self._connect()})
+        options = {"jobId": operation_id, "removeOnComplete": True, "removeOnFail": True}
+        try:
+            await self._queue.add("operation", {"operation_id": operation_id}, options)
+        except (RedisError, OSError) as error:
+            raise StoreUnavailable from error
+
+    async def work(
+        self,
+        run: Callable[[OperationId], Awaitable[bool]],
+        stop: asyncio.Event,
+        concurrency: int = 4,
+    ) -> None:
+        """Give operations to ``run`` until ``stop`` is set, then wait for the batches in hand.
+
+        ``run`` returns whether the operation is over. One that is not (this runner was asked to
+        stop) is put back for another runner.
+        """
+        unfinished: set[OperationId] = set()
+
+        async def process(job: Any, _token: str) -> None:
+            operation_id = OperationId(job.data["operation_id"])
+            if not await run(operation_id):
+                unfinished.add(operation_id)
+
+        client = self._connect()
+        worker = Worker(
+            QUEUE,
+            process,
+            {
+                "connection": client,
+                "autorun": False,
+                "concurrency": concurrency,
+                "lockDuration": _LOCK_MILLISECONDS,
+                "stalledInterval": _STALL_CHECK_MILLISECONDS,
+                "maxStalledCount": 1_000_000_000,
+                "runRetryDelay": _AFTER_ERROR_MILLISECONDS,
+                "drainDelay": 1,
+            },
+        )
+        worker.on("error", _log_error)
+        running = asyncio.create_task(self._run(worker))
+        try:
+            await stop.wait()
+            await worker.close()
+        finally:
+            running.cancel()
+            with suppress(asyncio.CancelledError, RedisError, OSError):
+                await running
+            await client.aclose()
+            for operation_id in unfinished:
+                with suppress(StoreUnavailable):
+                    await self.put(operation_id)
+
+    async def _run(self, worker: Any) -> None:
+        """Run the worker; its first step fails while Redis is away, and is tried again."""
+        while True:
+            try:
+                await worker.run()
+            except (RedisError, OSError) as error:
+                _log_error(error)
+                await asyncio.sleep(_AFTER_ERROR_MILLISECONDS / 1000)
+            else:
+                return
+
+    async def close(self) -> None:
+        """Close the producing connection."""
+        if self._queue is not None:
+            await self._queue.close()
+            self._queue = None
+
+
+def _log_error(error: object, *_more: object) -> None:
+    log.warning("runner_queue_error", error=str(error))

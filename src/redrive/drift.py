@@ -1,0 +1,142 @@
+"""The drift check: what other tools and people did to jobs, and what the scan passed by."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from time import monotonic
+
+from redrive.domain import EntryState, Failure, JobId, JobState, JobStatus, Operation
+from redrive.ports import Clock, DriftVerdict, Engine, FollowerLedger, LedgerEntry
+
+PAGE = 1000
+_GRACE = timedelta(seconds=2)
+_LONGEST_REST_SECONDS = 0.02
+
+_LIVE = {
+    JobState.WAITING: EntryState.QUEUED,
+    JobState.DELAYED: EntryState.QUEUED,
+    JobState.PRIORITIZED: EntryState.QUEUED,
+    JobState.PAUSED: EntryState.QUEUED,
+    JobState.WAITING_CHILDREN: EntryState.QUEUED,
+    JobState.ACTIVE: EntryState.ACTIVE,
+}
+
+
+class DriftCheck:
+    """Compares a source's failed and live entries with the engine, a page at a time.
+
+    Pages of a thousand with a rest of twice their duration between them: a million failed
+    entries are through within a minute without taking a store for itself.
+    """
+
+    PAUSE_SECONDS = 5.0
+
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        ledger: FollowerLedger,
+        clock: Clock,
+        tell: Callable[[Iterable[Operation]], Awaitable[None]],
+        record: Callable[[str, list[Failure]], Awaitable[None]],
+    ) -> None:
+        self._engine = engine
+        self._source = engine.source
+        self._ledger = ledger
+        self._clock = clock
+        self._tell = tell
+        self._record = record
+        self._heard_until = datetime.min.replace(tzinfo=UTC)
+
+    def heard_until(self, at: datetime) -> None:
+        """Say that every outcome before ``at`` has been applied."""
+        self._heard_until = at
+
+    async def run(self, queues: Sequence[str]) -> None:
+        """One pass over failed entries, live entries, and the engine's failed jobs."""
+        await self._walk(self._ledger.failed_to_check, lambda entry: entry.failure_seq)
+        await self._walk(self._ledger.live_to_check, lambda entry: entry.entry_pk)
+        for queue in queues:
+            await self._find_unrecorded(queue)
+
+    async def _walk(
+        self,
+        page: Callable[[str, int, int], Awaitable[list[LedgerEntry]]],
+        position: Callable[[LedgerEntry], int],
+    ) -> None:
+        after = 0
+        while True:
+            began = monotonic()
+            entries = await page(self._source, after, PAGE)
+            if not entries:
+                return
+            await self._compare(entries)
+            after = position(entries[-1])
+            await _rest(began)
+
+    async def _compare(self, entries: Sequence[LedgerEntry]) -> None:
+        by_queue: defaultdict[str, list[LedgerEntry]] = defaultdict(list)
+        for entry in entries:
+            by_queue[entry.queue].append(entry)
+        verdicts: list[DriftVerdict] = []
+        for queue, members in by_queue.items():
+            statuses = await self._engine.statuses(queue, [entry.job_id for entry in members])
+            other_run: list[JobId] = []
+            for entry, status in zip(members, statuses, strict=True):
+                if status.state is JobState.FAILED and status.finished_at != entry.failed_at:
+                    other_run.append(entry.job_id)
+                elif (found := self._judge(entry, status)) is not None:
+                    verdicts.append(_verdict(entry, *found))
+            if other_run:
+                await self._record(queue, await self._engine.failures_of(queue, other_run))
+        await self._tell(await self._ledger.record_drift(verdicts))
+
+    def _judge(self, entry: LedgerEntry, status: JobStatus) -> tuple[EntryState, str] | None:
+        """The state an entry should have, and why; None if it is as it should be."""
+        was_failed = entry.state is EntryState.FAILED
+        if status.state in _LIVE:
+            state = _LIVE[status.state]
+            reason = "retried elsewhere" if was_failed else ""
+            return None if state is entry.state else (state, reason)
+        if status.state is JobState.COMPLETED:
+            return EntryState.RECOVERED, "completed elsewhere" if was_failed else ""
+        if status.state is JobState.FAILED:
+            # The same run as before the hand-over: the queue's store lost it, as after a crash.
+            return None if was_failed else (EntryState.FAILED, "its queue lost the hand-over")
+        if status.state is JobState.MISSING:
+            return self._judge_missing(entry, was_failed)
+        return None
+
+    def _judge_missing(self, entry: LedgerEntry, was_failed: bool) -> tuple[EntryState, str] | None:
+        if was_failed:
+            # A queue that drops failed jobs by plan leaves the entry as it is: it can be rebuilt.
+            return None if entry.forgets else (EntryState.VANISHED, "removed from its queue")
+        heard = entry.moved_at is None or entry.moved_at + _GRACE < self._heard_until
+        return (EntryState.VANISHED, "gone from its queue without a verdict") if heard else None
+
+    async def _find_unrecorded(self, queue: str) -> None:
+        cursor: str | None = ""
+        while cursor is not None:
+            began = monotonic()
+            failed, cursor = await self._engine.failed_ids(queue, cursor, PAGE)
+            missed = await self._ledger.unrecorded(self._source, queue, failed)
+            if missed:
+                await self._record(queue, await self._engine.failures_of(queue, missed))
+            await _rest(began)
+
+
+def _verdict(entry: LedgerEntry, state: EntryState, reason: str) -> DriftVerdict:
+    return DriftVerdict(
+        entry_pk=entry.entry_pk,
+        failure_seq=entry.failure_seq,
+        from_state=entry.state,
+        to_state=state,
+        reason=reason,
+    )
+
+
+async def _rest(began: float) -> None:
+    await asyncio.sleep(min(2 * (monotonic() - began), _LONGEST_REST_SECONDS))

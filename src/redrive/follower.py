@@ -1,0 +1,239 @@
+"""The follower: reads what an engine reports and writes it to the ledger.
+
+Three loops per source: the scan takes in failures, the outcomes tell what became of moved jobs,
+and the check (:mod:`redrive.drift`) compares ledger and engine, as the truth behind both. Killed
+anywhere it loses nothing, because cursors move in the transaction that records what they cover.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict, defaultdict
+from collections.abc import Awaitable, Callable, Iterable
+from time import monotonic
+
+import structlog
+
+from redrive.domain import (
+    AppId,
+    Failure,
+    JobId,
+    JobOutcome,
+    JobState,
+    Operation,
+    OutcomeKind,
+    progress_of,
+)
+from redrive.drift import DriftCheck
+from redrive.errors import StoreUnavailable, Unavailable
+from redrive.ports import Clock, Engine, FollowerLedger, FollowerReports, ProgressStore
+
+log = structlog.get_logger()
+
+BATCH = 1000
+_EVENTS = 5000
+_IDLE_SECONDS = 0.25
+_EVENT_WAIT_SECONDS = 1.0
+_LONGEST_WAIT_SECONDS = 2.0
+_REMEMBERED = 100_000
+_SAVE_CURSOR_SECONDS = 1.0
+
+
+class Follower:
+    """Follows one source. Any number of followers of the same source do no harm."""
+
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        ledger: FollowerLedger,
+        progress: ProgressStore,
+        reports: FollowerReports,
+        clock: Clock,
+    ) -> None:
+        self._engine = engine
+        self._source = engine.source
+        self._ledger = ledger
+        self._progress = progress
+        self._reports = reports
+        self._clock = clock
+        self._scanned: dict[str, str] | None = None
+        self._heard: dict[str, str] | None = None
+        self._saved: dict[str, str] = {}
+        self._saved_at = 0.0
+        self._queues: list[str] = []
+        self._discover_at = 0.0
+        self._recent: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._doubtful: defaultdict[str, dict[JobId, JobOutcome]] = defaultdict(dict)
+        self._check = DriftCheck(
+            engine=engine, ledger=ledger, clock=clock, tell=self._tell, record=self._record
+        )
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Follow until ``stop`` is set; waits while a store or the queue system is away."""
+        with structlog.contextvars.bound_contextvars(source=self._source):
+            async with asyncio.TaskGroup() as loops:
+                loops.create_task(self._forever(self.scan, _IDLE_SECONDS, stop))
+                loops.create_task(self._forever(self.hear, 0.0, stop))
+                loops.create_task(self._forever(self.check, DriftCheck.PAUSE_SECONDS, stop))
+
+    async def _forever(
+        self, step: Callable[[], Awaitable[object]], pause: float, stop: asyncio.Event
+    ) -> None:
+        wait = pause
+        while not stop.is_set():
+            try:
+                await step()
+                wait = pause
+            except Unavailable as error:
+                wait = min(max(wait * 2, 0.1), _LONGEST_WAIT_SECONDS)
+                self._scanned = self._heard = None
+                log.warning("follower_waits", error=str(error), seconds=wait)
+            try:
+                await asyncio.wait_for(stop.wait(), wait)
+            except TimeoutError:
+                continue
+
+    async def queues(self) -> list[str]:
+        """The watched queues; looked for again after twenty times what looking takes."""
+        if monotonic() >= self._discover_at:
+            began = monotonic()
+            self._queues = await self._engine.queues()
+            self._discover_at = monotonic() + max(1.0, 20 * (monotonic() - began))
+        return self._queues
+
+    async def scan(self) -> int:
+        """Take in the failures that are new, of every queue; returns how many there were."""
+        if self._scanned is None:
+            self._scanned = await self._ledger.cursors(self._source, "failures")
+        began = self._clock.now()
+        taken = 0
+        for queue in await self.queues():
+            taken += await self._scan_queue(queue)
+            await self._look_after_doubtful(queue)
+        try:
+            await self._reports.caught_up(self._source, began)
+        except StoreUnavailable as error:
+            log.warning("report_not_written", error=str(error))
+        return taken
+
+    async def _scan_queue(self, queue: str) -> int:
+        taken = 0
+        while self._scanned is not None:
+            before = self._scanned.get(queue, "")
+            failures, after = await self._engine.failures(queue, before, BATCH)
+            if not failures:
+                break
+            changed = await self._ledger.record_failures(
+                self._source, queue, failures, (before, after)
+            )
+            if changed is None:
+                self._scanned = await self._ledger.cursors(self._source, "failures")
+                continue
+            self._scanned[queue] = after
+            taken += len(failures)
+            self._remember(queue, failures)
+            await self._tell(changed)
+        return taken
+
+    async def hear(self) -> None:
+        """Apply what happened to jobs since the last time; waits up to a second for it."""
+        queues = await self.queues()
+        if self._heard is None:
+            self._saved = await self._ledger.cursors(self._source, "outcomes")
+            self._heard = dict(self._saved)
+        if not queues:
+            await asyncio.sleep(_IDLE_SECONDS)
+            return
+        asked_at = self._clock.now()
+        cursors = {queue: self._heard.get(queue, "") for queue in queues}
+        found = await self._engine.outcomes(cursors, _EVENTS, _EVENT_WAIT_SECONDS)
+        for queue, (outcomes, after) in found.items():
+            await self._apply(queue, outcomes, after)
+        if not any(len(outcomes) >= _EVENTS // 2 for outcomes, _ in found.values()):
+            self._check.heard_until(asked_at)
+
+    async def _apply(self, queue: str, outcomes: list[JobOutcome], after: str) -> None:
+        """Record a queue's outcomes; with none, save the cursor at most once a second."""
+        if self._heard is None or after == self._heard.get(queue, ""):
+            return
+        due = monotonic() - self._saved_at >= _SAVE_CURSOR_SECONDS
+        if outcomes or due:
+            saved = self._saved.get(queue, "")
+            changed = await self._ledger.record_outcomes(
+                self._source, queue, outcomes, (saved, after)
+            )
+            if changed is None:
+                self._heard = None
+                return
+            self._saved[queue] = after
+            self._saved_at = monotonic()
+            await self._tell(changed)
+        self._heard[queue] = after
+        for outcome in outcomes:
+            if outcome.kind is OutcomeKind.FAILED:
+                self._doubtful[queue][outcome.job_id] = outcome
+
+    async def _look_after_doubtful(self, queue: str) -> None:
+        """Take in failures that were announced but that the scan did not come upon.
+
+        A worker whose clock is behind puts its failures before the scan's place; a queue that
+        drops failed jobs at once only announces them.
+        """
+        doubtful = self._doubtful.pop(queue, {})
+        announced = {
+            job_id: outcome
+            for job_id, outcome in doubtful.items()
+            if (queue, job_id) not in self._recent
+        }
+        names = list(announced)
+        for start in range(0, len(names), BATCH):
+            part = names[start : start + BATCH]
+            failures = await self._engine.failures_of(queue, part)
+            held = {failure.job_id for failure in failures}
+            for status in await self._engine.statuses(queue, [n for n in part if n not in held]):
+                if status.state is JobState.MISSING:
+                    failures.append(self._dropped(queue, announced[status.job_id]))
+            await self._record(queue, failures)
+
+    def _dropped(self, queue: str, outcome: JobOutcome) -> Failure:
+        return Failure(
+            source=self._source,
+            queue=queue,
+            job_id=outcome.job_id,
+            app_id=AppId(queue),
+            job_name="",
+            failed_at=outcome.at,
+            error_type="Error",
+            error_message=outcome.error_message,
+            stacktrace="",
+            attempts_made=0,
+            forgets=True,
+            defect="its queue dropped the job at once: only the error is known",
+            event_only=True,
+        )
+
+    async def check(self) -> None:
+        """One pass of the drift check."""
+        await self._check.run(await self.queues())
+
+    async def _record(self, queue: str, failures: list[Failure]) -> None:
+        """Take in failures found beside the scan."""
+        if failures:
+            changed = await self._ledger.record_failures(self._source, queue, failures, None)
+            self._remember(queue, failures)
+            await self._tell(changed or [])
+
+    def _remember(self, queue: str, failures: Iterable[Failure]) -> None:
+        for failure in failures:
+            self._recent[(queue, failure.job_id)] = None
+        while len(self._recent) > _REMEMBERED:
+            self._recent.popitem(last=False)
+
+    async def _tell(self, operations: Iterable[Operation]) -> None:
+        """Outcome counts moved: show it. Progress is a view; without it the work goes on."""
+        for operation in operations:
+            try:
+                await self._progress.write(progress_of(operation, self._clock.now()))
+            except StoreUnavailable as error:
+                log.warning("progress_not_written", error=str(error))

@@ -1,0 +1,22 @@
+"""The ledger: apps, entries, operations, items, users and audit in SQL.
+
+SQLite embedded, PostgreSQL in production, through one set of statements.
+"""
+
+from redrive.ledger.accounts import SqlAccounts
+from redrive.ledger.database import Database
+from redrive.ledger.following import SqlFollowerLedger
+from redrive.ledger.migrations import current_revision, migrate, require_current_schema
+from redrive.ledger.operations import SqlOperationLedger
+from redrive.ledger.reading import SqlReadingLedger
+
+__all__ = [
+    "Database",
+    "SqlAccounts",
+    "SqlFollowerLedger",
+    "SqlOperationLedger",
+    "SqlReadingLedger",
+    "current_revision",
+    "migrate",
+    "require_current_schema",
+]

@@ -1,0 +1,42 @@
+"""The audit row that every action writes, in the action's own transaction."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+
+from sqlalchemy import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from redrive.domain import Actor
+from redrive.ledger.schema import audit
+
+
+async def add_audit(
+    connection: AsyncConnection,
+    at: datetime,
+    actor: Actor,
+    action: str,
+    scope: str,
+    *,
+    reason: str = "",
+    result: str = "",
+    operation_id: str | None = None,
+    counts: Mapping[str, int] | None = None,
+) -> None:
+    """Append who did what, to what, why, with what result, from where."""
+    await connection.execute(
+        insert(audit),
+        {
+            "at": at,
+            "actor": actor.name,
+            "origin": actor.origin,
+            "action": action,
+            "scope": scope,
+            "reason": reason,
+            "result": result,
+            "operation_id": operation_id,
+            "counts": json.dumps(dict(counts or {})),
+        },
+    )

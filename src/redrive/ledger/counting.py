@@ -1,0 +1,183 @@
+"""Counters that move in the transaction that makes them true.
+
+Lock order of every transaction: sequence, entries, apps (sorted), operations (sorted), items.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from redrive.domain import (
+    BULK_TAKES,
+    OPEN_STATES,
+    EntryState,
+    ItemState,
+    OperationId,
+    OperationKind,
+    Reason,
+    ScopeKind,
+    to_millis,
+)
+from redrive.ledger.database import insert_or_ignore, upsert
+from redrive.ledger.schema import FAILURE_SEQ, activity, apps, items, operations, sequences
+
+Moves = Counter[tuple[str, EntryState | None, EntryState]]
+"""How many entries of an app went from one state (None: new) to another."""
+
+
+async def move_app_counts(connection: AsyncConnection, moves: Moves) -> None:
+    """Add what moved to the apps' counters, apps in sorted order."""
+    deltas: dict[str, Counter[EntryState]] = {}
+    for (app_id, before, after), number in moves.items():
+        delta = deltas.setdefault(app_id, Counter())
+        if before is not None:
+            delta[before] -= number
+        delta[after] += number
+    for app_id in sorted(deltas):
+        changes = {state: number for state, number in deltas[app_id].items() if number}
+        if changes:
+            await connection.execute(
+                update(apps)
+                .where(apps.c.app_id == app_id)
+                .values({state.value: apps.c[state.value] + n for state, n in changes.items()})
+            )
+
+
+async def add_activity(
+    connection: AsyncConnection, at: datetime, *, failed: int = 0, recovered: int = 0
+) -> None:
+    """Count failures and recoveries in the minute in which the ledger learned of them."""
+    if failed or recovered:
+        await connection.execute(
+            upsert(connection, activity, ["minute"], add=["failed", "recovered"]),
+            {
+                "minute": to_millis(at) // 60_000 * 60_000,
+                "failed": failed,
+                "recovered": recovered,
+            },
+        )
+
+
+async def freeze_selection(connection: AsyncConnection) -> int:
+    """Hold off everything that enters or leaves selections; returns the newest sequence number."""
+    row = await connection.execute(
+        select(sequences.c.value).where(sequences.c.name == FAILURE_SEQ).with_for_update()
+    )
+    return int(row.scalar_one())
+
+
+async def share_selection(connection: AsyncConnection) -> None:
+    """Keep bulk starts out until this transaction ends, beside others that do the same.
+
+    A bulk start counts its selection; what leaves the selection afterwards has to find the
+    operation. Without this, an entry could leave between the count and the operation's insert.
+    """
+    if connection.dialect.name == "sqlite":
+        return  # a writing transaction is alone there
+    await connection.execute(
+        select(sequences.c.value).where(sequences.c.name == FAILURE_SEQ).with_for_update(read=True)
+    )
+
+
+async def next_sequences(connection: AsyncConnection, number: int) -> int:
+    """Take ``number`` failure sequence numbers; returns the first.
+
+    Holds off other takers and bulk starts until the transaction ends, so that numbers become
+    visible in their order.
+    """
+    last = await connection.execute(
+        update(sequences)
+        .where(sequences.c.name == FAILURE_SEQ)
+        .values(value=sequences.c.value + number)
+        .returning(sequences.c.value)
+    )
+    return int(last.scalar_one()) - number + 1
+
+
+async def withdraw(
+    connection: AsyncConnection,
+    leaving: Sequence[Row[Any]],
+    reason: Reason,
+    now: datetime,
+    *,
+    to_state: EntryState,
+    new_occurrence: bool = False,
+) -> None:
+    """Give entries that leave an open bulk operation's selection their one recorded reason.
+
+    ``leaving`` are entry rows as they were before, locked by this transaction. An entry that an
+    operation has claimed before has its item already and is left alone.
+    """
+    if not leaving:
+        return
+    found = await connection.execute(
+        select(operations)
+        .where(
+            operations.c.state.in_(OPEN_STATES),
+            operations.c.scope != ScopeKind.ENTRY,
+            operations.c.cutoff_seq >= min(row.failure_seq for row in leaving),
+        )
+        .order_by(operations.c.operation_id)
+        .with_for_update()
+    )
+    for operation in found.all():
+        takes = BULK_TAKES[OperationKind(operation.kind)]
+        stays = to_state in takes and not new_occurrence
+        lost = [
+            row
+            for row in leaving
+            if EntryState(row.state) in takes
+            and not stays
+            and max(row.failure_seq, row.selectable_seq) <= operation.cutoff_seq
+            and (operation.scope == ScopeKind.ALL or operation.app_id == row.app_id)
+        ]
+        if not lost:
+            continue
+        added = await connection.execute(
+            insert_or_ignore(connection, items).returning(items.c.entry_pk),
+            [
+                {
+                    "operation_id": operation.operation_id,
+                    "failure_seq": row.failure_seq,
+                    "entry_pk": row.id,
+                    "batch_number": 0,
+                    "generation": row.generation,
+                    "failed_at": row.failed_at,
+                    "from_state": row.state,
+                    "state": ItemState.SKIPPED,
+                    "reason": reason,
+                    "settled_at": now,
+                }
+                for row in lost
+            ],
+        )
+        await connection.execute(
+            update(operations)
+            .where(operations.c.operation_id == operation.operation_id)
+            .values(skipped=operations.c.skipped + len(added.all()))
+        )
+
+
+OutcomeMoves = Mapping[OperationId, Counter[str]]
+
+
+async def move_outcome_counts(connection: AsyncConnection, moves: OutcomeMoves) -> list[Row[Any]]:
+    """Add outcomes to their operations' counters; returns the operations' rows after it."""
+    changed = []
+    for operation_id in sorted(moves):
+        changes = {name: number for name, number in moves[operation_id].items() if number}
+        if changes:
+            result = await connection.execute(
+                update(operations)
+                .where(operations.c.operation_id == operation_id)
+                .values({name: operations.c[name] + n for name, n in changes.items()})
+                .returning(operations)
+            )
+            changed += result.all()
+    return changed

@@ -1,0 +1,177 @@
+"""Connections and transactions, and the few places where the two databases differ."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+from sqlalchemy import ColumnElement, Insert, String, bindparam, event, func, select, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.types import BigInteger
+
+from redrive.errors import LedgerUnavailable
+
+T = TypeVar("T")
+
+BUSY_TIMEOUT_SECONDS = 5
+_DEADLOCK_STATES = frozenset({"40001", "40P01"})
+_MOST_TRIES = 8
+
+
+class Database:
+    """A ledger database: PostgreSQL, or SQLite with one writer and several readers.
+
+    SQLite keeps to a single writing connection per process, so that writers queue here and not
+    in the file's busy handler; other processes wait for the lock up to five seconds.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.is_sqlite = url.startswith("sqlite")
+        if self.is_sqlite:
+            path = url.replace("sqlite:///", "sqlite+aiosqlite:///", 1)
+            self._writer = _sqlite_engine(path, begin="BEGIN IMMEDIATE", connections=1)
+            self._reader = _sqlite_engine(path, begin="BEGIN", connections=4)
+        else:
+            scheme, rest = url.split("://", 1)
+            del scheme
+            self._writer = create_async_engine(
+                f"postgresql+asyncpg://{rest}",
+                pool_size=8,
+                max_overflow=8,
+                pool_timeout=BUSY_TIMEOUT_SECONDS,
+                pool_pre_ping=False,
+                pool_recycle=1800,
+            )
+            self._reader = self._writer
+
+    async def write(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """Run ``work`` in one transaction; again if the database broke a deadlock by it.
+
+        Raises LedgerUnavailable when the database cannot be reached or stays locked.
+        """
+        for tries in range(1, _MOST_TRIES + 1):
+            try:
+                async with self._writer.begin() as connection:
+                    return await work(connection)
+            except DBAPIError as error:
+                if _sqlstate(error) in _DEADLOCK_STATES and tries < _MOST_TRIES:
+                    continue
+                raise _translated(error) from error
+            except (OSError, PoolTimeout) as error:
+                raise LedgerUnavailable from error
+        raise AssertionError
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """A connection with one consistent view; nothing is written."""
+        try:
+            async with self._reader.connect() as connection, connection.begin():
+                yield connection
+        except DBAPIError as error:
+            raise _translated(error) from error
+        except (OSError, PoolTimeout) as error:
+            raise LedgerUnavailable from error
+
+    def any_of(self, column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+        """``column`` is one of the values given to the parameter ``name`` (see :meth:`listed`).
+
+        One parameter whatever the number of values: the statement's text stays the same, so it
+        is prepared once, and no limit on the number of parameters is met.
+        """
+        textual = isinstance(column.type, String)
+        if self.is_sqlite:
+            values = func.json_each(bindparam(name, type_=String)).table_valued("value")
+            return column.in_(select(values.c.value))
+        array: ColumnElement[Any] = bindparam(name, type_=ARRAY(String if textual else BigInteger))
+        return column == func.any(array)
+
+    def listed(self, values: Iterable[object]) -> object:
+        """The value of a parameter of :meth:`any_of`."""
+        return json.dumps(list(values)) if self.is_sqlite else list(values)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._writer.dispose()
+        if self._reader is not self._writer:
+            await self._reader.dispose()
+
+
+def _sqlite_engine(url: str, *, begin: str, connections: int) -> AsyncEngine:
+    engine = create_async_engine(
+        url,
+        pool_size=connections,
+        max_overflow=0,
+        connect_args={"timeout": BUSY_TIMEOUT_SECONDS, "isolation_level": None},
+    )
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def on_connect(connection: Any, _record: object) -> None:
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute("PRAGMA cache_size=-65536")
+        cursor.execute("PRAGMA temp_store=MEMORY")
+        cursor.execute("PRAGMA wal_autocheckpoint=4000")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def on_begin(connection: Any) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
+
+
+def _sqlstate(error: DBAPIError) -> str | None:
+    return getattr(error.orig, "sqlstate", None)
+
+
+def _translated(error: DBAPIError) -> Exception:
+    """LedgerUnavailable for lost, refused or locked databases; anything else as it is."""
+    state = _sqlstate(error) or ""
+    lost = isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated
+    # PostgreSQL: 08 connection, 53 resources, 55 lock not available, 57 shutting down.
+    if lost or state[:2] in ("08", "53", "55", "57"):
+        return LedgerUnavailable()
+    return error
+
+
+def insert_or_ignore(connection: AsyncConnection, table: Any) -> Insert:
+    """An INSERT that leaves existing rows alone."""
+    if connection.dialect.name == "sqlite":
+        return sqlite.insert(table).on_conflict_do_nothing()
+    return postgresql.insert(table).on_conflict_do_nothing()
+
+
+def upsert(
+    connection: AsyncConnection, table: Any, keys: Sequence[str], add: Sequence[str] = ()
+) -> Insert:
+    """An INSERT that replaces the other columns of an existing row; those of ``add`` are added."""
+    on_sqlite = connection.dialect.name == "sqlite"
+    statement: Any = sqlite.insert(table) if on_sqlite else postgresql.insert(table)
+    changes = {
+        column.name: (
+            column + statement.excluded[column.name]
+            if column.name in add
+            else statement.excluded[column.name]
+        )
+        for column in table.columns
+        if column.name not in keys
+    }
+    replacing: Insert = statement.on_conflict_do_update(index_elements=list(keys), set_=changes)
+    return replacing
+
+
+async def is_alive(database: Database) -> bool:
+    """Whether the database answers."""
+    try:
+        async with database.reading() as connection:
+            await connection.execute(select(func.count()).select_from(text("(SELECT 1) AS one")))
+    except LedgerUnavailable:
+        return False
+    return True

@@ -1,0 +1,189 @@
+"""The follower's transactions: cursors move with what they cover."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from redrive.domain import (
+    EntryState,
+    Failure,
+    JobId,
+    JobOutcome,
+    JobStatus,
+    Operation,
+    entry_id_of,
+)
+from redrive.ledger.database import Database, insert_or_ignore
+from redrive.ledger.drift import apply_verdicts
+from redrive.ledger.intake import Intake
+from redrive.ledger.outcomes import apply_outcomes
+from redrive.ledger.rows import operations_of
+from redrive.ledger.schema import cursors, entries
+from redrive.ports import Clock, DriftVerdict, LedgerEntry
+
+FAILURES, OUTCOMES = "failures", "outcomes"
+
+
+class _CursorMovedError(Exception):
+    """Another follower has recorded this already."""
+
+
+class SqlFollowerLedger:
+    """:class:`redrive.ports.FollowerLedger` in SQL."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def cursors(self, source: str, kind: str) -> dict[str, str]:
+        async with self._database.reading() as connection:
+            rows = await connection.execute(
+                select(cursors.c.queue, cursors.c.value).where(
+                    cursors.c.source == source, cursors.c.kind == kind
+                )
+            )
+            return {row.queue: row.value for row in rows.all()}
+
+    async def record_failures(
+        self,
+        source: str,
+        queue: str,
+        failures: Sequence[Failure],
+        cursor: tuple[str, str] | None,
+    ) -> list[Operation] | None:
+        async def work(connection: AsyncConnection) -> list[Operation]:
+            if cursor is not None:
+                await _move_cursor(connection, source, queue, FAILURES, *cursor)
+            if not failures:
+                return []
+            intake = Intake(self._database, connection, self._clock.now())
+            return operations_of(await intake.record(failures))
+
+        return await self._write(work)
+
+    async def record_outcomes(
+        self,
+        source: str,
+        queue: str,
+        outcomes: Sequence[JobOutcome],
+        cursor: tuple[str, str],
+    ) -> list[Operation] | None:
+        async def work(connection: AsyncConnection) -> list[Operation]:
+            await _move_cursor(connection, source, queue, OUTCOMES, *cursor)
+            if not outcomes:
+                return []
+            last = {entry_id_of(source, queue, outcome.job_id): outcome for outcome in outcomes}
+            now: datetime = self._clock.now()
+            return operations_of(await apply_outcomes(self._database, connection, last, now))
+
+        return await self._write(work)
+
+    async def failed_to_check(self, source: str, after_seq: int, limit: int) -> list[LedgerEntry]:
+        statement = (
+            _to_check(source)
+            .where(entries.c.state == EntryState.FAILED.value, entries.c.failure_seq > after_seq)
+            .order_by(entries.c.failure_seq)
+            .limit(limit)
+        )
+        return await self._entries(statement)
+
+    async def live_to_check(self, source: str, after_pk: int, limit: int) -> list[LedgerEntry]:
+        statement = (
+            _to_check(source)
+            .where(
+                entries.c.state.in_((EntryState.QUEUED, EntryState.ACTIVE)),
+                entries.c.id > after_pk,
+            )
+            .order_by(entries.c.id)
+            .limit(limit)
+        )
+        return await self._entries(statement)
+
+    async def _entries(self, statement: Any) -> list[LedgerEntry]:
+        async with self._database.reading() as connection:
+            rows = (await connection.execute(statement)).all()
+        return [
+            LedgerEntry(
+                entry_pk=row.id,
+                queue=row.queue,
+                job_id=JobId(row.job_id),
+                state=EntryState(row.state),
+                failure_seq=row.failure_seq,
+                failed_at=row.failed_at,
+                moved_at=row.moved_at,
+                forgets=row.forgets,
+            )
+            for row in rows
+        ]
+
+    async def unrecorded(self, source: str, queue: str, failed: Sequence[JobStatus]) -> list[JobId]:
+        wanted = {entry_id_of(source, queue, status.job_id): status for status in failed}
+        async with self._database.reading() as connection:
+            rows = await connection.execute(
+                select(entries.c.entry_id, entries.c.failed_at).where(
+                    self._database.any_of(entries.c.entry_id, "ids")
+                ),
+                {"ids": self._database.listed(wanted)},
+            )
+            known = {row.entry_id: row.failed_at for row in rows.all()}
+        return [
+            status.job_id
+            for entry_id, status in wanted.items()
+            if known.get(entry_id) != status.finished_at
+        ]
+
+    async def record_drift(self, verdicts: Sequence[DriftVerdict]) -> list[Operation]:
+        async def work(connection: AsyncConnection) -> list[Operation]:
+            now = self._clock.now()
+            return operations_of(await apply_verdicts(self._database, connection, verdicts, now))
+
+        return await self._database.write(work) if verdicts else []
+
+    async def _write(self, work: Any) -> list[Operation] | None:
+        try:
+            changed: list[Operation] = await self._database.write(work)
+        except _CursorMovedError:
+            return None
+        return changed
+
+
+def _to_check(source: str) -> Any:
+    return select(
+        entries.c.id,
+        entries.c.queue,
+        entries.c.job_id,
+        entries.c.state,
+        entries.c.failure_seq,
+        entries.c.failed_at,
+        entries.c.moved_at,
+        entries.c.forgets,
+    ).where(entries.c.source == source)
+
+
+async def _move_cursor(
+    connection: AsyncConnection, source: str, queue: str, kind: str, before: str, after: str
+) -> None:
+    """Compare and set. Raises _CursorMovedError if the saved value is not ``before``."""
+    key = {"source": source, "queue": queue, "kind": kind}
+    if before == "":
+        created = await connection.execute(
+            insert_or_ignore(connection, cursors).returning(cursors.c.value),
+            key | {"value": after},
+        )
+        if created.first() is None:
+            raise _CursorMovedError
+        return
+    moved = await connection.execute(
+        update(cursors)
+        .where(*(cursors.c[name] == value for name, value in key.items()))
+        .where(cursors.c.value == before)
+        .values(value=after)
+        .returning(cursors.c.value)
+    )
+    if moved.first() is None:
+        raise _CursorMovedError

@@ -1,0 +1,221 @@
+"""Taking in failure occurrences."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, bindparam, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from redrive.domain import EntryState, Failure, OperationId, Reason
+from redrive.ledger.counting import (
+    Moves,
+    add_activity,
+    move_app_counts,
+    move_outcome_counts,
+    next_sequences,
+    withdraw,
+)
+from redrive.ledger.database import Database, insert_or_ignore, upsert
+from redrive.ledger.outcomes import FAILED_AGAIN, Attribution, attribute
+from redrive.ledger.payloads import payload_row
+from redrive.ledger.schema import apps, entries, payloads
+from redrive.ledger.settling import FAILED_AFTER_MOVE, FAILED_BEFORE_MOVE
+
+
+class Intake:
+    """One transaction's worth of failures.
+
+    The sequence is locked from the beginning, so that two followers take in one after the other
+    and a bulk start never counts half of what is being taken in.
+    """
+
+    def __init__(self, database: Database, connection: AsyncConnection, now: datetime) -> None:
+        self._database = database
+        self._connection = connection
+        self._now = now
+
+    async def record(self, failures: Sequence[Failure]) -> list[Row[Any]]:
+        """Record the occurrences that are new; returns operations whose outcomes moved."""
+        latest = {failure.entry_id: failure for failure in failures}
+        first_seq = await next_sequences(self._connection, len(latest))
+        known = await self._known(list(latest))
+        fresh = [failure for key, failure in latest.items() if key not in known]
+        again = [
+            (known[key], failure)
+            for key, failure in latest.items()
+            if key in known and _is_new(known[key], failure)
+        ]
+        if not fresh and not again:
+            return []
+        numbered = iter(range(first_seq, first_seq + len(latest)))
+        await self._ensure_apps(fresh)
+        if fresh:
+            rows = [self._new_row(failure, next(numbered)) for failure in fresh]
+            await self._connection.execute(insert(entries), rows)
+        if again:
+            changes = [self._again_row(row, failure, next(numbered)) for row, failure in again]
+            await self._connection.execute(_again_statement(), changes)
+        await self._keep_payloads([*fresh, *(f for _, f in again if f.payload or f.stacktrace)])
+        await self._count(fresh, again)
+        return await self._attribute(again)
+
+    async def _known(self, entry_ids: list[Any]) -> dict[str, Row[Any]]:
+        found = await self._connection.execute(
+            select(entries)
+            .where(self._database.any_of(entries.c.entry_id, "ids"))
+            .order_by(entries.c.id)
+            .with_for_update(),
+            {"ids": self._database.listed(entry_ids)},
+        )
+        return {row.entry_id: row for row in found.all()}
+
+    def _new_row(self, failure: Failure, seq: int) -> dict[str, Any]:
+        return _occurrence(failure, seq) | {
+            "entry_id": failure.entry_id,
+            "app_id": failure.app_id,
+            "source": failure.source,
+            "queue": failure.queue,
+            "job_id": failure.job_id,
+            "job_name": failure.job_name,
+            "created_at": failure.created_at,
+            "data_size": failure.data_size,
+            "forgets": failure.forgets,
+            "state": EntryState.FAILED,
+            "failures": 1,
+            "first_failed_at": failure.failed_at,
+        }
+
+    def _again_row(self, row: Row[Any], failure: Failure, seq: int) -> dict[str, Any]:
+        """An entry's new occurrence. A claimed entry stays so until its batch is settled."""
+        claimed = row.state == EntryState.CLAIMED
+        return {f"new_{key}": value for key, value in _occurrence(failure, seq).items()} | {
+            "pk": row.id,
+            "new_state": EntryState.CLAIMED if claimed else EntryState.FAILED,
+            "new_early_outcome": _early_outcome(row, failure) if claimed else None,
+            "new_early_at": failure.failed_at if claimed else None,
+        }
+
+    async def _ensure_apps(self, fresh: Sequence[Failure]) -> None:
+        for app_id in sorted({failure.app_id for failure in fresh}):
+            await self._connection.execute(
+                insert_or_ignore(self._connection, apps),
+                {"app_id": app_id, "first_seen_at": self._now},
+            )
+
+    async def _keep_payloads(self, failures: Sequence[Failure]) -> None:
+        rows = sorted((payload_row(failure) for failure in failures), key=lambda r: r["entry_id"])
+        if rows:
+            await self._connection.execute(upsert(self._connection, payloads, ["entry_id"]), rows)
+
+    async def _count(
+        self, fresh: Sequence[Failure], again: Sequence[tuple[Row[Any], Failure]]
+    ) -> None:
+        moves: Moves = Counter((failure.app_id, None, EntryState.FAILED) for failure in fresh)
+        for row, _ in again:
+            if row.state != EntryState.CLAIMED:
+                moves[(row.app_id, EntryState(row.state), EntryState.FAILED)] += 1
+        newest: dict[str, datetime] = {}
+        for app_id, failure in [
+            *((failure.app_id, failure) for failure in fresh),
+            *((row.app_id, failure) for row, failure in again),
+        ]:
+            newest[app_id] = max(failure.failed_at, newest.get(app_id, failure.failed_at))
+        await move_app_counts(self._connection, moves)
+        for app_id in sorted(newest):
+            await self._connection.execute(
+                update(apps)
+                .where(
+                    apps.c.app_id == app_id,
+                    (apps.c.last_failed_at.is_(None)) | (apps.c.last_failed_at < newest[app_id]),
+                )
+                .values(last_failed_at=newest[app_id])
+            )
+        await withdraw(
+            self._connection,
+            [row for row, _ in again if row.state != EntryState.CLAIMED],
+            Reason.FAILED_AGAIN_BEFORE,
+            self._now,
+            to_state=EntryState.FAILED,
+            new_occurrence=True,
+        )
+        await add_activity(self._connection, self._now, failed=len(fresh) + len(again))
+
+    async def _attribute(self, again: Sequence[tuple[Row[Any], Failure]]) -> list[Row[Any]]:
+        """Tie the new occurrences to the hand-overs that their jobs' stamps name."""
+        found = [
+            Attribution(
+                entry_pk=row.id,
+                operation_id=OperationId(failure.stamp.operation_id),
+                generation=failure.stamp.generation,
+                outcome=FAILED_AGAIN,
+            )
+            for row, failure in again
+            if failure.stamp is not None and row.state != EntryState.CLAIMED
+        ]
+        moves = await attribute(self._database, self._connection, found)
+        return await move_outcome_counts(self._connection, moves)
+
+
+def _is_new(row: Row[Any], failure: Failure) -> bool:
+    """Whether a known entry's failure is another occurrence.
+
+    Finish times come from workers' clocks, so a later run may carry an earlier time: any other
+    time is another run. The time of an event is not a finish time: it is compared with the
+    hand-over instead, and says nothing new about an entry that is failed already.
+    """
+    if failure.event_only:
+        moved_before = row.moved_at is None or failure.failed_at >= row.moved_at
+        return row.state != EntryState.FAILED and moved_before
+    return bool(row.failed_at != failure.failed_at)
+
+
+def _early_outcome(row: Row[Any], failure: Failure) -> str:
+    """Whether a claimed entry's job failed after the hand-over of this very claim."""
+    stamp = failure.stamp
+    moved = stamp is not None and (stamp.operation_id, stamp.generation) == (
+        row.operation_id,
+        row.generation,
+    )
+    return FAILED_AFTER_MOVE if moved else FAILED_BEFORE_MOVE
+
+
+def _occurrence(failure: Failure, seq: int) -> dict[str, Any]:
+    """What every occurrence brings anew."""
+    return {
+        "failure_seq": seq,
+        "selectable_seq": seq,
+        "failed_at": failure.failed_at,
+        "started_at": failure.started_at,
+        "error_type": failure.error_type,
+        "error_message": failure.error_message,
+        "attempts_made": failure.attempts_made,
+        "defect": failure.defect,
+    }
+
+
+def _again_statement() -> Any:
+    columns = (
+        "failure_seq",
+        "selectable_seq",
+        "failed_at",
+        "started_at",
+        "error_type",
+        "error_message",
+        "attempts_made",
+        "defect",
+        "state",
+        "early_outcome",
+        "early_at",
+    )
+    return (
+        update(entries)
+        .where(entries.c.id == bindparam("pk"))
+        .values(
+            {name: bindparam(f"new_{name}", type_=entries.c[name].type) for name in columns}
+            | {"failures": entries.c.failures + 1, "recovered_at": None, "state_reason": ""}
+        )
+    )

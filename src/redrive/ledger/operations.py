@@ -1,0 +1,400 @@
+"""The operation protocol's transactions. One method, one transaction."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import bindparam, case, func, literal, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from redrive.domain import (
+    BULK_TAKES,
+    OPEN_STATES,
+    Actor,
+    Batch,
+    EntryState,
+    ItemState,
+    Operation,
+    OperationId,
+    OperationState,
+    Payload,
+    Reason,
+    ScopeKind,
+    Settlement,
+    StartRequest,
+)
+from redrive.errors import OperationFinished, OperationNotFound, StaleRunner
+from redrive.ledger import settling, starting
+from redrive.ledger.auditing import add_audit
+from redrive.ledger.counting import Moves, move_app_counts, next_sequences
+from redrive.ledger.database import Database
+from redrive.ledger.payloads import read_payload
+from redrive.ledger.rows import claimed_of, operation_of, operations_of
+from redrive.ledger.schema import Millis, entries, items, operations
+from redrive.ports import Clock
+
+
+class _RollbackError(Exception):
+    """Leaves a transaction without a change."""
+
+
+class SqlOperationLedger:
+    """:class:`redrive.ports.OperationLedger` in SQL."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def start_bulk(self, request: StartRequest) -> tuple[Operation, bool]:
+        async def work(connection: AsyncConnection) -> tuple[Operation, bool]:
+            return await starting.start_bulk(connection, request, self._clock.now())
+
+        return await self._database.write(work)
+
+    async def start_single(self, request: StartRequest) -> tuple[Operation, Batch]:
+        async def work(connection: AsyncConnection) -> tuple[Operation, Batch]:
+            return await starting.start_single(connection, request, self._clock.now())
+
+        return await self._database.write(work)
+
+    async def take_over(self, operation_id: OperationId) -> Operation | None:
+        async def work(connection: AsyncConnection) -> Operation | None:
+            result = await connection.execute(
+                update(operations)
+                .where(
+                    operations.c.operation_id == operation_id,
+                    operations.c.state.in_(OPEN_STATES),
+                )
+                .values(
+                    runner_epoch=operations.c.runner_epoch + 1,
+                    state=case(
+                        (operations.c.state == OperationState.QUEUED, OperationState.RUNNING.value),
+                        else_=operations.c.state,
+                    ),
+                    started_at=func.coalesce(
+                        operations.c.started_at, literal(self._clock.now(), Millis())
+                    ),
+                )
+                .returning(operations)
+            )
+            row = result.first()
+            return None if row is None else operation_of(row)
+
+        return await self._database.write(work)
+
+    async def claim(self, operation: Operation, limit: int) -> Batch | None:
+        async def work(connection: AsyncConnection) -> Batch | None:
+            return await self._claim(connection, operation, limit)
+
+        try:
+            return await self._database.write(work)
+        except _RollbackError:
+            return None
+
+    async def _claim(
+        self, connection: AsyncConnection, operation: Operation, limit: int
+    ) -> Batch | None:
+        own = operations.c.operation_id == operation.operation_id
+        position = (await connection.execute(select(operations).where(own))).one()
+        claimed = await connection.execute(
+            self._claim_statement(operation), {"after": position.claimed_through, "most": limit}
+        )
+        rows = sorted(claimed.all(), key=lambda row: row.failure_seq)
+        if not rows:
+            return None
+        moves: Moves = Counter(
+            (row.app_id, EntryState(row.previous_state), EntryState.CLAIMED) for row in rows
+        )
+        await move_app_counts(connection, moves)
+        moved_on = await connection.execute(
+            update(operations)
+            .where(
+                own,
+                operations.c.runner_epoch == operation.runner_epoch,
+                operations.c.state == OperationState.RUNNING,
+            )
+            .values(claimed_through=rows[-1].failure_seq, next_batch=operations.c.next_batch + 1)
+            .returning(operations.c.next_batch)
+        )
+        next_batch = moved_on.scalar()
+        if next_batch is None:
+            await self._require_epoch(connection, operation)
+            raise _RollbackError
+        await starting.insert_items(
+            connection,
+            operation.operation_id,
+            next_batch - 1,
+            self._database.any_of(entries.c.id, "ids"),
+            {"ids": self._database.listed(row.id for row in rows)},
+        )
+        return Batch(
+            operation_id=operation.operation_id,
+            number=next_batch - 1,
+            entries=tuple(claimed_of(row) for row in rows),
+        )
+
+    def _claim_statement(self, operation: Operation) -> Any:
+        takes = BULK_TAKES[operation.kind]
+        state = entries.c.state
+        wanted = (
+            select(entries.c.id)
+            .where(
+                state == takes[0].value if len(takes) == 1 else state.in_(takes),
+                entries.c.failure_seq > bindparam("after"),
+                entries.c.failure_seq <= operation.cutoff_seq,
+                entries.c.selectable_seq <= operation.cutoff_seq,
+            )
+            .order_by(entries.c.failure_seq)
+            .limit(bindparam("most"))
+            .with_for_update()
+        )
+        if operation.scope.kind is ScopeKind.APP:
+            wanted = wanted.where(entries.c.app_id == operation.scope.app_id)
+        picked = wanted.cte("picked")
+        return (
+            update(entries)
+            .where(entries.c.id.in_(select(picked.c.id)))
+            .values(starting.claim_values(operation.operation_id))
+            .returning(
+                entries.c.id,
+                entries.c.entry_id,
+                entries.c.app_id,
+                entries.c.source,
+                entries.c.queue,
+                entries.c.job_id,
+                entries.c.failed_at,
+                entries.c.failure_seq,
+                entries.c.generation,
+                entries.c.forgets,
+                entries.c.previous_state,
+            )
+        )
+
+    async def _require_epoch(self, connection: AsyncConnection, operation: Operation) -> None:
+        row = (
+            await connection.execute(
+                select(operations.c.runner_epoch, operations.c.state).where(
+                    operations.c.operation_id == operation.operation_id
+                )
+            )
+        ).one()
+        if row.runner_epoch != operation.runner_epoch or OperationState(row.state).terminal:
+            raise StaleRunner(operation_id=operation.operation_id)
+
+    async def unsettled(self, operation: Operation) -> list[Batch]:
+        statement = (
+            select(
+                entries.c.id,
+                entries.c.entry_id,
+                entries.c.app_id,
+                entries.c.source,
+                entries.c.queue,
+                entries.c.job_id,
+                items.c.failed_at,
+                items.c.generation,
+                entries.c.forgets,
+                items.c.from_state.label("previous_state"),
+                items.c.batch_number,
+            )
+            .join(entries, entries.c.id == items.c.entry_pk)
+            .where(
+                items.c.operation_id == operation.operation_id,
+                items.c.state == ItemState.CLAIMED.value,
+            )
+            .order_by(items.c.batch_number, items.c.failure_seq)
+        )
+        async with self._database.reading() as connection:
+            rows = (await connection.execute(statement)).all()
+        batches: dict[int, list[Any]] = {}
+        for row in rows:
+            batches.setdefault(row.batch_number, []).append(claimed_of(row))
+        return [
+            Batch(operation_id=operation.operation_id, number=number, entries=tuple(claimed))
+            for number, claimed in batches.items()
+        ]
+
+    async def payload(self, entry_pk: int) -> tuple[str, Payload | None]:
+        async with self._database.reading() as connection:
+            row = (
+                await connection.execute(
+                    select(entries.c.entry_id, entries.c.job_name).where(entries.c.id == entry_pk)
+                )
+            ).one()
+            kept = await read_payload(connection, row.entry_id)
+        return row.job_name, kept.payload
+
+    async def settle(
+        self, operation: Operation, batch: Batch, settlements: Sequence[Settlement]
+    ) -> Operation:
+        async def work(connection: AsyncConnection) -> Operation:
+            settled = await settling.settle(
+                self._database, connection, operation, batch, settlements, self._clock.now()
+            )
+            return await self._count(connection, operation, settled)
+
+        return await self._database.write(work)
+
+    async def release(self, operation: Operation, batch: Batch, engine_away: bool) -> Operation:
+        reason = Reason.ENGINE_AWAY if engine_away else Reason.CANCELLED
+
+        async def work(connection: AsyncConnection) -> Operation:
+            released = await settling.release(
+                self._database, connection, operation, batch, reason, self._clock.now()
+            )
+            return await self._count(connection, operation, Counter({"released": released}))
+
+        return await self._database.write(work)
+
+    async def _count(
+        self, connection: AsyncConnection, operation: Operation, counts: Counter[str]
+    ) -> Operation:
+        result = await connection.execute(
+            update(operations)
+            .where(
+                operations.c.operation_id == operation.operation_id,
+                operations.c.runner_epoch == operation.runner_epoch,
+                operations.c.state.in_(OPEN_STATES),
+            )
+            .values({name: operations.c[name] + n for name, n in counts.items()} or {"error": None})
+            .returning(operations)
+        )
+        row = result.first()
+        if row is None:
+            raise StaleRunner(operation_id=operation.operation_id)
+        return operation_of(row)
+
+    async def finish(
+        self, operation: Operation, state: OperationState, error: str | None
+    ) -> Operation:
+        async def work(connection: AsyncConnection) -> Operation:
+            now = self._clock.now()
+            cancelling = operations.c.state == OperationState.CANCELLING
+            result = await connection.execute(
+                update(operations)
+                .where(
+                    operations.c.operation_id == operation.operation_id,
+                    operations.c.runner_epoch == operation.runner_epoch,
+                    operations.c.state.in_(OPEN_STATES),
+                )
+                .values(
+                    state=case((cancelling, OperationState.CANCELLED.value), else_=state.value),
+                    finished_at=now,
+                    error=error,
+                )
+                .returning(operations)
+            )
+            row = result.first()
+            if row is None:
+                raise StaleRunner(operation_id=operation.operation_id)
+            finished = operation_of(row)
+            await _audit_end(connection, finished, now)
+            return finished
+
+        return await self._database.write(work)
+
+    async def request_cancel(self, operation_id: OperationId, actor: Actor) -> Operation:
+        async def work(connection: AsyncConnection) -> Operation:
+            now = self._clock.now()
+            own = operations.c.operation_id == operation_id
+            found = await connection.execute(select(operations).where(own).with_for_update())
+            row = found.first()
+            if row is None:
+                raise OperationNotFound(operation_id=operation_id)
+            operation = operation_of(row)
+            if operation.state.terminal:
+                raise OperationFinished(operation_id=operation_id, state=operation.state)
+            if operation.state is OperationState.CANCELLING:
+                return operation
+            values: dict[str, Any] = {"cancelled_by": actor.name}
+            if operation.state is OperationState.QUEUED:
+                values |= {"state": OperationState.CANCELLED, "finished_at": now}
+            else:
+                values |= {"state": OperationState.CANCELLING}
+            changed = await connection.execute(
+                update(operations).where(own).values(values).returning(operations)
+            )
+            after = operation_of(changed.one())
+            await add_audit(
+                connection,
+                now,
+                actor,
+                "operation.cancel",
+                str(operation.scope),
+                result=after.state,
+                operation_id=operation_id,
+                counts={"total": after.total, "completed": after.completed},
+            )
+            return after
+
+        return await self._database.write(work)
+
+    async def operation(self, operation_id: OperationId) -> Operation | None:
+        async with self._database.reading() as connection:
+            row = (
+                await connection.execute(
+                    select(operations).where(operations.c.operation_id == operation_id)
+                )
+            ).first()
+        return None if row is None else operation_of(row)
+
+    async def open_operations(self) -> list[Operation]:
+        async with self._database.reading() as connection:
+            rows = await connection.execute(
+                select(operations)
+                .where(operations.c.state.in_(OPEN_STATES))
+                .order_by(operations.c.operation_id)
+            )
+            return operations_of(rows.all())
+
+    async def release_loose(self) -> int:
+        """Give back entries that are claimed by an operation which is over or unknown.
+
+        There are none unless the ledger was restored from a backup; returns how many.
+        """
+
+        async def work(connection: AsyncConnection) -> int:
+            seq = await next_sequences(connection, 1)
+            alive = select(operations.c.operation_id).where(operations.c.state.in_(OPEN_STATES))
+            loose = await connection.execute(
+                update(entries)
+                .where(
+                    entries.c.state == EntryState.CLAIMED.value,
+                    or_(entries.c.operation_id.is_(None), entries.c.operation_id.not_in(alive)),
+                )
+                .values(
+                    state=func.coalesce(entries.c.previous_state, EntryState.FAILED.value),
+                    selectable_seq=seq,
+                    state_reason="given back: its operation is over",
+                )
+                .returning(entries.c.app_id, entries.c.state)
+            )
+            moves: Moves = Counter(
+                (row.app_id, EntryState.CLAIMED, EntryState(row.state)) for row in loose.all()
+            )
+            await move_app_counts(connection, moves)
+            return sum(moves.values())
+
+        return await self._database.write(work)
+
+
+async def _audit_end(connection: AsyncConnection, operation: Operation, at: datetime) -> None:
+    await add_audit(
+        connection,
+        at,
+        Actor(name=operation.actor, origin=operation.origin),
+        f"{operation.kind}.end",
+        str(operation.scope),
+        reason=operation.reason,
+        result=operation.state,
+        operation_id=operation.operation_id,
+        counts={
+            "total": operation.total,
+            "requeued": operation.requeued,
+            "skipped": operation.skipped,
+            "errored": operation.errored,
+            "released": operation.released,
+        },
+    )

@@ -1,0 +1,221 @@
+"""Tying what happened to jobs to their entries, and to the operation that moved them."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, and_, bindparam, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from redrive.domain import (
+    EntryId,
+    EntryState,
+    ItemState,
+    JobOutcome,
+    OperationId,
+    Outcome,
+    OutcomeKind,
+)
+from redrive.ledger.counting import (
+    Moves,
+    OutcomeMoves,
+    add_activity,
+    move_app_counts,
+    move_outcome_counts,
+    next_sequences,
+)
+from redrive.ledger.database import Database
+from redrive.ledger.schema import entries, items
+
+RECOVERED, FAILED_AGAIN, VANISHED = Outcome.RECOVERED, Outcome.FAILED_AGAIN, Outcome.VANISHED
+
+_FOLLOWED = (EntryState.CLAIMED, EntryState.QUEUED, EntryState.ACTIVE, EntryState.VANISHED)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Attribution:
+    """An outcome of the hand-over that an operation and a generation name."""
+
+    entry_pk: int
+    operation_id: OperationId
+    generation: int
+    outcome: Outcome
+
+
+async def attribute(
+    database: Database, connection: AsyncConnection, found: Sequence[Attribution]
+) -> OutcomeMoves:
+    """Set the outcomes of requeued items that are still waiting (or were thought vanished).
+
+    Returns how the operations' outcome counters move. An item that has its verdict keeps it: a
+    later failure of the same job is not the doing of that operation.
+    """
+    moves: defaultdict[OperationId, Counter[str]] = defaultdict(Counter)
+    if not found:
+        return moves
+    waiting = await connection.execute(
+        select(
+            items.c.entry_pk,
+            items.c.operation_id,
+            items.c.generation,
+            items.c.failure_seq,
+            items.c.outcome,
+        )
+        .where(
+            database.any_of(items.c.entry_pk, "ids"),
+            items.c.state == ItemState.REQUEUED,
+            items.c.outcome.in_((Outcome.WAITING, Outcome.VANISHED)),
+        )
+        .with_for_update(),
+        {"ids": database.listed({attribution.entry_pk for attribution in found})},
+    )
+    rows = {(row.entry_pk, row.operation_id, row.generation): row for row in waiting.all()}
+    changes = []
+    for attribution in found:
+        key = (attribution.entry_pk, attribution.operation_id, attribution.generation)
+        row = rows.get(key)
+        if row is None or row.outcome == attribution.outcome:
+            continue
+        changes.append(
+            {
+                "op": row.operation_id,
+                "seq": row.failure_seq,
+                "new_outcome": attribution.outcome.value,
+            }
+        )
+        moves[attribution.operation_id][attribution.outcome.value] += 1
+        if row.outcome == Outcome.VANISHED:
+            moves[attribution.operation_id][Outcome.VANISHED.value] -= 1
+    if changes:
+        await connection.execute(
+            update(items)
+            .where(items.c.operation_id == bindparam("op"), items.c.failure_seq == bindparam("seq"))
+            .values(outcome=bindparam("new_outcome")),
+            changes,
+        )
+    return moves
+
+
+async def apply_outcomes(
+    database: Database,
+    connection: AsyncConnection,
+    last: Mapping[EntryId, JobOutcome],
+    now: datetime,
+) -> list[Row[Any]]:
+    """Apply the last outcome of each job; returns operations whose outcome counts moved.
+
+    Failures are not applied here: they come with their error through the intake. A failed entry
+    is left to the drift check, because an event from before its failure may arrive late.
+    """
+    wanted = {
+        key: outcome for key, outcome in last.items() if outcome.kind is not OutcomeKind.FAILED
+    }
+    seen = select(entries.c.id).where(
+        database.any_of(entries.c.entry_id, "ids"), entries.c.state.in_(_FOLLOWED)
+    )
+    ids = (await connection.execute(seen, {"ids": database.listed(wanted)})).scalars().all()
+    if not ids:
+        return []
+    seq = await next_sequences(connection, 1)
+    found = await connection.execute(
+        select(entries)
+        .where(database.any_of(entries.c.id, "ids"), entries.c.state.in_(_FOLLOWED))
+        .order_by(entries.c.id)
+        .with_for_update(),
+        {"ids": database.listed(ids)},
+    )
+    rows = [(row, wanted[row.entry_id]) for row in found.all()]
+    await _note_early(connection, [(r, o) for r, o in rows if r.state == EntryState.CLAIMED])
+    valid = [
+        (row, outcome)
+        for row, outcome in rows
+        if row.state != EntryState.CLAIMED and (row.moved_at is None or outcome.at >= row.moved_at)
+    ]
+    return await _apply(database, connection, valid, seq, now)
+
+
+async def _note_early(
+    connection: AsyncConnection, early: Sequence[tuple[Row[Any], JobOutcome]]
+) -> None:
+    """Keep what came before the settle on the entry; the settle decides what it means."""
+    if early:
+        # A failure that came early says more than an event: it stays.
+        weaker = or_(
+            entries.c.early_outcome.is_(None),
+            entries.c.early_outcome.in_(("active", "completed")),
+        )
+        await connection.execute(
+            update(entries)
+            .where(and_(entries.c.id == bindparam("pk"), weaker))
+            .values(
+                early_outcome=bindparam("new_outcome"),
+                early_at=bindparam("new_at", type_=entries.c.early_at.type),
+            ),
+            [
+                {"pk": row.id, "new_outcome": outcome.kind.value, "new_at": outcome.at}
+                for row, outcome in early
+            ],
+        )
+
+
+async def _apply(
+    database: Database,
+    connection: AsyncConnection,
+    rows: Sequence[tuple[Row[Any], JobOutcome]],
+    seq: int,
+    now: datetime,
+) -> list[Row[Any]]:
+    target = {
+        OutcomeKind.ACTIVE: EntryState.ACTIVE,
+        OutcomeKind.COMPLETED: EntryState.RECOVERED,
+    }
+    changed = [(row, outcome) for row, outcome in rows if target[outcome.kind] != row.state]
+    if not changed:
+        return []
+    await connection.execute(
+        update(entries)
+        .where(entries.c.id == bindparam("pk"))
+        .values(
+            state=bindparam("new_state"),
+            recovered_at=bindparam("new_recovered_at", type_=entries.c.recovered_at.type),
+            selectable_seq=seq,
+            state_reason="",
+        ),
+        [
+            {
+                "pk": row.id,
+                "new_state": target[outcome.kind].value,
+                "new_recovered_at": (
+                    outcome.at if outcome.kind is OutcomeKind.COMPLETED else row.recovered_at
+                ),
+            }
+            for row, outcome in changed
+        ],
+    )
+    moves: Moves = Counter(
+        (row.app_id, EntryState(row.state), target[outcome.kind]) for row, outcome in changed
+    )
+    await move_app_counts(connection, moves)
+    recovered = [
+        (row, outcome) for row, outcome in changed if outcome.kind is OutcomeKind.COMPLETED
+    ]
+    await add_activity(connection, now, recovered=len(recovered))
+    attributed = await attribute(
+        database,
+        connection,
+        [
+            Attribution(
+                entry_pk=row.id,
+                operation_id=OperationId(row.operation_id),
+                generation=row.generation,
+                outcome=RECOVERED,
+            )
+            for row, _ in recovered
+            if row.operation_id is not None
+        ],
+    )
+    return await move_outcome_counts(connection, attributed)

@@ -1,0 +1,245 @@
+"""Reading the ledger: keyset pages, bounded cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, ColumnElement, Select, func, or_, select, type_coerce, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from redrive.domain import (
+    App,
+    AppId,
+    Entry,
+    EntryDetail,
+    EntryFilter,
+    EntryId,
+    EntryState,
+    Item,
+    ItemState,
+    Operation,
+    OperationId,
+    OperationKind,
+    OperationState,
+    OperationTally,
+    to_millis,
+)
+from redrive.errors import LedgerUnavailable, SchemaOutdated
+from redrive.ledger.cursors import decode, decode_int, encode
+from redrive.ledger.database import Database
+from redrive.ledger.migrations import require_current_schema
+from redrive.ledger.payloads import read_payload
+from redrive.ledger.rows import app_of, entry_of, item_of, operation_of
+from redrive.ledger.schema import activity, apps, entries, items, operations
+from redrive.ports import Page
+
+_HISTORY = 100
+_TALLIED = ("requeued", "skipped", "errored", "recovered", "failed_again", "vanished")
+
+
+class SqlReadingLedger:
+    """:class:`redrive.ports.ReadingLedger` in SQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def totals(self) -> Mapping[EntryState, int]:
+        sums = [func.coalesce(func.sum(apps.c[state.value]), 0) for state in EntryState]
+        async with self._database.reading() as connection:
+            row = (await connection.execute(select(*sums))).one()
+        return {state: int(value) for state, value in zip(EntryState, row, strict=True)}
+
+    async def recovered_since(self, since: datetime) -> int:
+        async with self._database.reading() as connection:
+            found = await connection.execute(
+                select(func.coalesce(func.sum(activity.c.recovered), 0)).where(
+                    activity.c.minute >= to_millis(since)
+                )
+            )
+            return int(found.scalar_one())
+
+    async def apps(self, cursor: str | None, limit: int) -> Page[App]:
+        statement = select(apps).order_by(apps.c.failed.desc(), apps.c.app_id).limit(limit + 1)
+        if cursor is not None:
+            failed, app_id = decode("apps", cursor, int, str)
+            statement = statement.where(
+                or_(
+                    apps.c.failed < failed,
+                    (apps.c.failed == failed) & (apps.c.app_id > app_id),
+                )
+            )
+        rows = await self._rows(statement)
+        found = [app_of(row) for row in rows[:limit]]
+        last = found[-1] if len(rows) > limit else None
+        return Page(
+            items=found,
+            next_cursor=None if last is None else encode("apps", last.failed, last.app_id),
+        )
+
+    async def app(self, app_id: AppId) -> App | None:
+        rows = await self._rows(select(apps).where(apps.c.app_id == app_id))
+        return app_of(rows[0]) if rows else None
+
+    async def name_app(self, app_id: AppId, display_name: str) -> App | None:
+        async def work(connection: AsyncConnection) -> App | None:
+            changed = await connection.execute(
+                update(apps)
+                .where(apps.c.app_id == app_id)
+                .values(display_name=display_name)
+                .returning(apps)
+            )
+            row = changed.first()
+            return None if row is None else app_of(row)
+
+        return await self._database.write(work)
+
+    async def entries(
+        self, entry_filter: EntryFilter, cursor: str | None, limit: int, oldest_first: bool
+    ) -> Page[Entry]:
+        seq = entries.c.failure_seq
+        statement = (
+            select(entries)
+            .where(*_conditions(entry_filter))
+            .order_by(seq if oldest_first else seq.desc())
+            .limit(limit + 1)
+        )
+        kind = "entries-up" if oldest_first else "entries-down"
+        if cursor is not None:
+            after = decode_int(kind, cursor)
+            statement = statement.where(seq > after if oldest_first else seq < after)
+        rows = await self._rows(statement)
+        more = len(rows) > limit
+        return Page(
+            items=[entry_of(row) for row in rows[:limit]],
+            next_cursor=encode(kind, rows[limit - 1].failure_seq) if more else None,
+        )
+
+    async def entry(self, entry_id: EntryId) -> EntryDetail | None:
+        async with self._database.reading() as connection:
+            row = (
+                await connection.execute(select(entries).where(entries.c.entry_id == entry_id))
+            ).first()
+            if row is None:
+                return None
+            kept = await read_payload(connection, entry_id)
+            history = await connection.execute(
+                _items()
+                .where(items.c.entry_pk == row.id)
+                .order_by(items.c.operation_id.desc())
+                .limit(_HISTORY)
+            )
+            return EntryDetail(
+                entry=entry_of(row),
+                stacktrace=kept.stacktrace,
+                payload=kept.payload,
+                history=tuple(item_of(item) for item in history.all()),
+            )
+
+    async def operations(
+        self,
+        state: OperationState | None,
+        app_id: AppId | None,
+        cursor: str | None,
+        limit: int,
+    ) -> Page[Operation]:
+        statement = select(operations).order_by(operations.c.operation_id.desc()).limit(limit + 1)
+        if state is not None:
+            statement = statement.where(operations.c.state == state)
+        if app_id is not None:
+            statement = statement.where(operations.c.app_id == app_id)
+        if cursor is not None:
+            (after,) = decode("operations", cursor, str)
+            statement = statement.where(operations.c.operation_id < after)
+        rows = await self._rows(statement)
+        found = [operation_of(row) for row in rows[:limit]]
+        more = len(rows) > limit
+        return Page(
+            items=found,
+            next_cursor=encode("operations", found[-1].operation_id) if more else None,
+        )
+
+    async def items(
+        self,
+        operation_id: OperationId,
+        state: ItemState | None,
+        cursor: str | None,
+        limit: int,
+    ) -> Page[Item]:
+        statement = (
+            _items()
+            .where(items.c.operation_id == operation_id)
+            .order_by(items.c.failure_seq)
+            .limit(limit + 1)
+        )
+        if state is not None:
+            statement = statement.where(items.c.state == state)
+        if cursor is not None:
+            statement = statement.where(items.c.failure_seq > decode_int("items", cursor))
+        rows = await self._rows(statement)
+        more = len(rows) > limit
+        return Page(
+            items=[item_of(row) for row in rows[:limit]],
+            next_cursor=encode("items", rows[limit - 1].failure_seq) if more else None,
+        )
+
+    async def tallies(self) -> list[OperationTally]:
+        started = type_coerce(operations.c.started_at, BigInteger)
+        finished = type_coerce(operations.c.finished_at, BigInteger)
+        counted = [operations.c[name] for name in _TALLIED]
+        statement = select(
+            operations.c.kind,
+            operations.c.state,
+            func.count().label("operations"),
+            func.coalesce(func.sum(finished - started), 0).label("millis"),
+            *(func.coalesce(func.sum(column), 0).label(column.name) for column in counted),
+        ).group_by(operations.c.kind, operations.c.state)
+        return [
+            OperationTally(
+                kind=OperationKind(row.kind),
+                state=OperationState(row.state),
+                operations=int(row.operations),
+                seconds=int(row.millis) / 1000,
+                **{name: int(row._mapping[name]) for name in _TALLIED},
+            )
+            for row in await self._rows(statement)
+        ]
+
+    async def reachable(self) -> bool:
+        try:
+            await require_current_schema(self._database)
+        except (LedgerUnavailable, SchemaOutdated):
+            return False
+        return True
+
+    async def _rows(self, statement: Select[Any]) -> list[Any]:
+        async with self._database.reading() as connection:
+            return list((await connection.execute(statement)).all())
+
+
+def _items() -> Select[Any]:
+    return select(
+        items, entries.c.entry_id, entries.c.app_id, entries.c.job_id, entries.c.queue
+    ).join(entries, entries.c.id == items.c.entry_pk)
+
+
+def _conditions(entry_filter: EntryFilter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if entry_filter.app_id is not None:
+        conditions.append(entries.c.app_id == entry_filter.app_id)
+    if entry_filter.state is not None:
+        conditions.append(entries.c.state == entry_filter.state.value)
+    if entry_filter.queue is not None:
+        conditions.append(entries.c.queue == entry_filter.queue)
+    if entry_filter.query:
+        wanted = entry_filter.query
+        conditions.append(
+            or_(
+                entries.c.error_message.icontains(wanted, autoescape=True),
+                entries.c.error_type.icontains(wanted, autoescape=True),
+                entries.c.job_id == wanted,
+                entries.c.entry_id == wanted,
+            )
+        )
+    return conditions

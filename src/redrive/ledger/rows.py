@@ -1,0 +1,149 @@
+"""From rows to values."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Row
+
+from redrive.domain import (
+    App,
+    AppId,
+    ClaimedEntry,
+    Entry,
+    EntryId,
+    EntryState,
+    Item,
+    ItemState,
+    JobId,
+    Operation,
+    OperationId,
+    OperationKind,
+    OperationState,
+    Outcome,
+    Reason,
+    Scope,
+    ScopeKind,
+)
+
+_WORTH_COMPRESSING = 512
+_PLAIN, _DEFLATED = b"\x00", b"\x01"
+
+
+def pack(value: bytes) -> bytes:
+    """Compressed where that pays; the first byte says whether it is."""
+    if len(value) >= _WORTH_COMPRESSING:
+        return _DEFLATED + zlib.compress(value, 1)
+    return _PLAIN + value
+
+
+def unpack(value: bytes) -> bytes:
+    """What :func:`pack` was given."""
+    return zlib.decompress(value[1:]) if value[:1] == _DEFLATED else value[1:]
+
+
+def operation_of(row: Row[Any]) -> Operation:
+    return Operation(
+        operation_id=OperationId(row.operation_id),
+        kind=OperationKind(row.kind),
+        scope=Scope(
+            kind=ScopeKind(row.scope),
+            app_id=None if row.app_id is None else AppId(row.app_id),
+            entry_id=None if row.entry_id is None else EntryId(row.entry_id),
+        ),
+        state=OperationState(row.state),
+        cutoff_seq=row.cutoff_seq,
+        total=row.total,
+        requeued=row.requeued,
+        skipped=row.skipped,
+        errored=row.errored,
+        released=row.released,
+        recovered=row.recovered,
+        failed_again=row.failed_again,
+        vanished=row.vanished,
+        runner_epoch=row.runner_epoch,
+        actor=row.actor,
+        origin=row.origin,
+        reason=row.reason,
+        created_at=row.created_at,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        cancelled_by=row.cancelled_by,
+        error=row.error,
+    )
+
+
+def operations_of(rows: Sequence[Row[Any]]) -> list[Operation]:
+    return [operation_of(row) for row in rows]
+
+
+def claimed_of(row: Any) -> ClaimedEntry:
+    return ClaimedEntry(
+        entry_pk=row.id,
+        entry_id=EntryId(row.entry_id),
+        app_id=AppId(row.app_id),
+        source=row.source,
+        queue=row.queue,
+        job_id=JobId(row.job_id),
+        failed_at=row.failed_at,
+        generation=row.generation,
+        forgets=row.forgets,
+        from_state=EntryState(row.previous_state),
+    )
+
+
+def app_of(row: Row[Any]) -> App:
+    return App(
+        app_id=AppId(row.app_id),
+        display_name=row.display_name or row.app_id,
+        counts={state: getattr(row, state.value) for state in EntryState},
+        first_seen_at=row.first_seen_at,
+        last_failed_at=row.last_failed_at,
+    )
+
+
+def entry_of(row: Row[Any]) -> Entry:
+    return Entry(
+        entry_id=EntryId(row.entry_id),
+        app_id=AppId(row.app_id),
+        source=row.source,
+        queue=row.queue,
+        job_id=JobId(row.job_id),
+        job_name=row.job_name,
+        state=EntryState(row.state),
+        state_reason=row.state_reason,
+        failure_seq=row.failure_seq,
+        failures=row.failures,
+        generation=row.generation,
+        failed_at=row.failed_at,
+        first_failed_at=row.first_failed_at,
+        created_at=row.created_at,
+        started_at=row.started_at,
+        recovered_at=row.recovered_at,
+        error_type=row.error_type,
+        error_message=row.error_message,
+        attempts_made=row.attempts_made,
+        data_size=row.data_size,
+        forgets=row.forgets,
+        defect=row.defect,
+        operation_id=None if row.operation_id is None else OperationId(row.operation_id),
+    )
+
+
+def item_of(row: Row[Any]) -> Item:
+    return Item(
+        operation_id=OperationId(row.operation_id),
+        entry_id=EntryId(row.entry_id),
+        app_id=AppId(row.app_id),
+        job_id=JobId(row.job_id),
+        queue=row.queue,
+        batch_number=row.batch_number,
+        state=ItemState(row.state),
+        reason=None if row.reason is None else Reason(row.reason),
+        detail=row.detail,
+        outcome=None if row.outcome is None else Outcome(row.outcome),
+        failed_at=row.failed_at,
+        settled_at=row.settled_at,
+    )

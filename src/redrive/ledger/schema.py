@@ -1,0 +1,286 @@
+"""The tables. Migrations give exactly this schema; a test proves it.
+
+Times are whole milliseconds since 1970 (column type :class:`Millis`), because an engine's finish
+time names a failure occurrence and has to compare equal on every database.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Dialect,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    text,
+)
+
+from redrive.domain import (
+    EntryState,
+    ItemState,
+    OperationKind,
+    OperationState,
+    Outcome,
+    ScopeKind,
+    from_millis,
+    to_millis,
+)
+
+
+class Millis(TypeDecorator[datetime]):
+    """An aware UTC datetime as whole milliseconds since 1970."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        return None if value is None else to_millis(value)
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else from_millis(value)
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# SQLite numbers rows by itself only for a column declared as INTEGER PRIMARY KEY.
+_RowId = BigInteger().with_variant(Integer, "sqlite")
+
+
+def _one_of(column: str, values: type[StrEnum], *, nullable: bool = False) -> CheckConstraint:
+    allowed = ", ".join(f"'{value}'" for value in values)
+    rule = f"{column} IN ({allowed})"
+    return CheckConstraint(f"{column} IS NULL OR {rule}" if nullable else rule, name=column)
+
+
+def _count(name: str) -> Column[int]:
+    return Column(name, BigInteger, nullable=False, server_default=text("0"))
+
+
+apps = Table(
+    "apps",
+    metadata,
+    Column("app_id", String(256), primary_key=True),
+    Column("display_name", String(256), nullable=False, server_default=""),
+    *(_count(state.value) for state in EntryState),
+    Column("first_seen_at", Millis, nullable=False),
+    Column("last_failed_at", Millis),
+    *(CheckConstraint(f"{state} >= 0", name=f"{state}_not_negative") for state in EntryState),
+    Index("ix_apps_failed", "failed"),
+)
+
+entries = Table(
+    "entries",
+    metadata,
+    Column("id", _RowId, primary_key=True, autoincrement=True),
+    Column("entry_id", String(32), nullable=False),
+    Column("app_id", String(256), nullable=False),
+    Column("source", String(64), nullable=False),
+    Column("queue", Text, nullable=False),
+    Column("job_id", Text, nullable=False),
+    Column("job_name", Text, nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("previous_state", String(10)),
+    Column("state_reason", Text, nullable=False, server_default=""),
+    Column("failure_seq", BigInteger, nullable=False),
+    # When the entry last came into a state that operations take, on the same sequence: an
+    # operation takes only what could be taken when its selection was frozen.
+    Column("selectable_seq", BigInteger, nullable=False),
+    _count("failures"),
+    Column("generation", Integer, nullable=False, server_default=text("0")),
+    Column("failed_at", Millis, nullable=False),
+    Column("first_failed_at", Millis, nullable=False),
+    Column("created_at", Millis),
+    Column("started_at", Millis),
+    Column("moved_at", Millis),
+    Column("recovered_at", Millis),
+    Column("error_type", Text, nullable=False),
+    Column("error_message", Text, nullable=False),
+    Column("attempts_made", Integer, nullable=False, server_default=text("0")),
+    Column("data_size", BigInteger, nullable=False, server_default=text("0")),
+    Column("forgets", Boolean, nullable=False),
+    Column("defect", Text),
+    Column("operation_id", String(40)),
+    Column("early_outcome", String(10)),
+    Column("early_at", Millis),
+    _one_of("state", EntryState),
+    Index("ux_entries_entry_id", "entry_id", unique=True),
+    Index("ux_entries_failure_seq", "failure_seq", unique=True),
+    Index("ix_entries_app", "app_id", "failure_seq"),
+    Index(
+        "ix_entries_failed",
+        "failure_seq",
+        sqlite_where=text("state = 'failed'"),
+        postgresql_where=text("state = 'failed'"),
+    ),
+    Index(
+        "ix_entries_failed_app",
+        "app_id",
+        "failure_seq",
+        sqlite_where=text("state = 'failed'"),
+        postgresql_where=text("state = 'failed'"),
+    ),
+    Index(
+        "ix_entries_live",
+        "id",
+        sqlite_where=text("state IN ('queued', 'active')"),
+        postgresql_where=text("state IN ('queued', 'active')"),
+    ),
+    Index(
+        "ix_entries_claimed",
+        "operation_id",
+        sqlite_where=text("state = 'claimed'"),
+        postgresql_where=text("state = 'claimed'"),
+    ),
+)
+
+payloads = Table(
+    "payloads",
+    metadata,
+    Column("entry_id", String(32), primary_key=True),
+    Column("data", LargeBinary),
+    Column("options", LargeBinary),
+    Column("extra", Text),
+    Column("stacktrace", LargeBinary, nullable=False),
+)
+
+operations = Table(
+    "operations",
+    metadata,
+    Column("operation_id", String(40), primary_key=True),
+    Column("kind", String(10), nullable=False),
+    Column("scope", String(10), nullable=False),
+    Column("app_id", String(256)),
+    Column("entry_id", String(32)),
+    Column("state", String(10), nullable=False),
+    Column("cutoff_seq", BigInteger, nullable=False),
+    Column("claimed_through", BigInteger, nullable=False, server_default=text("0")),
+    Column("next_batch", Integer, nullable=False, server_default=text("1")),
+    Column("runner_epoch", Integer, nullable=False, server_default=text("0")),
+    _count("total"),
+    _count("requeued"),
+    _count("skipped"),
+    _count("errored"),
+    _count("released"),
+    _count("recovered"),
+    _count("failed_again"),
+    _count("vanished"),
+    Column("actor", Text, nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("idempotency_key", String(200)),
+    Column("created_at", Millis, nullable=False),
+    Column("started_at", Millis),
+    Column("finished_at", Millis),
+    Column("cancelled_by", Text),
+    Column("error", Text),
+    _one_of("kind", OperationKind),
+    _one_of("scope", ScopeKind),
+    _one_of("state", OperationState),
+    CheckConstraint("requeued + skipped + errored <= total", name="counts_within_total"),
+    Index("ux_operations_idempotency_key", "actor", "idempotency_key", unique=True),
+    Index("ix_operations_app", "app_id", "operation_id"),
+    Index(
+        "ix_operations_open",
+        "operation_id",
+        sqlite_where=text("state IN ('queued', 'running', 'cancelling')"),
+        postgresql_where=text("state IN ('queued', 'running', 'cancelling')"),
+    ),
+)
+
+items = Table(
+    "items",
+    metadata,
+    Column("operation_id", String(40), nullable=False),
+    Column("failure_seq", BigInteger, nullable=False),
+    Column("entry_pk", BigInteger, nullable=False),
+    Column("batch_number", Integer, nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("failed_at", Millis, nullable=False),
+    Column("from_state", String(10), nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("reason", String(24)),
+    Column("detail", Text, nullable=False, server_default=""),
+    Column("outcome", String(12)),
+    Column("settled_at", Millis),
+    PrimaryKeyConstraint("operation_id", "failure_seq"),
+    _one_of("state", ItemState),
+    _one_of("outcome", Outcome, nullable=True),
+    Index("ix_items_entry", "entry_pk", "operation_id"),
+    Index(
+        "ix_items_claimed",
+        "operation_id",
+        "batch_number",
+        sqlite_where=text("state = 'claimed'"),
+        postgresql_where=text("state = 'claimed'"),
+    ),
+)
+
+sequences = Table(
+    "sequences",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+
+cursors = Table(
+    "cursors",
+    metadata,
+    Column("source", String(64), nullable=False),
+    Column("queue", Text, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("value", Text, nullable=False),
+    PrimaryKeyConstraint("source", "queue", "kind"),
+)
+
+activity = Table(
+    "activity",
+    metadata,
+    Column("minute", BigInteger, primary_key=True, autoincrement=False),
+    _count("failed"),
+    _count("recovered"),
+)
+
+users = Table(
+    "users",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("password_hash", Text, nullable=False),
+    Column("session_epoch", Integer, nullable=False, server_default=text("1")),
+    Column("created_at", Millis, nullable=False),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("seq", _RowId, primary_key=True, autoincrement=True),
+    Column("at", Millis, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("action", String(40), nullable=False),
+    Column("scope", Text, nullable=False),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("result", Text, nullable=False, server_default=""),
+    Column("operation_id", String(40)),
+    Column("counts", Text, nullable=False, server_default="{}"),
+)
+
+FAILURE_SEQ = "failure_seq"

@@ -1,0 +1,321 @@
+"""Settling and releasing claimed batches: every item gets its one reason."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, assert_never
+
+from sqlalchemy import Row, case, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from redrive.domain import (
+    Answer,
+    Batch,
+    EntryState,
+    ItemState,
+    Operation,
+    Outcome,
+    Reason,
+    Settlement,
+)
+from redrive.ledger.counting import Moves, add_activity, move_app_counts, next_sequences
+from redrive.ledger.database import Database
+from redrive.ledger.schema import entries, items
+
+FAILED_AFTER_MOVE = "failed"
+FAILED_BEFORE_MOVE = "refailed"
+COMPLETED = "completed"
+ACTIVE = "active"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Verdict:
+    """What an answer means for the item and, if nothing came early, for the entry."""
+
+    item: ItemState
+    count: str
+    entry: EntryState | None  # None: the state before the claim
+    note: str = ""
+
+
+def _verdict(answer: Answer) -> _Verdict:
+    match answer:
+        case Answer.REQUEUED | Answer.RECREATED:
+            return _Verdict(item=ItemState.REQUEUED, count="requeued", entry=EntryState.QUEUED)
+        case Answer.ALREADY_LIVE:
+            return _Verdict(
+                item=ItemState.SKIPPED,
+                count="skipped",
+                entry=EntryState.QUEUED,
+                note="was in its queue already",
+            )
+        case Answer.SUPERSEDED:
+            return _Verdict(item=ItemState.SKIPPED, count="skipped", entry=EntryState.FAILED)
+        case Answer.NOT_FAILED:
+            return _Verdict(
+                item=ItemState.SKIPPED,
+                count="skipped",
+                entry=EntryState.RECOVERED,
+                note="completed elsewhere",
+            )
+        case Answer.MISSING:
+            return _Verdict(
+                item=ItemState.SKIPPED,
+                count="skipped",
+                entry=EntryState.VANISHED,
+                note="its queue does not know the job any more",
+            )
+        case Answer.ERROR:
+            return _Verdict(item=ItemState.ERRORED, count="errored", entry=None)
+        case Answer.WITHHELD:
+            return _Verdict(item=ItemState.RELEASED, count="released", entry=None)
+        case _:
+            assert_never(answer)
+
+
+async def settle(
+    database: Database,
+    connection: AsyncConnection,
+    operation: Operation,
+    batch: Batch,
+    settlements: Sequence[Settlement],
+    now: datetime,
+) -> Counter[str]:
+    """Write results of a batch; returns how the operation's counts move.
+
+    Entries that are not claimed by this operation any more are left alone with their items.
+    """
+    groups: defaultdict[tuple[Answer, str, datetime], list[int]] = defaultdict(list)
+    for settlement in settlements:
+        key = (settlement.answer, settlement.detail, settlement.at)
+        groups[key].append(settlement.entry_pk)
+    early = await _early(database, connection, operation, settlements)
+    selectable = any(not answer.moved for answer, _, _ in groups) or bool(early)
+    seq = await next_sequences(connection, 1) if selectable else 0
+    counts: Counter[str] = Counter()
+    moves: Moves = Counter()
+    outcomes: list[tuple[int, Outcome]] = []
+    settled: list[tuple[tuple[Answer, str, datetime], list[int]]] = []
+    for key, ids in groups.items():
+        done = await _settle_entries(database, connection, operation, key, ids, seq)
+        late = [pk for pk in ids if pk not in done]
+        for row in await _still_claimed(database, connection, operation, late):
+            state = await _settle_early(connection, key, row, seq, now)
+            done[row.id] = (row.app_id, state)
+            if key[0].moved and state in (EntryState.RECOVERED, EntryState.FAILED):
+                recovered = state is EntryState.RECOVERED
+                outcomes.append((row.id, Outcome.RECOVERED if recovered else Outcome.FAILED_AGAIN))
+                counts["recovered" if recovered else "failed_again"] += 1
+        for app_id, state in done.values():
+            moves[(app_id, EntryState.CLAIMED, state)] += 1
+        counts[_verdict(key[0]).count] += len(done)
+        settled.append((key, list(done)))
+    await move_app_counts(connection, moves)
+    for key, ids in settled:
+        whole = len(ids) == len(batch.entries)
+        await _settle_items(database, connection, operation, batch, key, ids, whole, now)
+    await _set_outcomes(connection, operation, outcomes)
+    recovered_now = sum(n for (_, _, to), n in moves.items() if to is EntryState.RECOVERED)
+    await add_activity(connection, now, recovered=recovered_now)
+    return counts
+
+
+async def _early(
+    database: Database,
+    connection: AsyncConnection,
+    operation: Operation,
+    settlements: Sequence[Settlement],
+) -> list[int]:
+    found = await connection.execute(
+        select(entries.c.id).where(
+            database.any_of(entries.c.id, "ids"), entries.c.early_outcome.is_not(None)
+        ),
+        {"ids": database.listed(settlement.entry_pk for settlement in settlements)},
+    )
+    return list(found.scalars())
+
+
+async def _settle_entries(
+    database: Database,
+    connection: AsyncConnection,
+    operation: Operation,
+    key: tuple[Answer, str, datetime],
+    ids: Sequence[int],
+    seq: int,
+) -> dict[int, tuple[str, EntryState]]:
+    """Move the entries about which nothing came early; returns app and state by id."""
+    answer, _, at = key
+    verdict = _verdict(answer)
+    values: dict[str, Any] = {
+        "state": verdict.entry or func.coalesce(entries.c.previous_state, EntryState.FAILED.value),
+        "state_reason": verdict.note,
+        "moved_at": at if verdict.entry is EntryState.QUEUED else entries.c.moved_at,
+    }
+    if verdict.entry is not EntryState.QUEUED:
+        values["selectable_seq"] = seq
+    if verdict.entry is EntryState.RECOVERED:
+        values["recovered_at"] = at
+    result = await connection.execute(
+        update(entries)
+        .where(
+            database.any_of(entries.c.id, "ids"),
+            entries.c.state == EntryState.CLAIMED.value,
+            entries.c.operation_id == operation.operation_id,
+            entries.c.early_outcome.is_(None),
+        )
+        .values(values)
+        .returning(entries.c.id, entries.c.app_id, entries.c.state),
+        {"ids": database.listed(ids)},
+    )
+    return {row.id: (row.app_id, EntryState(row.state)) for row in result.all()}
+
+
+async def _still_claimed(
+    database: Database, connection: AsyncConnection, operation: Operation, ids: Sequence[int]
+) -> Sequence[Row[Any]]:
+    if not ids:
+        return ()
+    found = await connection.execute(
+        select(entries)
+        .where(
+            database.any_of(entries.c.id, "ids"),
+            entries.c.state == EntryState.CLAIMED.value,
+            entries.c.operation_id == operation.operation_id,
+        )
+        .with_for_update(),
+        {"ids": database.listed(ids)},
+    )
+    return found.all()
+
+
+async def _settle_early(
+    connection: AsyncConnection,
+    key: tuple[Answer, str, datetime],
+    row: Row[Any],
+    seq: int,
+    now: datetime,
+) -> EntryState:
+    """Settle an entry whose job was heard of before its settle; returns its new state."""
+    answer, _, at = key
+    verdict = _verdict(answer)
+    state = verdict.entry or EntryState(row.previous_state or EntryState.FAILED)
+    values: dict[str, Any] = {"state_reason": verdict.note}
+    after_move = row.early_at is not None and row.early_at >= at
+    if answer.moved:
+        if row.early_outcome == FAILED_AFTER_MOVE:
+            state = EntryState.FAILED
+        elif after_move and row.early_outcome == COMPLETED:
+            state, values["recovered_at"] = EntryState.RECOVERED, row.early_at
+        elif after_move and row.early_outcome == ACTIVE:
+            state = EntryState.ACTIVE
+        values["moved_at"] = at
+    elif row.early_outcome in (FAILED_AFTER_MOVE, FAILED_BEFORE_MOVE):
+        state = EntryState.FAILED
+    elif row.early_outcome == COMPLETED and answer is Answer.MISSING:
+        state, values["recovered_at"] = EntryState.RECOVERED, row.early_at
+        values["state_reason"] = "completed elsewhere"
+    if state not in (EntryState.QUEUED, EntryState.ACTIVE):
+        fresh = seq or await next_sequences(connection, 1)
+        values["selectable_seq"] = fresh
+    await connection.execute(
+        update(entries)
+        .where(entries.c.id == row.id)
+        .values(values | {"state": state, "early_outcome": None, "early_at": None})
+    )
+    return state
+
+
+async def _settle_items(
+    database: Database,
+    connection: AsyncConnection,
+    operation: Operation,
+    batch: Batch,
+    key: tuple[Answer, str, datetime],
+    ids: Sequence[int],
+    whole: bool,
+    now: datetime,
+) -> None:
+    answer, detail, _ = key
+    statement = update(items).where(
+        items.c.operation_id == operation.operation_id,
+        items.c.batch_number == batch.number,
+        items.c.state == ItemState.CLAIMED.value,
+    )
+    parameters: dict[str, Any] = {}
+    if not whole:
+        statement = statement.where(database.any_of(items.c.entry_pk, "ids"))
+        parameters["ids"] = database.listed(ids)
+    await connection.execute(
+        statement.values(
+            state=_verdict(answer).item,
+            reason=Reason.CANCELLED if answer is Answer.WITHHELD else Reason(answer.value),
+            detail=detail,
+            outcome=Outcome.WAITING if answer.moved else None,
+            settled_at=now,
+        ),
+        parameters,
+    )
+
+
+async def _set_outcomes(
+    connection: AsyncConnection, operation: Operation, outcomes: Sequence[tuple[int, Outcome]]
+) -> None:
+    for entry_pk, outcome in outcomes:
+        await connection.execute(
+            update(items)
+            .where(items.c.operation_id == operation.operation_id, items.c.entry_pk == entry_pk)
+            .values(outcome=outcome)
+        )
+
+
+async def release(
+    database: Database,
+    connection: AsyncConnection,
+    operation: Operation,
+    batch: Batch,
+    reason: Reason,
+    now: datetime,
+) -> int:
+    """Give a claimed batch back as it was; returns how many entries that were."""
+    seq = await next_sequences(connection, 1)
+    result = await connection.execute(
+        update(entries)
+        .where(
+            database.any_of(entries.c.id, "ids"),
+            entries.c.state == EntryState.CLAIMED.value,
+            entries.c.operation_id == operation.operation_id,
+        )
+        .values(
+            state=_state_before(),
+            selectable_seq=seq,
+            early_outcome=None,
+            early_at=None,
+        )
+        .returning(entries.c.id, entries.c.app_id, entries.c.state),
+        {"ids": database.listed(entry.entry_pk for entry in batch.entries)},
+    )
+    rows = result.all()
+    moves: Moves = Counter((row.app_id, EntryState.CLAIMED, EntryState(row.state)) for row in rows)
+    await move_app_counts(connection, moves)
+    await connection.execute(
+        update(items)
+        .where(
+            items.c.operation_id == operation.operation_id,
+            items.c.batch_number == batch.number,
+            items.c.state == ItemState.CLAIMED.value,
+        )
+        .values(state=ItemState.RELEASED, reason=reason, settled_at=now)
+    )
+    return len(rows)
+
+
+def _state_before() -> Any:
+    """The state before the claim; failed if it failed anew while it was claimed."""
+    failed_anew = entries.c.early_outcome.in_((FAILED_AFTER_MOVE, FAILED_BEFORE_MOVE))
+    return case(
+        (failed_anew, EntryState.FAILED.value),
+        else_=func.coalesce(entries.c.previous_state, EntryState.FAILED.value),
+    )

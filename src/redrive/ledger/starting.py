@@ -1,0 +1,232 @@
+"""Starting operations: the selection is frozen, counted and recorded in one transaction."""
+
+from __future__ import annotations
+
+import secrets
+from collections import Counter
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Integer, Row, String, bindparam, cast, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from redrive.domain import (
+    BULK_TAKES,
+    OPEN_STATES,
+    SINGLE_TAKES,
+    Batch,
+    EntryState,
+    ItemState,
+    Operation,
+    OperationId,
+    OperationState,
+    Reason,
+    ScopeKind,
+    StartRequest,
+    to_millis,
+)
+from redrive.errors import (
+    AppNotFound,
+    EntryNotFound,
+    IdempotencyMismatch,
+    NothingToDo,
+    OperationOverlap,
+    WrongState,
+)
+from redrive.ledger.auditing import add_audit
+from redrive.ledger.counting import (
+    freeze_selection,
+    move_app_counts,
+    share_selection,
+    withdraw,
+)
+from redrive.ledger.rows import claimed_of, operation_of
+from redrive.ledger.schema import apps, entries, items, operations
+
+
+def new_operation_id(now: datetime) -> OperationId:
+    """An id that sorts by time: ``op_``, 48 bits of milliseconds, 48 random bits, in hex."""
+    return OperationId(f"op_{to_millis(now):012x}{secrets.token_hex(6)}")
+
+
+async def start_bulk(
+    connection: AsyncConnection, request: StartRequest, now: datetime
+) -> tuple[Operation, bool]:
+    """See :meth:`redrive.ports.OperationLedger.start_bulk`."""
+    cutoff = await freeze_selection(connection)
+    if request.idempotency_key is not None:
+        earlier = await _started_by_key(connection, request)
+        if earlier is not None:
+            return earlier, False
+    await _refuse_overlap(connection, request)
+    total = await _count_selection(connection, request)
+    if total == 0:
+        raise NothingToDo(scope=str(request.scope))
+    row = await _insert(connection, request, now, cutoff_seq=cutoff, total=total)
+    return operation_of(row), True
+
+
+async def start_single(
+    connection: AsyncConnection, request: StartRequest, now: datetime
+) -> tuple[Operation, Batch]:
+    """See :meth:`redrive.ports.OperationLedger.start_single`."""
+    scope = request.scope
+    await share_selection(connection)
+    found = await connection.execute(
+        select(entries)
+        .where(entries.c.entry_id == scope.entry_id, entries.c.app_id == scope.app_id)
+        .with_for_update()
+    )
+    entry = found.first()
+    if entry is None:
+        raise EntryNotFound(entry_id=scope.entry_id, app_id=scope.app_id)
+    allowed = SINGLE_TAKES[request.kind]
+    if EntryState(entry.state) not in allowed:
+        raise WrongState(entry_id=scope.entry_id, state=entry.state, allowed=", ".join(allowed))
+    operation_id = new_operation_id(now)
+    claimed = await connection.execute(
+        update(entries)
+        .where(entries.c.id == entry.id)
+        .values(claim_values(operation_id))
+        .returning(entries)
+    )
+    before = EntryState(entry.state)
+    await move_app_counts(connection, Counter({(entry.app_id, before, EntryState.CLAIMED): 1}))
+    await withdraw(connection, [entry], Reason.TAKEN_BY_ANOTHER, now, to_state=EntryState.CLAIMED)
+    row = await _insert(
+        connection,
+        request,
+        now,
+        operation_id=operation_id,
+        cutoff_seq=entry.failure_seq,
+        claimed_through=entry.failure_seq,
+        next_batch=2,
+        runner_epoch=1,
+        state=OperationState.RUNNING,
+        started_at=now,
+        total=1,
+    )
+    batch = Batch(operation_id=operation_id, number=1, entries=(claimed_of(claimed.one()),))
+    await insert_items(connection, operation_id, 1, entries.c.id == entry.id)
+    return operation_of(row), batch
+
+
+def claim_values(operation_id: OperationId) -> dict[str, Any]:
+    """What claiming changes in an entry; its error is kept until it is settled."""
+    return {
+        "previous_state": entries.c.state,
+        "state": EntryState.CLAIMED,
+        "generation": entries.c.generation + 1,
+        "operation_id": operation_id,
+        "early_outcome": None,
+        "early_at": None,
+    }
+
+
+async def insert_items(
+    connection: AsyncConnection,
+    operation_id: OperationId,
+    number: int,
+    which: Any,
+    parameters: dict[str, Any] | None = None,
+) -> None:
+    """Insert the items of freshly claimed entries."""
+    columns = {
+        "operation_id": entries.c.operation_id,
+        "failure_seq": entries.c.failure_seq,
+        "entry_pk": entries.c.id,
+        "generation": entries.c.generation,
+        "failed_at": entries.c.failed_at,
+        "from_state": entries.c.previous_state,
+    }
+    source = (
+        select(*columns.values())
+        .where(which)
+        .add_columns(_constant(number, "batch_number"), _constant(ItemState.CLAIMED.value, "state"))
+    )
+    await connection.execute(
+        insert(items).from_select([*columns, "batch_number", "state"], source), parameters or {}
+    )
+
+
+def _constant(value: object, name: str) -> Any:
+    kind = Integer() if isinstance(value, int) else String()
+    return cast(bindparam(name, value, type_=kind), kind).label(name)
+
+
+async def _started_by_key(connection: AsyncConnection, request: StartRequest) -> Operation | None:
+    found = await connection.execute(
+        select(operations).where(
+            operations.c.actor == request.actor.name,
+            operations.c.idempotency_key == request.idempotency_key,
+        )
+    )
+    row = found.first()
+    if row is None:
+        return None
+    earlier = operation_of(row)
+    if earlier.kind is not request.kind or earlier.scope != request.scope:
+        raise IdempotencyMismatch(operation_id=earlier.operation_id)
+    return earlier
+
+
+async def _refuse_overlap(connection: AsyncConnection, request: StartRequest) -> None:
+    statement = select(operations).where(
+        operations.c.state.in_(OPEN_STATES), operations.c.scope != ScopeKind.ENTRY
+    )
+    if request.scope.kind is ScopeKind.APP:
+        statement = statement.where(
+            or_(
+                operations.c.scope == ScopeKind.ALL,
+                operations.c.app_id == request.scope.app_id,
+            )
+        )
+    row = (await connection.execute(statement.order_by(operations.c.operation_id))).first()
+    if row is not None:
+        other = operation_of(row)
+        raise OperationOverlap(
+            operation_id=other.operation_id, scope=str(other.scope), actor=other.actor
+        )
+
+
+async def _count_selection(connection: AsyncConnection, request: StartRequest) -> int:
+    statement = select(apps)
+    if request.scope.kind is ScopeKind.APP:
+        statement = statement.where(apps.c.app_id == request.scope.app_id)
+    rows: list[Row[Any]] = list((await connection.execute(statement)).all())
+    if request.scope.kind is ScopeKind.APP and not rows:
+        raise AppNotFound(app_id=request.scope.app_id)
+    return sum(getattr(row, state) for row in rows for state in BULK_TAKES[request.kind])
+
+
+async def _insert(
+    connection: AsyncConnection, request: StartRequest, now: datetime, **values: Any
+) -> Row[Any]:
+    fields = {
+        "operation_id": new_operation_id(now),
+        "kind": request.kind,
+        "scope": request.scope.kind,
+        "app_id": request.scope.app_id,
+        "entry_id": request.scope.entry_id,
+        "state": OperationState.QUEUED,
+        "actor": request.actor.name,
+        "origin": request.actor.origin,
+        "reason": request.reason,
+        "idempotency_key": request.idempotency_key,
+        "created_at": now,
+    } | values
+    row: Row[Any] = (
+        await connection.execute(insert(operations).returning(operations), fields)
+    ).one()
+    await add_audit(
+        connection,
+        now,
+        request.actor,
+        f"{request.kind}.start",
+        str(request.scope),
+        reason=request.reason,
+        result="started",
+        operation_id=row.operation_id,
+        counts={"total": row.total},
+    )
+    return row

@@ -1,0 +1,259 @@
+"""The ledger's first schema."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+
+_ROW_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+_ENTRY_STATES = ("failed", "claimed", "queued", "active", "recovered", "dismissed", "vanished")
+
+
+def _count(name: str) -> sa.Column[int]:
+    return sa.Column(name, sa.BigInteger(), nullable=False, server_default=sa.text("0"))
+
+
+def _text(name: str) -> sa.Column[str]:
+    return sa.Column(name, sa.Text(), nullable=False, server_default="")
+
+
+def _one_of(table: str, column: str, *values: str, nullable: bool = False) -> sa.CheckConstraint:
+    rule = f"{column} IN ({', '.join(repr(value) for value in values)})"
+    return sa.CheckConstraint(
+        f"{column} IS NULL OR {rule}" if nullable else rule, name=op.f(f"ck_{table}_{column}")
+    )
+
+
+def _index(name: str, table: str, columns: list[str], where: str | None = None) -> None:
+    condition = None if where is None else sa.text(where)
+    op.create_index(
+        name,
+        table,
+        columns,
+        unique=name.startswith("ux_"),
+        sqlite_where=condition,
+        postgresql_where=condition,
+    )
+
+
+def upgrade() -> None:
+    _create_apps()
+    _create_entries()
+    _create_operations()
+    _create_items()
+    _create_rest()
+
+
+def _create_apps() -> None:
+    op.create_table(
+        "apps",
+        sa.Column("app_id", sa.String(256), nullable=False),
+        sa.Column("display_name", sa.String(256), nullable=False, server_default=""),
+        *(_count(state) for state in _ENTRY_STATES),
+        sa.Column("first_seen_at", sa.BigInteger(), nullable=False),
+        sa.Column("last_failed_at", sa.BigInteger()),
+        sa.PrimaryKeyConstraint("app_id", name=op.f("pk_apps")),
+        *(
+            sa.CheckConstraint(f"{state} >= 0", name=op.f(f"ck_apps_{state}_not_negative"))
+            for state in _ENTRY_STATES
+        ),
+    )
+    _index("ix_apps_failed", "apps", ["failed"])
+
+
+def _create_entries() -> None:
+    op.create_table(
+        "entries",
+        sa.Column("id", _ROW_ID, autoincrement=True, nullable=False),
+        sa.Column("entry_id", sa.String(32), nullable=False),
+        sa.Column("app_id", sa.String(256), nullable=False),
+        sa.Column("source", sa.String(64), nullable=False),
+        sa.Column("queue", sa.Text(), nullable=False),
+        sa.Column("job_id", sa.Text(), nullable=False),
+        sa.Column("job_name", sa.Text(), nullable=False),
+        sa.Column("state", sa.String(10), nullable=False),
+        sa.Column("previous_state", sa.String(10)),
+        _text("state_reason"),
+        sa.Column("failure_seq", sa.BigInteger(), nullable=False),
+        sa.Column("selectable_seq", sa.BigInteger(), nullable=False),
+        _count("failures"),
+        sa.Column("generation", sa.Integer(), nullable=False, server_default=sa.text("0")),
+        sa.Column("failed_at", sa.BigInteger(), nullable=False),
+        sa.Column("first_failed_at", sa.BigInteger(), nullable=False),
+        sa.Column("created_at", sa.BigInteger()),
+        sa.Column("started_at", sa.BigInteger()),
+        sa.Column("moved_at", sa.BigInteger()),
+        sa.Column("recovered_at", sa.BigInteger()),
+        sa.Column("error_type", sa.Text(), nullable=False),
+        sa.Column("error_message", sa.Text(), nullable=False),
+        sa.Column("attempts_made", sa.Integer(), nullable=False, server_default=sa.text("0")),
+        sa.Column("data_size", sa.BigInteger(), nullable=False, server_default=sa.text("0")),
+        sa.Column("forgets", sa.Boolean(), nullable=False),
+        sa.Column("defect", sa.Text()),
+        sa.Column("operation_id", sa.String(40)),
+        sa.Column("early_outcome", sa.String(10)),
+        sa.Column("early_at", sa.BigInteger()),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_entries")),
+        _one_of("entries", "state", *_ENTRY_STATES),
+    )
+    failed, live = "state = 'failed'", "state IN ('queued', 'active')"
+    _index("ux_entries_entry_id", "entries", ["entry_id"])
+    _index("ux_entries_failure_seq", "entries", ["failure_seq"])
+    _index("ix_entries_app", "entries", ["app_id", "failure_seq"])
+    _index("ix_entries_failed", "entries", ["failure_seq"], failed)
+    _index("ix_entries_failed_app", "entries", ["app_id", "failure_seq"], failed)
+    _index("ix_entries_live", "entries", ["id"], live)
+    _index("ix_entries_claimed", "entries", ["operation_id"], "state = 'claimed'")
+    op.create_table(
+        "payloads",
+        sa.Column("entry_id", sa.String(32), nullable=False),
+        sa.Column("data", sa.LargeBinary()),
+        sa.Column("options", sa.LargeBinary()),
+        sa.Column("extra", sa.Text()),
+        sa.Column("stacktrace", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("entry_id", name=op.f("pk_payloads")),
+    )
+
+
+def _create_operations() -> None:
+    op.create_table(
+        "operations",
+        sa.Column("operation_id", sa.String(40), nullable=False),
+        sa.Column("kind", sa.String(10), nullable=False),
+        sa.Column("scope", sa.String(10), nullable=False),
+        sa.Column("app_id", sa.String(256)),
+        sa.Column("entry_id", sa.String(32)),
+        sa.Column("state", sa.String(10), nullable=False),
+        sa.Column("cutoff_seq", sa.BigInteger(), nullable=False),
+        sa.Column("claimed_through", sa.BigInteger(), nullable=False, server_default=sa.text("0")),
+        sa.Column("next_batch", sa.Integer(), nullable=False, server_default=sa.text("1")),
+        sa.Column("runner_epoch", sa.Integer(), nullable=False, server_default=sa.text("0")),
+        *(
+            _count(name)
+            for name in (
+                "total",
+                "requeued",
+                "skipped",
+                "errored",
+                "released",
+                "recovered",
+                "failed_again",
+                "vanished",
+            )
+        ),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("origin", sa.Text(), nullable=False),
+        _text("reason"),
+        sa.Column("idempotency_key", sa.String(200)),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("started_at", sa.BigInteger()),
+        sa.Column("finished_at", sa.BigInteger()),
+        sa.Column("cancelled_by", sa.Text()),
+        sa.Column("error", sa.Text()),
+        sa.PrimaryKeyConstraint("operation_id", name=op.f("pk_operations")),
+        _one_of("operations", "kind", "retry", "resync"),
+        _one_of("operations", "scope", "entry", "app", "all"),
+        _one_of(
+            "operations",
+            "state",
+            *("queued", "running", "cancelling", "completed", "cancelled", "failed"),
+        ),
+        sa.CheckConstraint(
+            "requeued + skipped + errored <= total",
+            name=op.f("ck_operations_counts_within_total"),
+        ),
+    )
+    _index("ux_operations_idempotency_key", "operations", ["actor", "idempotency_key"])
+    _index("ix_operations_app", "operations", ["app_id", "operation_id"])
+    _index(
+        "ix_operations_open",
+        "operations",
+        ["operation_id"],
+        "state IN ('queued', 'running', 'cancelling')",
+    )
+
+
+def _create_items() -> None:
+    op.create_table(
+        "items",
+        sa.Column("operation_id", sa.String(40), nullable=False),
+        sa.Column("failure_seq", sa.BigInteger(), nullable=False),
+        sa.Column("entry_pk", sa.BigInteger(), nullable=False),
+        sa.Column("batch_number", sa.Integer(), nullable=False),
+        sa.Column("generation", sa.Integer(), nullable=False),
+        sa.Column("failed_at", sa.BigInteger(), nullable=False),
+        sa.Column("from_state", sa.String(10), nullable=False),
+        sa.Column("state", sa.String(10), nullable=False),
+        sa.Column("reason", sa.String(24)),
+        _text("detail"),
+        sa.Column("outcome", sa.String(12)),
+        sa.Column("settled_at", sa.BigInteger()),
+        sa.PrimaryKeyConstraint("operation_id", "failure_seq", name=op.f("pk_items")),
+        _one_of("items", "state", "claimed", "requeued", "skipped", "errored", "released"),
+        _one_of(
+            "items",
+            "outcome",
+            *("waiting", "recovered", "failed_again", "vanished"),
+            nullable=True,
+        ),
+    )
+    _index("ix_items_entry", "items", ["entry_pk", "operation_id"])
+    _index("ix_items_claimed", "items", ["operation_id", "batch_number"], "state = 'claimed'")
+
+
+def _create_rest() -> None:
+    sequences = op.create_table(
+        "sequences",
+        sa.Column("name", sa.String(32), nullable=False),
+        sa.Column("value", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_sequences")),
+    )
+    op.bulk_insert(sequences, [{"name": "failure_seq", "value": 0}])
+    op.create_table(
+        "cursors",
+        sa.Column("source", sa.String(64), nullable=False),
+        sa.Column("queue", sa.Text(), nullable=False),
+        sa.Column("kind", sa.String(16), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("source", "queue", "kind", name=op.f("pk_cursors")),
+    )
+    op.create_table(
+        "activity",
+        sa.Column("minute", sa.BigInteger(), autoincrement=False, nullable=False),
+        _count("failed"),
+        _count("recovered"),
+        sa.PrimaryKeyConstraint("minute", name=op.f("pk_activity")),
+    )
+    op.create_table(
+        "users",
+        sa.Column("name", sa.String(64), nullable=False),
+        sa.Column("password_hash", sa.Text(), nullable=False),
+        sa.Column("session_epoch", sa.Integer(), nullable=False, server_default=sa.text("1")),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_users")),
+    )
+    op.create_table(
+        "audit",
+        sa.Column("seq", _ROW_ID, autoincrement=True, nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("origin", sa.Text(), nullable=False),
+        sa.Column("action", sa.String(40), nullable=False),
+        sa.Column("scope", sa.Text(), nullable=False),
+        _text("reason"),
+        _text("result"),
+        sa.Column("operation_id", sa.String(40)),
+        sa.Column("counts", sa.Text(), nullable=False, server_default="{}"),
+        sa.PrimaryKeyConstraint("seq", name=op.f("pk_audit")),
+    )
+
+
+def downgrade() -> None:
+    for table in (
+        *("audit", "users", "activity", "cursors", "sequences"),
+        *("items", "operations", "payloads", "entries", "apps"),
+    ):
+        op.drop_table(table)

@@ -1,0 +1,264 @@
+"""Reading: the one way out, for pages, API and command line."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from redrive.domain import (
+    App,
+    AppId,
+    AuditEntry,
+    Entry,
+    EntryDetail,
+    EntryFilter,
+    EntryId,
+    EntryState,
+    Item,
+    ItemState,
+    JobState,
+    JobStatus,
+    JobSummary,
+    Operation,
+    OperationId,
+    OperationState,
+    OperationTally,
+    Progress,
+    QueueCounts,
+    progress_of,
+)
+from redrive.errors import (
+    AppNotFound,
+    EngineUnavailable,
+    EntryNotFound,
+    OperationNotFound,
+    QueueNotFound,
+    StoreUnavailable,
+)
+from redrive.ports import (
+    Accounts,
+    Clock,
+    Engine,
+    FollowerReports,
+    OperationLedger,
+    Page,
+    ProgressStore,
+    ReadingLedger,
+)
+
+_TOP_APPS = 20
+_POLL_SECONDS = 1.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FollowerLag:
+    """When a source was last followed to its end, and how far behind that is, in seconds.
+
+    ``caught_up_at`` is None if no follower has reported within the last hour.
+    """
+
+    source: str
+    caught_up_at: datetime | None
+    lag_seconds: float | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Summary:
+    """What an operator sees first."""
+
+    totals: Mapping[EntryState, int]
+    recovered_24h: int
+    apps: list[App]
+    operations: list[Operation]
+    followers: list[FollowerLag]
+
+
+class Overview:
+    """Every read that a face needs. Raises the NotFound errors, BadCursor, LedgerUnavailable."""
+
+    def __init__(
+        self,
+        *,
+        reading: ReadingLedger,
+        operations: OperationLedger,
+        accounts: Accounts,
+        engines: Mapping[str, Engine],
+        progress: ProgressStore,
+        reports: FollowerReports,
+        clock: Clock,
+    ) -> None:
+        self._reading = reading
+        self._operations = operations
+        self._accounts = accounts
+        self._engines = engines
+        self._progress = progress
+        self._reports = reports
+        self._clock = clock
+
+    async def progress(self, operation_id: OperationId) -> Progress:
+        """From the hash; from the ledger when the hash has expired, cannot be read, or was left
+        behind by a runner that could not write it at the end."""
+        try:
+            fast = await self._progress.read(operation_id)
+        except StoreUnavailable:
+            fast = None
+        if fast is not None and fast.state.terminal:
+            return fast
+        operation = await self.operation(operation_id)
+        if fast is None or operation.state.terminal:
+            return progress_of(operation, self._clock.now())
+        return fast
+
+    async def watch(self, operation_id: OperationId) -> AsyncIterator[Progress]:
+        """The progress now and at every change, until the operation is terminal.
+
+        Goes on from the ledger when the hash is gone or Redis is away.
+        """
+        last = await self.progress(operation_id)
+        yield last
+        while not last.state.terminal:
+            try:
+                async for progress in self._progress.changes(operation_id):
+                    if progress != last and progress.completed >= last.completed:
+                        yield (last := progress)
+            except StoreUnavailable:
+                pass
+            if not last.state.terminal:
+                await asyncio.sleep(_POLL_SECONDS)
+                operation = await self.operation(operation_id)
+                yield (last := progress_of(operation, self._clock.now()))
+
+    async def summary(self) -> Summary:
+        now = self._clock.now()
+        return Summary(
+            totals=await self._reading.totals(),
+            recovered_24h=await self._reading.recovered_since(now - timedelta(hours=24)),
+            apps=(await self._reading.apps(None, _TOP_APPS)).items,
+            operations=await self._operations.open_operations(),
+            followers=await self._followers(now),
+        )
+
+    async def _followers(self, now: datetime) -> list[FollowerLag]:
+        try:
+            seen = await self._reports.read()
+        except StoreUnavailable:
+            seen = {}
+        return [
+            FollowerLag(
+                source=source,
+                caught_up_at=seen.get(source),
+                lag_seconds=(
+                    max((now - seen[source]).total_seconds(), 0.0) if source in seen else None
+                ),
+            )
+            for source in self._engines
+        ]
+
+    async def apps(self, cursor: str | None, limit: int) -> Page[App]:
+        return await self._reading.apps(cursor, limit)
+
+    async def app(self, app_id: AppId) -> App:
+        app = await self._reading.app(app_id)
+        if app is None:
+            raise AppNotFound(app_id=app_id)
+        return app
+
+    async def name_app(self, app_id: AppId, display_name: str) -> App:
+        app = await self._reading.name_app(app_id, display_name)
+        if app is None:
+            raise AppNotFound(app_id=app_id)
+        return app
+
+    async def entries(
+        self, entry_filter: EntryFilter, cursor: str | None, limit: int, oldest_first: bool
+    ) -> Page[Entry]:
+        return await self._reading.entries(entry_filter, cursor, limit, oldest_first)
+
+    async def entry(self, entry_id: EntryId) -> EntryDetail:
+        detail = await self._reading.entry(entry_id)
+        if detail is None:
+            raise EntryNotFound(f"There is no entry {entry_id}. Nothing was changed.")
+        return detail
+
+    async def job_status(self, entry: Entry) -> JobStatus | None:
+        """Where the entry's job is right now; None when its queue system cannot be reached."""
+        engine = self._engines.get(entry.source)
+        if engine is None:
+            return None
+        try:
+            (status,) = await engine.statuses(entry.queue, [entry.job_id])
+        except EngineUnavailable:
+            return None
+        return status
+
+    async def operations(
+        self,
+        state: OperationState | None,
+        app_id: AppId | None,
+        cursor: str | None,
+        limit: int,
+    ) -> Page[Operation]:
+        return await self._reading.operations(state, app_id, cursor, limit)
+
+    async def operation(self, operation_id: OperationId) -> Operation:
+        operation = await self._operations.operation(operation_id)
+        if operation is None:
+            raise OperationNotFound(operation_id=operation_id)
+        return operation
+
+    async def items(
+        self,
+        operation_id: OperationId,
+        state: ItemState | None,
+        cursor: str | None,
+        limit: int,
+    ) -> Page[Item]:
+        await self.operation(operation_id)
+        return await self._reading.items(operation_id, state, cursor, limit)
+
+    async def queues(self) -> list[QueueCounts]:
+        """Every watched queue with its counts; one line with the problem for a source that
+        cannot be reached."""
+        found: list[QueueCounts] = []
+        for source, engine in self._engines.items():
+            try:
+                found += [await engine.counts(queue) for queue in await engine.queues()]
+            except EngineUnavailable as error:
+                found.append(
+                    QueueCounts(
+                        source=source, queue="*", counts={}, paused=False, problem=str(error)
+                    )
+                )
+        return found
+
+    async def jobs(
+        self, source: str | None, queue: str, state: JobState, offset: int, limit: int
+    ) -> list[JobSummary]:
+        for name, engine in self._engines.items():
+            if source in (None, name) and queue in await engine.queues():
+                return await engine.jobs(queue, state, offset, limit)
+        raise QueueNotFound(queue=queue)
+
+    async def audit_trail(self, cursor: str | None, limit: int) -> Page[AuditEntry]:
+        return await self._accounts.audit_trail(cursor, limit)
+
+    async def tallies(self) -> list[OperationTally]:
+        return await self._reading.tallies()
+
+    async def ready(self) -> Mapping[str, bool]:
+        """Whether each component can be reached: ``ledger``, ``redis``, ``source:{name}``."""
+        components = {"ledger": await self._reading.reachable()}
+        try:
+            await self._reports.read()
+            components["redis"] = True
+        except StoreUnavailable:
+            components["redis"] = False
+        for name, engine in self._engines.items():
+            try:
+                await engine.check()
+                components[f"source:{name}"] = True
+            except EngineUnavailable:
+                components[f"source:{name}"] = False
+        return components

@@ -1,0 +1,173 @@
+"""The fast view of progress: one Redis hash per operation, published at every change.
+
+The hash ``redrive:operation:{operation_id}`` lives for an hour after its last change; the ledger
+holds the truth and answers when it is gone. Values are absolute, so that writing twice (a lost
+reply, a takeover) changes nothing, and the script lets no count go back, so that a writer that
+was asleep cannot pull a bar backwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import fields
+from datetime import datetime
+from typing import Any, cast
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from redrive.domain import (
+    TERMINAL_STATES,
+    OperationId,
+    OperationState,
+    Progress,
+    from_millis,
+    to_millis,
+)
+from redrive.errors import StoreUnavailable
+
+LIFETIME_SECONDS = 3600
+_POLL_SECONDS = 1.0
+
+# KEYS[1] the hash. ARGV[1] its lifetime in seconds, ARGV[2] 1 if the written state is terminal,
+# then field, value pairs. Returns 1 if written, 0 if what is there is newer. Atomic.
+_WRITE = """
+local known = redis.call('HMGET', KEYS[1], 'completed', 'released', 'ended',
+                         'recovered', 'failed_again', 'vanished')
+local given = {}
+for i = 3, #ARGV, 2 do given[ARGV[i]] = ARGV[i + 1] end
+local moved = (tonumber(known[1]) or 0) + (tonumber(known[2]) or 0)
+local moving = tonumber(given['completed']) + tonumber(given['released'])
+local settled = (tonumber(known[4]) or 0) + (tonumber(known[5]) or 0) + (tonumber(known[6]) or 0)
+local settling = tonumber(given['recovered']) + tonumber(given['failed_again'])
+               + tonumber(given['vanished'])
+if moving < moved or (known[3] == '1' and ARGV[2] == '0') then return 0 end
+if moving == moved and settling < settled then return 0 end
+redis.call('HSET', KEYS[1], 'ended', ARGV[2], unpack(ARGV, 3))
+redis.call('EXPIRE', KEYS[1], tonumber(ARGV[1]))
+redis.call('PUBLISH', KEYS[1], given['state'])
+return 1
+"""
+
+
+def key_of(operation_id: OperationId) -> str:
+    """The hash's key, which is also the channel of its changes."""
+    return f"redrive:operation:{operation_id}"
+
+
+class RedisProgressStore:
+    """:class:`redrive.ports.ProgressStore` on Redis. ``redis`` returns text."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._write = redis.register_script(_WRITE)
+
+    async def write(self, progress: Progress) -> None:
+        values: list[str | int] = [LIFETIME_SECONDS, int(progress.state.terminal)]
+        for name, value in _fields(progress).items():
+            values += [name, value]
+        with _reaching():
+            await self._write(keys=[key_of(progress.operation_id)], args=values)
+
+    async def read(self, operation_id: OperationId) -> Progress | None:
+        with _reaching():
+            values = await cast(
+                "Awaitable[dict[str, str]]", self._redis.hgetall(key_of(operation_id))
+            )
+        return _progress(values) if values.get("operation_id") else None
+
+    @asynccontextmanager
+    async def listen(self, operation_id: OperationId) -> AsyncIterator[Any]:
+        """Subscribe to an operation's changes; yields a function that waits for the next one."""
+        with _reaching():
+            async with self._redis.pubsub(ignore_subscribe_messages=True) as channel:
+                await channel.subscribe(key_of(operation_id))
+
+                async def wait(seconds: float = _POLL_SECONDS) -> bool:
+                    with _reaching():
+                        return await channel.get_message(timeout=seconds) is not None
+
+                yield wait
+
+    async def changes(self, operation_id: OperationId) -> AsyncIterator[Progress]:
+        async with self.listen(operation_id) as wait:
+            last: Progress | None = None
+            while True:
+                progress = await self.read(operation_id)
+                if progress is None:
+                    return
+                if progress != last:
+                    yield progress
+                    last = progress
+                if progress.state in TERMINAL_STATES:
+                    return
+                await wait()
+
+
+class RedisFollowerReports:
+    """:class:`redrive.ports.FollowerReports`: one hash, source to milliseconds."""
+
+    _KEY = "redrive:followers"
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    async def caught_up(self, source: str, at: datetime) -> None:
+        with _reaching():
+            async with self._redis.pipeline(transaction=True) as pipeline:
+                pipeline.hset(self._KEY, source, to_millis(at))
+                pipeline.expire(self._KEY, LIFETIME_SECONDS)
+                await pipeline.execute()
+
+    async def read(self) -> Mapping[str, datetime]:
+        with _reaching():
+            values = await cast("Awaitable[dict[str, str]]", self._redis.hgetall(self._KEY))
+        return {source: from_millis(int(millis)) for source, millis in values.items()}
+
+
+class _reaching:  # noqa: N801 - used like a function
+    """Turns Redis's errors into StoreUnavailable."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, RedisError | OSError):
+            raise StoreUnavailable from error
+
+
+def _fields(progress: Progress) -> dict[str, str | int]:
+    values: dict[str, str | int] = {}
+    for field in fields(progress):
+        value = getattr(progress, field.name)
+        if isinstance(value, bool):
+            values[field.name] = int(value)
+        elif value is None:
+            values[field.name] = ""
+        else:
+            values[field.name] = value if isinstance(value, int) else str(value)
+    return values
+
+
+def _progress(values: Mapping[str, str]) -> Progress:
+    def number(name: str) -> int:
+        return int(values.get(name) or 0)
+
+    eta = values.get("eta_seconds")
+    return Progress(
+        operation_id=OperationId(values["operation_id"]),
+        state=OperationState(values["state"]),
+        total=number("total"),
+        completed=number("completed"),
+        succeeded=number("succeeded"),
+        failed=number("failed"),
+        skipped=number("skipped"),
+        released=number("released"),
+        recovered=number("recovered"),
+        failed_again=number("failed_again"),
+        vanished=number("vanished"),
+        cancelled=values.get("cancelled") == "1",
+        rate=float(values.get("rate") or 0),
+        eta_seconds=float(eta) if eta else None,
+    )

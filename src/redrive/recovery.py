@@ -1,0 +1,287 @@
+"""Acting: start, cancel, retry one. The only place where ledger and engine meet."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import structlog
+
+from redrive.domain import (
+    Actor,
+    Answer,
+    Batch,
+    ClaimedEntry,
+    EntryState,
+    JobId,
+    Operation,
+    OperationId,
+    OperationKind,
+    OperationState,
+    RequeueBatch,
+    RequeueItem,
+    RequeueResult,
+    ScopeKind,
+    Settlement,
+    StartRequest,
+    progress_of,
+)
+from redrive.errors import (
+    EngineUnavailable,
+    HandOverPending,
+    LedgerUnavailable,
+    StaleRunner,
+    StoreUnavailable,
+)
+from redrive.ports import Clock, Engine, OperationLedger, OperationQueue, ProgressStore
+
+log = structlog.get_logger()
+
+_REPEATS = 3
+_REPEAT_SECONDS = 0.3
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OneResult:
+    """What became of one entry that was retried or resynced by hand."""
+
+    operation: Operation
+    job_id: JobId
+    answer: Answer
+    detail: str
+
+
+class Recovery:
+    """Every way to act on entries; pages, API and command line all come through here."""
+
+    def __init__(
+        self,
+        *,
+        ledger: OperationLedger,
+        engines: Mapping[str, Engine],
+        progress: ProgressStore,
+        queue: OperationQueue,
+        clock: Clock,
+    ) -> None:
+        self._ledger = ledger
+        self._engines = engines
+        self._progress = progress
+        self._queue = queue
+        self._clock = clock
+
+    async def start(self, request: StartRequest) -> tuple[Operation, bool]:
+        """Start a bulk operation and answer at once; runners carry it out.
+
+        Returns the operation and whether this call started it (an idempotency key answers with
+        the one it started). When Redrive's Redis is away the operation is kept and its hand-over
+        to the runners is made up for by their sweep. Raises AppNotFound, NothingToDo,
+        OperationOverlap, IdempotencyMismatch, LedgerUnavailable.
+        """
+        operation, new = await self._ledger.start_bulk(request)
+        if new:
+            log.info(
+                "operation_started",
+                operation_id=operation.operation_id,
+                kind=operation.kind,
+                scope=str(operation.scope),
+                total=operation.total,
+                actor=operation.actor,
+            )
+            await self._tell(operation)
+            await self.enqueue(operation.operation_id)
+        return operation, new
+
+    async def cancel(self, operation_id: OperationId, actor: Actor) -> Operation:
+        """Ask an operation to stop: no claim starts after this; the batch in hand is finished or
+        given back, and counted. Raises OperationNotFound, OperationFinished."""
+        operation = await self._ledger.request_cancel(operation_id, actor)
+        log.info("operation_cancel_requested", operation_id=operation_id, actor=actor.name)
+        await self._tell(operation)
+        return operation
+
+    async def act_on_one(self, request: StartRequest) -> OneResult:
+        """Retry or resync one entry, claim to settle, before answering.
+
+        Raises EntryNotFound, WrongState; EngineUnavailable if the queue system could not be
+        reached, with the entry as it was; HandOverPending if it stopped answering after the
+        request went out: the operation stays open and a runner settles it from the receipt, so
+        that the job is not run twice because of us.
+        """
+        operation, batch = await self._ledger.start_single(request)
+        (entry,) = batch.entries
+        try:
+            await self._engine(entry.source).check()
+        except EngineUnavailable:
+            await self._give_back(operation, batch)
+            raise
+        settlements = await self._move_persistently(operation, batch)
+        try:
+            await self._ledger.settle(operation, batch, settlements)
+            finished = await self._ledger.finish(operation, OperationState.COMPLETED, None)
+        except (LedgerUnavailable, StaleRunner) as error:
+            await self.enqueue(operation.operation_id)
+            raise HandOverPending(operation_id=operation.operation_id) from error
+        await self._tell(finished)
+        (settlement,) = settlements
+        log.info(
+            "entry_acted_on",
+            operation_id=operation.operation_id,
+            kind=operation.kind,
+            entry_id=entry.entry_id,
+            answer=settlement.answer,
+        )
+        return OneResult(
+            operation=finished,
+            job_id=entry.job_id,
+            answer=settlement.answer,
+            detail=settlement.detail,
+        )
+
+    async def _move_persistently(self, operation: Operation, batch: Batch) -> list[Settlement]:
+        """Move the batch; repeat while the engine may have done it and lost the reply."""
+        for repeat in range(_REPEATS):
+            try:
+                return await self.move(operation, batch)
+            except EngineUnavailable as error:
+                if repeat == 0 and error.fields.get("sent") is False:
+                    await self._give_back(operation, batch)
+                    raise
+                await asyncio.sleep(_REPEAT_SECONDS)
+        await self.enqueue(operation.operation_id)
+        raise HandOverPending(operation_id=operation.operation_id)
+
+    async def _give_back(self, operation: Operation, batch: Batch) -> None:
+        """The engine did nothing: the entry is as it was, with its error."""
+        await self._ledger.release(operation, batch, engine_away=True)
+        finished = await self._ledger.finish(
+            operation, OperationState.FAILED, "the queue system could not be reached"
+        )
+        await self._tell(finished)
+
+    async def move(self, operation: Operation, batch: Batch) -> list[Settlement]:
+        """Hand a claimed batch to its queues. Safe to repeat: receipts answer the second time.
+
+        Raises EngineUnavailable; what was moved until then is answered by its receipt later.
+        """
+        settlements: list[Settlement] = []
+        for source, part, entries in _parts(operation, batch):
+            engine = self._engines.get(source)
+            if engine is None:
+                settlements += self._unwatched(source, entries)
+                continue
+            results = await engine.requeue(part)
+            for entry, result in zip(entries, results, strict=True):
+                if result.answer is Answer.MISSING:
+                    result = await self._rebuild(operation, part, entry, result)
+                settlements.append(_settlement(entry, result))
+        return settlements
+
+    async def withhold(self, operation: Operation, batch: Batch) -> list[Settlement]:
+        """Take a claimed batch's receipts, so that it can never be moved any more.
+
+        What was moved before is answered as moved, the rest as WITHHELD.
+        """
+        settlements: list[Settlement] = []
+        for source, part, entries in _parts(operation, batch):
+            engine = self._engines.get(source)
+            if engine is None:
+                settlements += self._unwatched(source, entries)
+                continue
+            results = await engine.withhold(part)
+            settlements += map(_settlement, entries, results)
+        return settlements
+
+    async def _rebuild(
+        self,
+        operation: Operation,
+        part: RequeueBatch,
+        entry: ClaimedEntry,
+        missing: RequeueResult,
+    ) -> RequeueResult:
+        """Rebuild a forgotten job where forgetting was the plan, or where a person asked for it
+        by hand; a bulk operation does not raise what somebody removed."""
+        by_hand = operation.scope.kind is ScopeKind.ENTRY
+        completed_and_dropped = (
+            operation.kind is OperationKind.RESYNC and entry.from_state is EntryState.RECOVERED
+        )
+        if not (by_hand or entry.forgets or completed_and_dropped):
+            return _with_detail(missing, "the job was removed from its queue")
+        name, payload = await self._ledger.payload(entry.entry_pk)
+        if payload is None:
+            return _with_detail(missing, "the job is gone and its payload was not kept")
+        return await self._engine(entry.source).rebuild(part, entry.job_id, name, payload)
+
+    async def enqueue(self, operation_id: OperationId) -> None:
+        """Hand an open operation to the runners; if that fails their sweep makes up for it."""
+        try:
+            await self._queue.put(operation_id)
+        except StoreUnavailable as error:
+            log.warning("operation_not_enqueued", operation_id=operation_id, error=str(error))
+
+    async def _tell(self, operation: Operation) -> None:
+        try:
+            await self._progress.write(progress_of(operation, self._clock.now()))
+        except StoreUnavailable as error:
+            log.warning(
+                "progress_not_written", operation_id=operation.operation_id, error=str(error)
+            )
+
+    def _engine(self, source: str) -> Engine:
+        try:
+            return self._engines[source]
+        except KeyError:
+            raise EngineUnavailable(source=source, sent=False) from None
+
+    def _unwatched(self, source: str, entries: list[ClaimedEntry]) -> list[Settlement]:
+        return [
+            Settlement(
+                entry_pk=entry.entry_pk,
+                answer=Answer.ERROR,
+                at=self._clock.now(),
+                detail=f"the source {source} is not watched any more",
+            )
+            for entry in entries
+        ]
+
+
+def _parts(
+    operation: Operation, batch: Batch
+) -> list[tuple[str, RequeueBatch, list[ClaimedEntry]]]:
+    """A batch by source and queue, each part in hand-over order."""
+    retry = operation.kind is OperationKind.RETRY
+    grouped: dict[tuple[str, str], list[ClaimedEntry]] = {}
+    for entry in batch.entries:
+        grouped.setdefault((entry.source, entry.queue), []).append(entry)
+    return [
+        (
+            source,
+            RequeueBatch(
+                queue=queue,
+                operation_id=operation.operation_id,
+                number=batch.number,
+                items=tuple(
+                    RequeueItem(
+                        job_id=entry.job_id,
+                        failed_at=entry.failed_at,
+                        generation=entry.generation,
+                    )
+                    for entry in entries
+                ),
+                mark=retry,
+                take_finished=not retry,
+            ),
+            entries,
+        )
+        for (source, queue), entries in grouped.items()
+    ]
+
+
+def _settlement(entry: ClaimedEntry, result: RequeueResult) -> Settlement:
+    return Settlement(
+        entry_pk=entry.entry_pk, answer=result.answer, at=result.at, detail=result.detail
+    )
+
+
+def _with_detail(result: RequeueResult, detail: str) -> RequeueResult:
+    return RequeueResult(job_id=result.job_id, answer=result.answer, at=result.at, detail=detail)

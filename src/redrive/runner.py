@@ -1,0 +1,201 @@
+"""The runner: carries out operations, batch by batch, as a pipeline of three stages."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import structlog
+
+from redrive.domain import (
+    Batch,
+    Operation,
+    OperationId,
+    OperationState,
+    ScopeKind,
+    Settlement,
+    progress_of,
+)
+from redrive.errors import StaleRunner, StoreUnavailable, Unavailable
+from redrive.ports import Clock, OperationLedger, ProgressStore
+from redrive.recovery import Recovery
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+Moved = tuple[Batch, list[Settlement]]
+
+_FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.1, 2.0
+_IN_HAND = 1
+
+
+class _StoppingError(Exception):
+    """This runner was asked to stop; the operation goes on elsewhere."""
+
+
+class Runner:
+    """Runs one operation at a time per call; any number of calls and of processes at once.
+
+    Killed anywhere, the operation is taken over: what was claimed and not settled is finished
+    first, from its receipts. While a store or a queue system is away the runner waits.
+    """
+
+    def __init__(
+        self,
+        *,
+        ledger: OperationLedger,
+        recovery: Recovery,
+        progress: ProgressStore,
+        clock: Clock,
+        batch_size: int,
+        stop: asyncio.Event | None = None,
+    ) -> None:
+        self._ledger = ledger
+        self._recovery = recovery
+        self._progress = progress
+        self._clock = clock
+        self._batch_size = batch_size
+        self._stop = stop or asyncio.Event()
+
+    async def run(self, operation_id: OperationId) -> bool:
+        """Carry the operation out; returns False if this runner was stopped before its end.
+
+        True also when there was nothing to do: the operation is over or unknown, or another
+        runner has taken it over meanwhile.
+        """
+        over = True
+        with structlog.contextvars.bound_contextvars(operation_id=operation_id):
+            try:
+                operation = await self._persist(lambda: self._ledger.take_over(operation_id))
+                if operation is not None:
+                    log.info("operation_taken", epoch=operation.runner_epoch)
+                    over = await self._carry_out(operation)
+            except* StaleRunner:
+                log.info("operation_taken_over_elsewhere")
+            except* _StoppingError:
+                over = False
+        return over
+
+    async def _carry_out(self, operation: Operation) -> bool:
+        await self._tell(operation)
+        await self._finish_unsettled(operation)
+        if operation.scope.kind is not ScopeKind.ENTRY and not await self._pipeline(operation):
+            return False
+        current = await self._persist(lambda: self._ledger.operation(operation.operation_id))
+        if current is None:
+            raise StaleRunner(operation_id=operation.operation_id)
+        left = current.total - current.completed
+        error = None
+        state = OperationState.COMPLETED
+        if current.state is not OperationState.CANCELLING and left:
+            state, error = OperationState.FAILED, f"{left} entries have no recorded reason"
+            log.error("operation_does_not_add_up", left=left)
+        finished = await self._persist(lambda: self._ledger.finish(operation, state, error))
+        log.info(
+            "operation_finished",
+            state=finished.state,
+            total=finished.total,
+            requeued=finished.requeued,
+            skipped=finished.skipped,
+            errored=finished.errored,
+            released=finished.released,
+        )
+        await self._tell(finished)
+        return True
+
+    async def _finish_unsettled(self, operation: Operation) -> None:
+        """Finish what an earlier runner left claimed, each batch under its own number."""
+        for batch in await self._persist(lambda: self._ledger.unsettled(operation)):
+            settlements = await self._move_or_withhold(operation, batch)
+            await self._settle(operation, batch, settlements)
+
+    async def _pipeline(self, operation: Operation) -> bool:
+        """Claim, move and settle side by side; returns whether the selection is done."""
+        claimed: asyncio.Queue[Batch | None] = asyncio.Queue(_IN_HAND)
+        moved: asyncio.Queue[Moved | None] = asyncio.Queue(_IN_HAND)
+        async with asyncio.TaskGroup() as stages:
+            claiming = stages.create_task(self._claim_all(operation, claimed))
+            stages.create_task(self._move_all(operation, claimed, moved))
+            stages.create_task(self._settle_all(operation, moved))
+        return claiming.result()
+
+    async def _claim_all(self, operation: Operation, claimed: asyncio.Queue[Batch | None]) -> bool:
+        """Claim until the selection is done or cancelled, or until this runner is stopped.
+
+        What is claimed when it stops is still moved and settled: nothing waits in a claim.
+        """
+        batch: Batch | None = None
+        while not self._stop.is_set():
+            batch = await self._persist(lambda: self._ledger.claim(operation, self._batch_size))
+            await claimed.put(batch)
+            if batch is None:
+                return True
+        await claimed.put(None)
+        return False
+
+    async def _move_all(
+        self,
+        operation: Operation,
+        claimed: asyncio.Queue[Batch | None],
+        moved: asyncio.Queue[Moved | None],
+    ) -> None:
+        while (batch := await claimed.get()) is not None:
+            await moved.put((batch, await self._move_or_withhold(operation, batch)))
+        await moved.put(None)
+
+    async def _settle_all(self, operation: Operation, moved: asyncio.Queue[Moved | None]) -> None:
+        while (in_hand := await moved.get()) is not None:
+            await self._settle(operation, *in_hand)
+
+    async def _move_or_withhold(self, operation: Operation, batch: Batch) -> list[Settlement]:
+        """Hand the batch over, unless the operation was cancelled meanwhile."""
+
+        async def act() -> list[Settlement]:
+            current = await self._ledger.operation(operation.operation_id)
+            if current is not None and current.state is OperationState.CANCELLING:
+                return await self._recovery.withhold(operation, batch)
+            return await self._recovery.move(operation, batch)
+
+        return await self._persist(act)
+
+    async def _settle(
+        self, operation: Operation, batch: Batch, settlements: list[Settlement]
+    ) -> None:
+        settled = await self._persist(lambda: self._ledger.settle(operation, batch, settlements))
+        await self._tell(settled)
+
+    async def _tell(self, operation: Operation) -> None:
+        """Progress is a view: without it the work goes on."""
+        try:
+            await self._progress.write(progress_of(operation, self._clock.now()))
+        except StoreUnavailable as error:
+            log.warning("progress_not_written", error=str(error))
+
+    async def _persist(self, step: Callable[[], Awaitable[T]]) -> T:
+        """Repeat a step while a store or a queue system is away; every step may be repeated."""
+        wait = _FIRST_WAIT_SECONDS
+        while True:
+            try:
+                return await step()
+            except Unavailable as error:
+                if self._stop.is_set():
+                    raise _StoppingError from error
+                log.warning("runner_waits", error=str(error), seconds=wait)
+            try:
+                await asyncio.wait_for(self._stop.wait(), wait)
+            except TimeoutError:
+                wait = min(wait * 2, _LONGEST_WAIT_SECONDS)
+
+
+async def sweep(ledger: OperationLedger, recovery: Recovery) -> None:
+    """Hand every open operation to the runners again, and give back loose claims.
+
+    For operations whose place in the runners' queue was lost. One that a runner has in hand is
+    in the queue already, and stays there once.
+    """
+    released = await ledger.release_loose()
+    if released:
+        log.warning("loose_claims_released", entries=released)
+    for operation in await ledger.open_operations():
+        await recovery.enqueue(operation.operation_id)

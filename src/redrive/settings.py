@@ -1,0 +1,218 @@
+"""One frozen settings object, built once and validated whole.
+
+Values come, first wins, from flags, ``REDRIVE_*`` environment variables and ``redrive.toml``
+(in the working directory, or the file that ``REDRIVE_CONFIG`` names).
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from redrive.errors import SettingsError
+
+
+def _redis_url(value: str) -> str:
+    if urlsplit(value).scheme not in ("redis", "rediss", "unix"):
+        raise ValueError("must start with redis://, rediss:// or unix://")
+    return value
+
+
+def _database_url(value: str) -> str:
+    if not value.startswith(("sqlite:///", "postgresql://", "postgres://")):
+        raise ValueError("must start with sqlite:/// or postgresql://")
+    return value
+
+
+RedisUrl = Annotated[str, AfterValidator(_redis_url)]
+DatabaseUrl = Annotated[str, AfterValidator(_database_url)]
+
+
+class Source(BaseModel):
+    """One watched queue system."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(default="default", pattern=r"^[A-Za-z0-9_.-]{1,64}$")
+    engine: Literal["bullmq"] = "bullmq"
+    url: RedisUrl | None = Field(
+        default=None, description="The queues' Redis; default: Redrive's own."
+    )
+    queues: tuple[str, ...] = Field(default=("*",), min_length=1, description="Names or patterns.")
+    prefix: str = Field(default="bull", min_length=1)
+    app: str = Field(default="app_id", description="Path into a job's data, such as tenant.id.")
+    app_by_queue: Mapping[str, str] = Field(
+        default_factory=dict, description="Another path for single queues."
+    )
+    forgetful: tuple[str, ...] = Field(
+        default=(),
+        description="Patterns of queues whose workers drop failed jobs by number or age, so that "
+        "a missing job may be rebuilt even if its own options do not say so.",
+    )
+    rescan_key: str = Field(
+        default="isRescan",
+        description="Set in a moved job's data: true for a retry; empty: leave data.",
+    )
+
+
+class _Environment(EnvSettingsSource):
+    """The ``REDRIVE_*`` variables; one that is not JSON where JSON is needed is left as text, so
+    that it is reported together with all other problems."""
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
+        try:
+            return super().decode_complex_value(field_name, field, value)
+        except ValueError:
+            return value
+
+
+class Settings(BaseSettings):
+    """Everything that can be set, with its default."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", env_prefix="REDRIVE_", env_ignore_empty=True
+    )
+
+    data_dir: Path = Field(Path("redrive-data"), description="Where Redrive keeps its own files.")
+    database_url: DatabaseUrl | None = Field(
+        None, description="The ledger: sqlite:/// or postgresql://; default: SQLite in data_dir."
+    )
+    redis_url: RedisUrl | None = Field(
+        None, description="Redrive's own Redis; default for 'up' and 'demo': an embedded one."
+    )
+    redis_binary: Path | None = Field(None, description="The server that the embedded one runs.")
+    sources: tuple[Source, ...] = Field((Source(),), min_length=1, description="Watched queues.")
+    host: str = Field("127.0.0.1", description="Where the console listens.")
+    port: int = Field(8484, ge=1, le=65535, description="The console's port.")
+    admin_password: str | None = Field(
+        None,
+        min_length=8,
+        repr=False,
+        description="Creates the user 'admin' at the first start; without it a random password "
+        "is printed once.",
+    )
+    public_origin: str | None = Field(
+        None,
+        pattern=r"^https?://[^/\s]+$",
+        description="The origin that browsers see, when a proxy stands before the console.",
+    )
+    trusted_proxies: tuple[str, ...] = Field(
+        (), description="Addresses whose X-Forwarded-* headers are believed."
+    )
+    payload_limit: int = Field(
+        256 * 1024, ge=0, description="Bytes of a payload that the ledger keeps; 0 keeps none."
+    )
+    batch_size: int = Field(1000, ge=1, le=5000, description="Entries per hand-over.")
+    secret_keys: tuple[str, ...] = Field(
+        (
+            "password",
+            "passwd",
+            "secret",
+            "token",
+            "authorization",
+            "cookie",
+            "api_key",
+            "apikey",
+            "private_key",
+            "credential",
+        ),
+        description="Keys whose values are masked wherever a payload is shown.",
+    )
+    log_format: Literal["console", "json"] = Field("console", description="How logs are written.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="The lowest level that is logged."
+    )
+
+    _file: ClassVar[Mapping[str, Any]] = {}
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        environment = _Environment(settings_cls)
+        return init_settings, environment, InitSettingsSource(settings_cls, dict(cls._file))
+
+    @model_validator(mode="after")
+    def _sources_are_named_apart(self) -> Settings:
+        names = [source.name for source in self.sources]
+        doubled = sorted({name for name in names if names.count(name) > 1})
+        if doubled:
+            raise ValueError(f"sources: the names {', '.join(doubled)} are used more than once")
+        return self
+
+    @property
+    def ledger_url(self) -> str:
+        """The ledger's URL, with the default filled in."""
+        return self.database_url or f"sqlite:///{(self.data_dir / 'ledger.db').absolute()}"
+
+
+def load_settings(**flags: Any) -> Settings:
+    """The settings from flags (None: not given), environment and file.
+
+    Raises SettingsError with one line per problem: key, value and what is allowed.
+    """
+    given = {key: value for key, value in flags.items() if value is not None}
+    path = Path(os.environ.get("REDRIVE_CONFIG") or "redrive.toml")
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        if os.environ.get("REDRIVE_CONFIG"):
+            raise SettingsError((f"REDRIVE_CONFIG: there is no file {path}",)) from error
+        content = {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise SettingsError((f"{path}: {error}",)) from error
+
+    class FileSettings(Settings):
+        _file: ClassVar[Mapping[str, Any]] = content
+
+    try:
+        return FileSettings(**given)
+    except ValidationError as error:
+        raise SettingsError(_problems(error)) from error
+
+
+def _problems(error: ValidationError) -> tuple[str, ...]:
+    lines = []
+    places = [problem["loc"] for problem in error.errors()]
+    for problem in error.errors():
+        place = problem["loc"]
+        if any(place == other[: len(place)] and place != other for other in places if place):
+            # A list whose only member is wrong is also reported as too short.
+            continue
+        key = ".".join(str(part) for part in place)
+        if problem["type"] == "extra_forbidden":
+            lines.append(f"{key}: there is no such setting")
+            continue
+        message = problem["msg"].removeprefix("Value error, ")
+        if problem["type"] == "tuple_type":
+            message = 'must be a list; in the environment it is JSON, such as ["one", "two"]'
+        if not key:
+            lines.append(message)
+            continue
+        value = "" if _is_secret(key) else f" (given: {problem['input']!r})"
+        lines.append(f"{key} (REDRIVE_{key.split('.')[0].upper()}): {message}{value}")
+    return tuple(lines)
+
+
+def _is_secret(key: str) -> bool:
+    """Passwords, and URLs with a password inside, are not repeated in an error."""
+    return "password" in key or key.rpartition(".")[2] in ("url", "redis_url", "database_url")

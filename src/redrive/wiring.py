@@ -1,0 +1,230 @@
+"""The composition root: the only place that knows which implementation stands behind a port."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import structlog
+from fastapi import FastAPI
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from redrive.dispatch import BullMQOperationQueue
+from redrive.engines.bullmq import open_engine
+from redrive.errors import SettingsError, Unavailable
+from redrive.follower import Follower
+from redrive.ledger import (
+    Database,
+    SqlAccounts,
+    SqlFollowerLedger,
+    SqlOperationLedger,
+    SqlReadingLedger,
+    migrate,
+    require_current_schema,
+)
+from redrive.overview import Overview
+from redrive.ports import Clock, Engine
+from redrive.progress import RedisFollowerReports, RedisProgressStore
+from redrive.recovery import Recovery
+from redrive.runner import Runner, sweep
+from redrive.settings import Settings
+from redrive.web import WebServices, create_app
+
+log = structlog.get_logger()
+
+_SWEEP_SECONDS = 60.0
+_SWEEP_AFTER_ERROR_SECONDS = 1.0
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Services:
+    """Everything that is wired together."""
+
+    settings: Settings
+    clock: Clock
+    database: Database
+    redis: Redis
+    operations: SqlOperationLedger
+    following: SqlFollowerLedger
+    accounts: SqlAccounts
+    engines: Mapping[str, Engine]
+    progress: RedisProgressStore
+    reports: RedisFollowerReports
+    queue: BullMQOperationQueue
+    recovery: Recovery
+    overview: Overview
+
+
+def connect_redis(url: str) -> Redis:
+    """A client of Redrive's own Redis that returns text and fails at once instead of repeating."""
+    return Redis.from_url(
+        url,
+        decode_responses=True,
+        socket_connect_timeout=3,
+        socket_timeout=30,
+        retry=Retry(NoBackoff(), 0),
+        health_check_interval=15,
+    )
+
+
+@asynccontextmanager
+async def open_services(
+    settings: Settings, *, migrate_first: bool = False, clock: Clock | None = None
+) -> AsyncIterator[Services]:
+    """Open the stores and put everything together; close it all at the end.
+
+    Redis and the queue systems need not be up yet. Raises SchemaOutdated unless
+    ``migrate_first``, LedgerUnavailable, EngineUnsupported, SettingsError without a Redis URL.
+    """
+    if settings.redis_url is None:
+        raise SettingsError(
+            ("redis_url (REDRIVE_REDIS_URL): not set, and only 'up' and 'demo' bring their own",)
+        )
+    redis_url = settings.redis_url
+    clock = clock or SystemClock()
+    if settings.database_url is None:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+    database = Database(settings.ledger_url)
+    redis = connect_redis(redis_url)
+    engines: dict[str, Engine] = {}
+    queue = BullMQOperationQueue(lambda: connect_redis(redis_url))
+    try:
+        await (migrate(database) if migrate_first else require_current_schema(database))
+        for source in settings.sources:
+            engines[source.name] = open_engine(source, redis_url, settings.payload_limit)
+        yield _assemble(settings, clock, database, redis, engines, queue)
+    finally:
+        for engine in engines.values():
+            await engine.close()
+        with suppress(Exception):
+            await queue.close()
+        await redis.aclose()
+        await database.close()
+
+
+async def migrate_ledger(settings: Settings) -> str:
+    """Bring the ledger's schema up to date; returns its revision. Needs no Redis."""
+    if settings.database_url is None:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+    database = Database(settings.ledger_url)
+    try:
+        return await migrate(database)
+    finally:
+        await database.close()
+
+
+def _assemble(
+    settings: Settings,
+    clock: Clock,
+    database: Database,
+    redis: Redis,
+    engines: Mapping[str, Engine],
+    queue: BullMQOperationQueue,
+) -> Services:
+    operations = SqlOperationLedger(database, clock)
+    accounts = SqlAccounts(database, clock)
+    progress = RedisProgressStore(redis)
+    reports = RedisFollowerReports(redis)
+    return Services(
+        settings=settings,
+        clock=clock,
+        database=database,
+        redis=redis,
+        operations=operations,
+        following=SqlFollowerLedger(database, clock),
+        accounts=accounts,
+        engines=engines,
+        progress=progress,
+        reports=reports,
+        queue=queue,
+        recovery=Recovery(
+            ledger=operations, engines=engines, progress=progress, queue=queue, clock=clock
+        ),
+        overview=Overview(
+            reading=SqlReadingLedger(database),
+            operations=operations,
+            accounts=accounts,
+            engines=engines,
+            progress=progress,
+            reports=reports,
+            clock=clock,
+        ),
+    )
+
+
+def build_web(services: Services) -> FastAPI:
+    """The console's application."""
+    return create_app(
+        WebServices(
+            settings=services.settings,
+            recovery=services.recovery,
+            overview=services.overview,
+            accounts=services.accounts,
+            redis=services.redis,
+            clock=services.clock,
+        )
+    )
+
+
+def build_runner(services: Services, stop: asyncio.Event | None = None) -> Runner:
+    """A runner on these services."""
+    return Runner(
+        ledger=services.operations,
+        recovery=services.recovery,
+        progress=services.progress,
+        clock=services.clock,
+        batch_size=services.settings.batch_size,
+        stop=stop,
+    )
+
+
+async def run_runner(services: Services, stop: asyncio.Event) -> None:
+    """Carry out operations until ``stop`` is set."""
+    runner = build_runner(services, stop)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(services.queue.work(runner.run, stop))
+        tasks.create_task(_sweep_regularly(services, stop))
+
+
+async def _sweep_regularly(services: Services, stop: asyncio.Event) -> None:
+    while not stop.is_set():
+        wait = _SWEEP_SECONDS
+        try:
+            await services.redis.ping()
+            await sweep(services.operations, services.recovery)
+        except (Unavailable, OSError, RedisError) as error:
+            log.warning("sweep_waits", error=str(error))
+            wait = _SWEEP_AFTER_ERROR_SECONDS
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), wait)
+
+
+def build_follower(services: Services, engine: Engine) -> Follower:
+    """A follower of one source."""
+    return Follower(
+        engine=engine,
+        ledger=services.following,
+        progress=services.progress,
+        reports=services.reports,
+        clock=services.clock,
+    )
+
+
+async def run_follower(services: Services, stop: asyncio.Event) -> None:
+    """Follow every source until ``stop`` is set."""
+    async with asyncio.TaskGroup() as tasks:
+        for engine in services.engines.values():
+            tasks.create_task(build_follower(services, engine).run(stop))

