@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
+from redrive.ledger import Database
+from tests.support.ledgers import BACKENDS, Backend, LedgerTemplates
 from tests.support.servers import PostgresServer, RedisServer, running_redis
 
 
@@ -33,9 +35,36 @@ def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
-    server = PostgresServer(tmp_path_factory.mktemp("postgres") / "data")
+def postgres() -> Iterator[PostgresServer]:
+    server = PostgresServer()
     try:
         yield server
     finally:
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def ledger_templates(
+    tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer
+) -> LedgerTemplates:
+    return LedgerTemplates(tmp_path_factory.mktemp("ledger"), postgres)
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request: pytest.FixtureRequest) -> Backend:
+    """Every test that asks for a ledger runs on both databases."""
+    chosen: Backend = request.param
+    return chosen
+
+
+@pytest.fixture
+def ledger_url(backend: Backend, ledger_templates: LedgerTemplates, tmp_path: Path) -> str:
+    """The URL of a ledger with the newest schema and nothing in it."""
+    return ledger_templates.create(backend, tmp_path)
+
+
+@pytest.fixture
+async def database(ledger_url: str) -> AsyncIterator[Database]:
+    database = Database(ledger_url)
+    yield database
+    await database.close()

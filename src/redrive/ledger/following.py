@@ -41,13 +41,12 @@ class SqlFollowerLedger:
         self._clock = clock
 
     async def cursors(self, source: str, kind: str) -> dict[str, str]:
-        async with self._database.reading() as connection:
-            rows = await connection.execute(
-                select(cursors.c.queue, cursors.c.value).where(
-                    cursors.c.source == source, cursors.c.kind == kind
-                )
+        rows = await self._database.rows(
+            select(cursors.c.queue, cursors.c.value).where(
+                cursors.c.source == source, cursors.c.kind == kind
             )
-            return {row.queue: row.value for row in rows.all()}
+        )
+        return {row.queue: row.value for row in rows}
 
     async def record_failures(
         self,
@@ -105,8 +104,7 @@ class SqlFollowerLedger:
         return await self._entries(statement)
 
     async def _entries(self, statement: Any) -> list[LedgerEntry]:
-        async with self._database.reading() as connection:
-            rows = (await connection.execute(statement)).all()
+        rows = await self._database.rows(statement)
         return [
             LedgerEntry(
                 entry_pk=row.id,
@@ -123,14 +121,13 @@ class SqlFollowerLedger:
 
     async def unrecorded(self, source: str, queue: str, failed: Sequence[JobStatus]) -> list[JobId]:
         wanted = {entry_id_of(source, queue, status.job_id): status for status in failed}
-        async with self._database.reading() as connection:
-            rows = await connection.execute(
-                select(entries.c.entry_id, entries.c.failed_at).where(
-                    self._database.any_of(entries.c.entry_id, "ids")
-                ),
-                {"ids": self._database.listed(wanted)},
-            )
-            known = {row.entry_id: row.failed_at for row in rows.all()}
+        rows = await self._database.rows(
+            select(entries.c.entry_id, entries.c.failed_at).where(
+                self._database.any_of(entries.c.entry_id, "ids")
+            ),
+            {"ids": self._database.listed(wanted)},
+        )
+        known = {row.entry_id: row.failed_at for row in rows}
         return [
             status.job_id
             for entry_id, status in wanted.items()

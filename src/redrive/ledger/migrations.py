@@ -35,8 +35,7 @@ def _revision_of(connection: Connection) -> str | None:
 
 async def current_revision(database: Database) -> str | None:
     """The revision that the ledger is at; None for an empty database."""
-    async with database.reading() as connection:
-        return await connection.run_sync(_revision_of)
+    return await database.read(lambda connection: connection.run_sync(_revision_of))
 
 
 async def require_current_schema(database: Database) -> None:

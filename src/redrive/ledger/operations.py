@@ -206,8 +206,7 @@ class SqlOperationLedger:
             )
             .order_by(items.c.batch_number, items.c.failure_seq)
         )
-        async with self._database.reading() as connection:
-            rows = (await connection.execute(statement)).all()
+        rows = await self._database.rows(statement)
         batches: dict[int, list[Any]] = {}
         for row in rows:
             batches.setdefault(row.batch_number, []).append(claimed_of(row))
@@ -217,14 +216,16 @@ class SqlOperationLedger:
         ]
 
     async def payload(self, entry_pk: int) -> tuple[str, Payload | None]:
-        async with self._database.reading() as connection:
+        async def work(connection: AsyncConnection) -> tuple[str, Payload | None]:
             row = (
                 await connection.execute(
                     select(entries.c.entry_id, entries.c.job_name).where(entries.c.id == entry_pk)
                 )
             ).one()
             kept = await read_payload(connection, row.entry_id)
-        return row.job_name, kept.payload
+            return row.job_name, kept.payload
+
+        return await self._database.read(work)
 
     async def settle(
         self, operation: Operation, batch: Batch, settlements: Sequence[Settlement]
@@ -332,22 +333,19 @@ class SqlOperationLedger:
         return await self._database.write(work)
 
     async def operation(self, operation_id: OperationId) -> Operation | None:
-        async with self._database.reading() as connection:
-            row = (
-                await connection.execute(
-                    select(operations).where(operations.c.operation_id == operation_id)
-                )
-            ).first()
-        return None if row is None else operation_of(row)
+        rows = await self._database.rows(
+            select(operations).where(operations.c.operation_id == operation_id)
+        )
+        return operation_of(rows[0]) if rows else None
 
     async def open_operations(self) -> list[Operation]:
-        async with self._database.reading() as connection:
-            rows = await connection.execute(
+        return operations_of(
+            await self._database.rows(
                 select(operations)
                 .where(operations.c.state.in_(OPEN_STATES))
                 .order_by(operations.c.operation_id)
             )
-            return operations_of(rows.all())
+        )
 
     async def release_loose(self) -> int:
         """Give back entries that are claimed by an operation which is over or unknown.

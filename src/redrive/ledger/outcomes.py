@@ -146,7 +146,8 @@ async def _note_early(
         # A failure that came early says more than an event: it stays.
         weaker = or_(
             entries.c.early_outcome.is_(None),
-            entries.c.early_outcome.in_(("active", "completed")),
+            entries.c.early_outcome == "active",
+            entries.c.early_outcome == "completed",
         )
         await connection.execute(
             update(entries)

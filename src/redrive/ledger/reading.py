@@ -47,18 +47,16 @@ class SqlReadingLedger:
 
     async def totals(self) -> Mapping[EntryState, int]:
         sums = [func.coalesce(func.sum(apps.c[state.value]), 0) for state in EntryState]
-        async with self._database.reading() as connection:
-            row = (await connection.execute(select(*sums))).one()
+        (row,) = await self._database.rows(select(*sums))
         return {state: int(value) for state, value in zip(EntryState, row, strict=True)}
 
     async def recovered_since(self, since: datetime) -> int:
-        async with self._database.reading() as connection:
-            found = await connection.execute(
-                select(func.coalesce(func.sum(activity.c.recovered), 0)).where(
-                    activity.c.minute >= to_millis(since)
-                )
+        (row,) = await self._database.rows(
+            select(func.coalesce(func.sum(activity.c.recovered), 0)).where(
+                activity.c.minute >= to_millis(since)
             )
-            return int(found.scalar_one())
+        )
+        return int(row[0])
 
     async def apps(self, cursor: str | None, limit: int) -> Page[App]:
         statement = select(apps).order_by(apps.c.failed.desc(), apps.c.app_id).limit(limit + 1)
@@ -70,7 +68,7 @@ class SqlReadingLedger:
                     (apps.c.failed == failed) & (apps.c.app_id > app_id),
                 )
             )
-        rows = await self._rows(statement)
+        rows = await self._database.rows(statement)
         found = [app_of(row) for row in rows[:limit]]
         last = found[-1] if len(rows) > limit else None
         return Page(
@@ -79,7 +77,7 @@ class SqlReadingLedger:
         )
 
     async def app(self, app_id: AppId) -> App | None:
-        rows = await self._rows(select(apps).where(apps.c.app_id == app_id))
+        rows = await self._database.rows(select(apps).where(apps.c.app_id == app_id))
         return app_of(rows[0]) if rows else None
 
     async def name_app(self, app_id: AppId, display_name: str) -> App | None:
@@ -109,7 +107,7 @@ class SqlReadingLedger:
         if cursor is not None:
             after = decode_int(kind, cursor)
             statement = statement.where(seq > after if oldest_first else seq < after)
-        rows = await self._rows(statement)
+        rows = await self._database.rows(statement)
         more = len(rows) > limit
         return Page(
             items=[entry_of(row) for row in rows[:limit]],
@@ -117,7 +115,7 @@ class SqlReadingLedger:
         )
 
     async def entry(self, entry_id: EntryId) -> EntryDetail | None:
-        async with self._database.reading() as connection:
+        async def work(connection: AsyncConnection) -> EntryDetail | None:
             row = (
                 await connection.execute(select(entries).where(entries.c.entry_id == entry_id))
             ).first()
@@ -137,6 +135,8 @@ class SqlReadingLedger:
                 history=tuple(item_of(item) for item in history.all()),
             )
 
+        return await self._database.read(work)
+
     async def operations(
         self,
         state: OperationState | None,
@@ -152,7 +152,7 @@ class SqlReadingLedger:
         if cursor is not None:
             (after,) = decode("operations", cursor, str)
             statement = statement.where(operations.c.operation_id < after)
-        rows = await self._rows(statement)
+        rows = await self._database.rows(statement)
         found = [operation_of(row) for row in rows[:limit]]
         more = len(rows) > limit
         return Page(
@@ -177,7 +177,7 @@ class SqlReadingLedger:
             statement = statement.where(items.c.state == state)
         if cursor is not None:
             statement = statement.where(items.c.failure_seq > decode_int("items", cursor))
-        rows = await self._rows(statement)
+        rows = await self._database.rows(statement)
         more = len(rows) > limit
         return Page(
             items=[item_of(row) for row in rows[:limit]],
@@ -203,7 +203,7 @@ class SqlReadingLedger:
                 seconds=int(row.millis) / 1000,
                 **{name: int(row._mapping[name]) for name in _TALLIED},
             )
-            for row in await self._rows(statement)
+            for row in await self._database.rows(statement)
         ]
 
     async def reachable(self) -> bool:
@@ -212,10 +212,6 @@ class SqlReadingLedger:
         except (LedgerUnavailable, SchemaOutdated):
             return False
         return True
-
-    async def _rows(self, statement: Select[Any]) -> list[Any]:
-        async with self._database.reading() as connection:
-            return list((await connection.execute(statement)).all())
 
 
 def _items() -> Select[Any]:

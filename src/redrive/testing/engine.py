@@ -1,0 +1,245 @@
+"""A queue system in memory that keeps the engine port's contract, for tests of the middle.
+
+It is kept honest by the same contract suite as the real engines.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
+
+from redrive.domain import (
+    Answer,
+    AppId,
+    Failure,
+    JobId,
+    JobOutcome,
+    JobState,
+    JobStatus,
+    JobSummary,
+    Payload,
+    QueueCounts,
+    RequeueBatch,
+    RequeueItem,
+    RequeueResult,
+    Stamp,
+    to_millis,
+)
+from redrive.errors import EngineUnavailable
+from redrive.testing.queues import MemoryJob, MemoryQueues
+
+T = TypeVar("T")
+
+
+class InMemoryEngine(MemoryQueues):
+    """See :class:`redrive.ports.Engine`; the inherited methods are the other side of the port."""
+
+    def __init__(self, source: str = "default", rescan_key: str = "isRescan") -> None:
+        super().__init__()
+        self.source = source
+        self._rescan_key = rescan_key
+
+    async def check(self) -> None:
+        self._answer(None)
+
+    async def queues(self) -> list[str]:
+        return self._answer(
+            sorted(name for name, queue in self._queues.items() if queue.outcomes or queue.jobs)
+        )
+
+    def problems(self) -> Mapping[str, str]:
+        return {}
+
+    async def failures(self, queue: str, cursor: str, limit: int) -> tuple[list[Failure], str]:
+        millis, _, member = cursor.partition(":")
+        place = (int(millis or -1), member)
+        ordered = sorted(self._failed(queue), key=_place)
+        page = [job for job in ordered if _place(job) > place][:limit]
+        if page:
+            cursor = "{}:{}".format(*_place(page[-1]))
+        return self._answer(([self._failure(queue, job) for job in page], cursor))
+
+    async def failures_of(self, queue: str, job_ids: Sequence[JobId]) -> list[Failure]:
+        failed = {job.job_id: job for job in self._failed(queue)}
+        return self._answer(
+            [self._failure(queue, failed[job_id]) for job_id in job_ids if job_id in failed]
+        )
+
+    async def failed_ids(
+        self, queue: str, cursor: str, limit: int
+    ) -> tuple[list[JobStatus], str | None]:
+        ordered = sorted(job.job_id for job in self._failed(queue))
+        page = [job_id for job_id in ordered if job_id > cursor or not cursor][:limit]
+        following = page[-1] if page and page[-1] != ordered[-1] else None
+        return self._answer(([self._status(queue, job_id) for job_id in page], following))
+
+    async def outcomes(
+        self, cursors: Mapping[str, str], limit: int, wait_seconds: float
+    ) -> dict[str, tuple[list[JobOutcome], str]]:
+        self._news.clear()
+        news = self._answer(self._told(cursors, limit))
+        if not news and wait_seconds > 0:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._news.wait(), wait_seconds)
+            news = self._answer(self._told(cursors, limit))
+        return news
+
+    async def statuses(self, queue: str, job_ids: Sequence[JobId]) -> list[JobStatus]:
+        return self._answer([self._status(queue, job_id) for job_id in job_ids])
+
+    async def requeue(self, batch: RequeueBatch) -> list[RequeueResult]:
+        return self._once(batch, None, lambda: [self._move(batch, item) for item in batch.items])
+
+    async def withhold(self, batch: RequeueBatch) -> list[RequeueResult]:
+        return self._once(
+            batch, None, lambda: [self._result(item, Answer.WITHHELD) for item in batch.items]
+        )
+
+    async def rebuild(
+        self, batch: RequeueBatch, job_id: JobId, name: str, payload: Payload
+    ) -> RequeueResult:
+        [item] = [item for item in batch.items if item.job_id == job_id]
+        return self._once(batch, job_id, lambda: [self._rebuild(batch, item, name, payload)])[0]
+
+    async def counts(self, queue: str) -> QueueCounts:
+        states = [job.state for job in self._queue(queue).jobs.values()]
+        counts = {state: states.count(state) for state in JobState if state in states}
+        return self._answer(
+            QueueCounts(source=self.source, queue=queue, counts=counts, paused=False)
+        )
+
+    async def jobs(self, queue: str, state: JobState, offset: int, limit: int) -> list[JobSummary]:
+        found = [job for job in self._queue(queue).jobs.values() if job.state is state]
+        if state in (JobState.FAILED, JobState.COMPLETED):
+            found.sort(key=_place, reverse=True)
+        return self._answer([_summary(job) for job in found[offset : offset + limit]])
+
+    async def close(self) -> None:
+        """Nothing to give back."""
+
+    def _told(
+        self, cursors: Mapping[str, str], limit: int
+    ) -> dict[str, tuple[list[JobOutcome], str]]:
+        news = {}
+        for queue, cursor in cursors.items():
+            first = int(cursor or 0)
+            told = self._queue(queue).outcomes[first : first + limit]
+            if told:
+                news[queue] = (told, str(first + len(told)))
+        return news
+
+    def _answer(self, value: T) -> T:
+        if self.away:
+            raise EngineUnavailable(source=self.source, sent=False, detail="away")
+        return value
+
+    def _once(
+        self, batch: RequeueBatch, job_id: JobId | None, act: Callable[[], list[RequeueResult]]
+    ) -> list[RequeueResult]:
+        self._answer(None)
+        receipts = self._queue(batch.queue).receipts
+        name = f"{batch.operation_id}:{batch.number}:{job_id or ''}"
+        if name not in receipts:
+            receipts[name] = act()
+        if self._replies_to_lose:
+            self._replies_to_lose -= 1
+            raise EngineUnavailable(source=self.source, sent=True, detail="the reply was lost")
+        return receipts[name]
+
+    def _result(self, item: RequeueItem, answer: Answer) -> RequeueResult:
+        return RequeueResult(job_id=item.job_id, answer=answer, at=self._now())
+
+    def _move(self, batch: RequeueBatch, item: RequeueItem) -> RequeueResult:
+        job = self.job(batch.queue, item.job_id)
+        answer = _answer_for(job, item, batch.take_finished)
+        if answer is Answer.REQUEUED and job is not None:
+            self._change(
+                batch.queue,
+                item.job_id,
+                state=JobState.WAITING,
+                data=self._marked(job.data, batch.mark),
+                finished_at=None,
+                error_message="",
+                attempts_made=0,
+                stamp=Stamp(operation_id=batch.operation_id, generation=item.generation),
+            )
+        return self._result(item, answer)
+
+    def _rebuild(
+        self, batch: RequeueBatch, item: RequeueItem, name: str, payload: Payload
+    ) -> RequeueResult:
+        if self.job(batch.queue, item.job_id) is not None:
+            return self._move(batch, item)
+        self._queue(batch.queue).jobs[item.job_id] = MemoryJob(
+            job_id=item.job_id,
+            name=name,
+            data=self._marked(payload.data, batch.mark),
+            state=JobState.WAITING,
+            created_at=self._now(),
+            forgets=bool(json.loads(payload.options).get("removeOnFail")),
+            stamp=Stamp(operation_id=batch.operation_id, generation=item.generation),
+        )
+        return self._result(item, Answer.RECREATED)
+
+    def _marked(self, data: bytes, mark: bool) -> bytes:
+        decoded = json.loads(data)
+        if not self._rescan_key or not isinstance(decoded, dict):
+            return data
+        return json.dumps({**decoded, self._rescan_key: mark}, separators=(",", ":")).encode()
+
+    def _failure(self, queue: str, job: MemoryJob) -> Failure:
+        data = json.loads(job.data)
+        options = b'{"removeOnFail":{"count":100}}' if job.forgets else b"{}"
+        return Failure(
+            source=self.source,
+            queue=queue,
+            job_id=job.job_id,
+            app_id=AppId(str(data.get("app_id") or queue)),
+            job_name=job.name,
+            failed_at=job.finished_at or job.created_at,
+            error_type="Error",
+            error_message=job.error_message,
+            stacktrace=f"Error: {job.error_message}",
+            attempts_made=job.attempts_made,
+            created_at=job.created_at,
+            payload=Payload(data=job.data, options=options),
+            data_size=len(job.data),
+            stamp=job.stamp,
+            forgets=job.forgets,
+        )
+
+    def _status(self, queue: str, job_id: JobId) -> JobStatus:
+        job = self.job(queue, job_id)
+        if job is None:
+            return JobStatus(job_id=job_id, state=JobState.MISSING)
+        return JobStatus(job_id=job_id, state=job.state, finished_at=job.finished_at)
+
+
+def _answer_for(job: MemoryJob | None, item: RequeueItem, take_finished: bool) -> Answer:
+    if job is None:
+        return Answer.MISSING
+    if job.state is JobState.FAILED:
+        same = job.finished_at == item.failed_at or take_finished
+        return Answer.REQUEUED if same else Answer.SUPERSEDED
+    if job.state is JobState.COMPLETED:
+        return Answer.REQUEUED if take_finished else Answer.NOT_FAILED
+    return Answer.ALREADY_LIVE
+
+
+def _place(job: MemoryJob) -> tuple[int, str]:
+    return (to_millis(job.finished_at) if job.finished_at else 0, job.job_id)
+
+
+def _summary(job: MemoryJob) -> JobSummary:
+    return JobSummary(
+        job_id=job.job_id,
+        name=job.name,
+        state=job.state,
+        attempts_made=job.attempts_made,
+        created_at=job.created_at,
+        finished_at=job.finished_at,
+        error_message=job.error_message,
+    )

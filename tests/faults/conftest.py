@@ -1,0 +1,39 @@
+"""A BullMQ world on an empty Redis, and rigs (processes of Redrive) on it and one ledger."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+from tests.support.bullmq_world import BullMQWorld
+from tests.support.rig import Rig
+from tests.support.servers import RedisServer
+
+from redrive.ledger import Database
+
+
+@pytest.fixture
+async def world(redis_server: RedisServer) -> AsyncIterator[BullMQWorld]:
+    world = BullMQWorld(redis_server)
+    yield world
+    await world.close()
+
+
+@pytest.fixture
+async def make_rig(
+    database: Database, world: BullMQWorld, redis_server: RedisServer
+) -> AsyncIterator[Callable[..., Rig]]:
+    rigs: list[Rig] = []
+
+    def make(**options: object) -> Rig:
+        rigs.append(Rig(database, world.engine, redis_server.url, **options))  # type: ignore[arg-type]
+        return rigs[-1]
+
+    yield make
+    for rig in rigs:
+        await rig.close()
+
+
+@pytest.fixture
+def rig(make_rig: Callable[..., Rig]) -> Rig:
+    return make_rig()

@@ -1,0 +1,54 @@
+"""Migrated ledgers for tests: a copy of a template each, on SQLite and on PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from pathlib import Path
+from typing import Literal
+
+from redrive.ledger import Database, migrate
+from tests.support.servers import PostgresServer
+
+Backend = Literal["sqlite", "postgresql"]
+BACKENDS: tuple[Backend, ...] = ("sqlite", "postgresql")
+
+
+def migrate_now(url: str) -> None:
+    """Migrate the database at ``url``, in a loop of its own."""
+
+    async def work() -> None:
+        database = Database(url)
+        await migrate(database)
+        await database.close()
+
+    asyncio.run(work())
+
+
+class LedgerTemplates:
+    """Makes migrated databases quickly."""
+
+    def __init__(self, folder: Path, postgres: PostgresServer) -> None:
+        self._folder = folder
+        self._postgres = postgres
+        self._sqlite_template: Path | None = None
+        self._postgres_template: str | None = None
+
+    def create(self, backend: Backend, folder: Path) -> str:
+        """The URL of a new ledger with the newest schema."""
+        return self._sqlite(folder) if backend == "sqlite" else self._postgresql()
+
+    def _sqlite(self, folder: Path) -> str:
+        if self._sqlite_template is None:
+            self._sqlite_template = self._folder / "template.db"
+            migrate_now(f"sqlite:///{self._sqlite_template}")
+        copy = folder / "ledger.db"
+        shutil.copy(self._sqlite_template, copy)
+        return f"sqlite:///{copy}"
+
+    def _postgresql(self) -> str:
+        if self._postgres_template is None:
+            url = self._postgres.create_database()
+            migrate_now(url)
+            self._postgres_template = url.split("?")[0].rsplit("/", 1)[1]
+        return self._postgres.create_database(template=self._postgres_template)

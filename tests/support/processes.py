@@ -1,0 +1,19 @@
+"""Looking at processes of the operating system."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def is_gone(pid: int) -> bool:
+    """Whether the process has ended; one that nobody has collected yet counts as ended."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    return stat.rpartition(")")[2].split()[0] in ("Z", "X")
+
+
+def command_line(pid: int) -> str:
+    """The process's arguments, as any user of the machine can see them."""
+    return Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8").replace("\0", " ")

@@ -1,0 +1,198 @@
+"""The middle of Redrive, assembled on a ledger and a queue world, with room for faults."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from redis.asyncio import Redis
+from sqlalchemy import func, select
+
+from redrive.domain import (
+    Actor,
+    App,
+    AppId,
+    Entry,
+    EntryFilter,
+    EntryState,
+    Item,
+    Operation,
+    OperationId,
+    OperationKind,
+    Scope,
+    StartRequest,
+    entry_id_of,
+)
+from redrive.follower import Follower
+from redrive.ledger import (
+    Database,
+    SqlAccounts,
+    SqlFollowerLedger,
+    SqlOperationLedger,
+    SqlReadingLedger,
+)
+from redrive.ledger.schema import apps, entries
+from redrive.overview import Overview
+from redrive.ports import Engine
+from redrive.progress import RedisFollowerReports, RedisProgressStore
+from redrive.recovery import OneResult, Recovery
+from redrive.runner import Runner
+from redrive.testing import Faults, ListOperationQueue
+from redrive.wiring import SystemClock, connect_redis
+
+QUEUE = "mail"
+OPERATOR = Actor(name="ada", origin="test")
+
+
+class Rig:
+    """One process of Redrive. Several rigs on one database and one engine are several."""
+
+    def __init__(
+        self,
+        database: Database,
+        engine: Engine,
+        redis_url: str,
+        *,
+        faults: Faults | None = None,
+        batch_size: int = 4,
+    ) -> None:
+        wrap = faults.wrap if faults is not None else lambda _name, real: real
+        self.clock = SystemClock()
+        self.database = database
+        self.redis: Redis = connect_redis(redis_url)
+        self.operations = wrap("ledger", SqlOperationLedger(database, self.clock))
+        self.following = wrap("following", SqlFollowerLedger(database, self.clock))
+        self.reading = SqlReadingLedger(database)
+        self.accounts = SqlAccounts(database, self.clock)
+        self.progress = wrap("progress", RedisProgressStore(self.redis))
+        self.reports = RedisFollowerReports(self.redis)
+        self.engine = wrap("engine", engine)
+        self.queue = ListOperationQueue()
+        engines = {engine.source: self.engine}
+        self.recovery = Recovery(
+            ledger=self.operations,
+            engines=engines,
+            progress=self.progress,
+            queue=self.queue,
+            clock=self.clock,
+        )
+        self.overview = Overview(
+            reading=self.reading,
+            operations=self.operations,
+            accounts=self.accounts,
+            engines=engines,
+            progress=self.progress,
+            reports=self.reports,
+            clock=self.clock,
+        )
+        self.runner = Runner(
+            ledger=self.operations,
+            recovery=self.recovery,
+            progress=self.progress,
+            clock=self.clock,
+            batch_size=batch_size,
+        )
+        self.follower = Follower(
+            engine=self.engine,
+            ledger=self.following,
+            progress=self.progress,
+            reports=self.reports,
+            clock=self.clock,
+        )
+
+    async def close(self) -> None:
+        await self.redis.aclose()
+
+    def request(
+        self,
+        scope: Scope,
+        kind: OperationKind = OperationKind.RETRY,
+        **values: Any,
+    ) -> StartRequest:
+        return StartRequest(kind=kind, scope=scope, actor=OPERATOR, **values)
+
+    async def start(
+        self, scope: Scope | None = None, kind: OperationKind = OperationKind.RETRY
+    ) -> Operation:
+        operation, new = await self.recovery.start(self.request(scope or Scope.everything(), kind))
+        assert new
+        return operation
+
+    async def act(
+        self,
+        job_id: str,
+        kind: OperationKind = OperationKind.RETRY,
+        *,
+        app: str = "acme",
+        queue: str = QUEUE,
+    ) -> OneResult:
+        """Retry or resync one job's entry by hand."""
+        scope = Scope.of_entry(AppId(app), entry_id_of(self.engine.source, queue, job_id))
+        return await self.recovery.act_on_one(self.request(scope, kind))
+
+    async def entry(self, job_id: str, queue: str = QUEUE) -> Entry:
+        detail = await self.reading.entry(entry_id_of(self.engine.source, queue, job_id))
+        assert detail is not None, f"the ledger does not know {job_id}"
+        return detail.entry
+
+    async def states(self) -> Counter[EntryState]:
+        page = await self.reading.entries(EntryFilter(), None, 500, oldest_first=True)
+        return Counter(entry.state for entry in page.items)
+
+    async def items(self, operation_id: OperationId) -> list[Item]:
+        return (await self.reading.items(operation_id, None, None, 500)).items
+
+    async def operation(self, operation_id: OperationId) -> Operation:
+        found = await self.operations.operation(operation_id)
+        assert found is not None
+        return found
+
+    async def hear(self) -> None:
+        """Let the follower hear until nothing new is told."""
+        while True:
+            before = await self.following.cursors(self.engine.source, "outcomes")
+            cursors = {QUEUE: before.get(QUEUE, "")}
+            told = await self.engine.outcomes(cursors, 1000, 0)
+            if all(after == cursors[queue] for queue, (_, after) in told.items()):
+                return
+            await self.follower.hear()
+
+    async def check_counts(self) -> None:
+        """The apps' counters are what a count of the entries says."""
+        counted: dict[str, Counter[str]] = {}
+        rows = await self.database.rows(
+            select(entries.c.app_id, entries.c.state, func.count()).group_by(
+                entries.c.app_id, entries.c.state
+            )
+        )
+        for row in rows:
+            app_id, state, number = tuple(row)
+            counted.setdefault(app_id, Counter())[state] = number
+        for row in await self.database.rows(select(apps)):
+            kept = {state: getattr(row, state) for state in EntryState}
+            expected = counted.get(row.app_id, Counter())
+            assert kept == {state: expected[state] for state in EntryState}, row.app_id
+
+
+def check_adds_up(operation: Operation, items: Sequence[Item]) -> None:
+    """A terminal operation's counts are those of its items, each with one reason."""
+    assert operation.state.terminal
+    states = Counter(item.state.value for item in items)
+    assert states["claimed"] == 0
+    assert all(item.reason is not None for item in items)
+    assert states["requeued"] == operation.requeued
+    assert states["skipped"] == operation.skipped
+    assert states["errored"] == operation.errored
+    assert states["released"] == operation.released
+    assert operation.completed <= operation.total
+    if operation.state.value == "completed":
+        assert operation.completed == operation.total
+    outcomes = Counter(item.outcome.value for item in items if item.outcome is not None)
+    assert outcomes["recovered"] == operation.recovered
+    assert outcomes["failed_again"] == operation.failed_again
+    assert outcomes["vanished"] == operation.vanished
+
+
+async def app_named(rig: Rig, name: str) -> App:
+    return await rig.overview.app(AppId(name))
