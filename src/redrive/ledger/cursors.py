@@ -19,7 +19,7 @@ def decode(kind: str, cursor: str, *types: type[int] | type[str]) -> list[int | 
     try:
         padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
         values = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
-    except (ValueError, binascii.Error) as error:
+    except (ValueError, RecursionError, binascii.Error) as error:
         raise BadCursor(cursor=cursor) from error
     fits = (
         isinstance(values, list)
@@ -27,6 +27,7 @@ def decode(kind: str, cursor: str, *types: type[int] | type[str]) -> list[int | 
         and values[0] == kind
         and all(type(value) is wanted for value, wanted in zip(values[1:], types, strict=True))
         and all(abs(value) < 2**63 for value in values[1:] if isinstance(value, int))
+        and all(_storable(value) for value in values[1:] if isinstance(value, str))
     )
     if not fits:
         raise BadCursor(cursor=cursor)
@@ -37,3 +38,8 @@ def decode_int(kind: str, cursor: str) -> int:
     """The one whole number in a cursor."""
     (value,) = decode(kind, cursor, int)
     return int(value)
+
+
+def _storable(text: str) -> bool:
+    """Whether a database can compare with it: a made-up cursor may hold what none can encode."""
+    return "\0" not in text and text.encode("utf-8", "ignore").decode() == text

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Row, bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from redrive.domain import EntryState, Failure, OperationId, Reason
+from redrive.domain import EntryState, Failure, OperationId, Reason, Stamp
 from redrive.ledger.counting import (
     Moves,
     add_activity,
@@ -145,16 +145,16 @@ class Intake:
         await add_activity(self._connection, self._now, failed=len(fresh) + len(again))
 
     async def _attribute(self, again: Sequence[tuple[Row[Any], Failure]]) -> list[Row[Any]]:
-        """Tie the new occurrences to the hand-overs that their jobs' stamps name."""
+        """Tie the new occurrences to the hand-overs that they came after."""
         found = [
             Attribution(
                 entry_pk=row.id,
-                operation_id=OperationId(failure.stamp.operation_id),
-                generation=failure.stamp.generation,
+                operation_id=stamp.operation_id,
+                generation=stamp.generation,
                 outcome=FAILED_AGAIN,
             )
             for row, failure in again
-            if failure.stamp is not None and row.state != EntryState.CLAIMED
+            if row.state != EntryState.CLAIMED and (stamp := _hand_over(row, failure)) is not None
         ]
         moves = await attribute(self._database, self._connection, found)
         return await move_outcome_counts(self._connection, moves)
@@ -171,6 +171,14 @@ def _is_new(row: Row[Any], failure: Failure) -> bool:
         moved_before = row.moved_at is None or failure.failed_at >= row.moved_at
         return row.state != EntryState.FAILED and moved_before
     return bool(row.failed_at != failure.failed_at)
+
+
+def _hand_over(row: Row[Any], failure: Failure) -> Stamp | None:
+    """The hand-over that a job's stamp names. An event has none; it is only taken in if it is
+    younger than the entry's last hand-over, so it belongs to that one."""
+    if failure.event_only and row.operation_id is not None:
+        return Stamp(operation_id=OperationId(row.operation_id), generation=row.generation)
+    return failure.stamp
 
 
 def _early_outcome(row: Row[Any], failure: Failure) -> str:

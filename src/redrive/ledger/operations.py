@@ -104,6 +104,7 @@ class SqlOperationLedger:
         )
         rows = sorted(claimed.all(), key=lambda row: row.failure_seq)
         if not rows:
+            await self._require_epoch(connection, operation)
             return None
         moves: Moves = Counter(
             (row.app_id, EntryState(row.previous_state), EntryState.CLAIMED) for row in rows

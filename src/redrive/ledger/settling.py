@@ -201,22 +201,13 @@ async def _settle_early(
     """Settle an entry whose job was heard of before its settle; returns its new state."""
     answer, _, at = key
     verdict = _verdict(answer)
-    state = verdict.entry or EntryState(row.previous_state or EntryState.FAILED)
     values: dict[str, Any] = {"state_reason": verdict.note}
-    after_move = row.early_at is not None and row.early_at >= at
-    if answer.moved:
-        if row.early_outcome == FAILED_AFTER_MOVE:
-            state = EntryState.FAILED
-        elif after_move and row.early_outcome == COMPLETED:
-            state, values["recovered_at"] = EntryState.RECOVERED, row.early_at
-        elif after_move and row.early_outcome == ACTIVE:
-            state = EntryState.ACTIVE
+    state = _heard_state(answer, row, at)
+    if verdict.entry is EntryState.QUEUED:
         values["moved_at"] = at
-    elif row.early_outcome in (FAILED_AFTER_MOVE, FAILED_BEFORE_MOVE):
-        state = EntryState.FAILED
-    elif row.early_outcome == COMPLETED and answer is Answer.MISSING:
-        state, values["recovered_at"] = EntryState.RECOVERED, row.early_at
-        values["state_reason"] = "completed elsewhere"
+    if state is EntryState.RECOVERED and verdict.entry is not None:
+        values["recovered_at"] = row.early_at if row.early_outcome == COMPLETED else at
+        values["state_reason"] = "" if answer.moved else "completed elsewhere"
     if state not in (EntryState.QUEUED, EntryState.ACTIVE):
         fresh = seq or await next_sequences(connection, 1)
         values["selectable_seq"] = fresh
@@ -226,6 +217,25 @@ async def _settle_early(
         .values(values | {"state": state, "early_outcome": None, "early_at": None})
     )
     return state
+
+
+def _heard_state(answer: Answer, row: Row[Any], at: datetime) -> EntryState:
+    """Where an answer and what was heard before its settle leave an entry.
+
+    A failure that does not carry the stamp of the hand-over is the moved job's all the same if it
+    is younger: of a job that its queue drops when it fails, only the event is left to read.
+    """
+    entry = _verdict(answer).entry
+    heard_after = row.early_at is not None and row.early_at >= at
+    live_then = entry is EntryState.QUEUED and heard_after
+    if row.early_outcome in (FAILED_AFTER_MOVE, FAILED_BEFORE_MOVE):
+        if not answer.moved or heard_after or row.early_outcome == FAILED_AFTER_MOVE:
+            return EntryState.FAILED
+    elif row.early_outcome == COMPLETED and (live_then or answer is Answer.MISSING):
+        return EntryState.RECOVERED
+    elif row.early_outcome == ACTIVE and live_then:
+        return EntryState.ACTIVE
+    return entry or EntryState(row.previous_state or EntryState.FAILED)
 
 
 async def _settle_items(

@@ -1,0 +1,138 @@
+"""Bulk actions: start, progress, cancel."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from redrive import wire
+from redrive.domain import (
+    Actor,
+    AppId,
+    Operation,
+    OperationId,
+    OperationKind,
+    OperationState,
+    Scope,
+    StartRequest,
+)
+from redrive.web.api.params import AppIdPath, OperationIdPath
+from redrive.web.context import ActorOf, Console, ConsoleOf, answer
+from redrive.web.openapi import problems
+
+router = APIRouter(tags=["bulk actions"])
+
+_STARTS = problems(401, 403, 404, 409, 413, 415, 422, 503)
+
+
+@router.post(
+    "/admin/api/retry/app/{app_id:path}",
+    status_code=202,
+    response_model=wire.Envelope[wire.BulkRetryResponse],
+    responses=_STARTS,
+)
+async def retry_app(
+    app_id: AppIdPath,
+    console: ConsoleOf,
+    actor: ActorOf,
+    body: wire.BulkRetryRequest | None = None,
+) -> Response:
+    """Retry every failed entry of an app."""
+    scope = Scope.of_app(AppId(app_id))
+    return await _start(OperationKind.RETRY, scope, body, console, actor)
+
+
+@router.post(
+    "/admin/api/retry/all",
+    status_code=202,
+    response_model=wire.Envelope[wire.BulkRetryResponse],
+    responses=_STARTS,
+)
+async def retry_all(
+    console: ConsoleOf, actor: ActorOf, body: wire.BulkRetryRequest | None = None
+) -> Response:
+    """Retry every failed entry of every app."""
+    return await _start(OperationKind.RETRY, Scope.everything(), body, console, actor)
+
+
+@router.post(
+    "/admin/api/resync/app/{app_id:path}",
+    status_code=202,
+    response_model=wire.Envelope[wire.BulkRetryResponse],
+    responses=_STARTS,
+)
+async def resync_app(
+    app_id: AppIdPath,
+    console: ConsoleOf,
+    actor: ActorOf,
+    body: wire.BulkRetryRequest | None = None,
+) -> Response:
+    """Run every failed and recovered entry of an app again from scratch."""
+    scope = Scope.of_app(AppId(app_id))
+    return await _start(OperationKind.RESYNC, scope, body, console, actor)
+
+
+@router.post(
+    "/admin/api/retry/cancel/{operation_id}",
+    status_code=202,
+    response_model=wire.Envelope[wire.CancelResponse],
+    responses=problems(401, 403, 404, 409, 413, 415, 422, 503),
+)
+async def cancel(operation_id: OperationIdPath, console: ConsoleOf, actor: ActorOf) -> Response:
+    """Stop an operation: what is in hand is finished or given back, and counted."""
+    operation = await console.services.recovery.cancel(OperationId(operation_id), actor)
+    return answer(
+        wire.CancelResponse(
+            message=_cancelled(operation),
+            operation_id=operation.operation_id,
+            state=operation.state,
+        ),
+        status=202,
+    )
+
+
+async def _start(
+    kind: OperationKind,
+    scope: Scope,
+    body: wire.BulkRetryRequest | None,
+    console: Console,
+    actor: Actor,
+) -> Response:
+    asked = body or wire.BulkRetryRequest()
+    request = StartRequest(
+        kind=kind,
+        scope=scope,
+        actor=actor,
+        reason=asked.reason,
+        idempotency_key=asked.idempotency_key,
+    )
+    operation, new = await console.services.recovery.start(request)
+    return answer(
+        wire.BulkRetryResponse(
+            message=_started(operation, new),
+            operation_id=operation.operation_id,
+            total=operation.total,
+            new=new,
+        ),
+        status=202,
+    )
+
+
+def _started(operation: Operation, new: bool) -> str:
+    entries = "1 entry" if operation.total == 1 else f"{operation.total} entries"
+    if not new:
+        return (
+            f"This idempotency key has started operation {operation.operation_id} before "
+            f"({entries} of {operation.scope}); nothing new was started."
+        )
+    verb = "Retrying" if operation.kind is OperationKind.RETRY else "Resyncing"
+    return f"{verb} {entries} of {operation.scope}."
+
+
+def _cancelled(operation: Operation) -> str:
+    if operation.state is OperationState.CANCELLED:
+        return "The operation was cancelled before it took any entry."
+    return (
+        "The operation is being cancelled: no further entry is taken, and what is in hand is "
+        "finished or given back."
+    )

@@ -1,0 +1,138 @@
+"""The shapes that clients rely on."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import UTC, datetime
+
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from redrive import domain, wire
+
+AT = datetime(2026, 1, 5, 10, 0, tzinfo=UTC)
+
+
+def operation(**changes: object) -> domain.Operation:
+    fields: dict[str, object] = {
+        "operation_id": "op_1",
+        "kind": domain.OperationKind.RETRY,
+        "scope": domain.Scope.of_app(domain.AppId("acme")),
+        "state": domain.OperationState.COMPLETED,
+        "cutoff_seq": 9,
+        "total": 10,
+        "requeued": 6,
+        "skipped": 3,
+        "errored": 1,
+        "released": 0,
+        "recovered": 5,
+        "failed_again": 1,
+        "vanished": 0,
+        "runner_epoch": 1,
+        "actor": "admin",
+        "origin": "127.0.0.1",
+        "reason": "",
+        "created_at": AT,
+        "started_at": AT,
+        "finished_at": AT,
+        "cancelled_by": None,
+        "error": None,
+    }
+    return domain.Operation(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+def test_a_client_needs_only_pydantic_and_the_domain() -> None:
+    code = (
+        "import sys, redrive.wire\n"
+        "ours = {n for n in sys.modules if n.startswith('redrive.')}\n"
+        "print(sorted(n for n in ours if not n.startswith(('redrive.wire', 'redrive.domain'))))\n"
+        "print(sorted(n for n in ('fastapi', 'redis', 'sqlalchemy') if n in sys.modules))\n"
+    )
+    printed = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
+    assert printed.splitlines() == ["[]", "[]"]
+
+
+@pytest.mark.parametrize(
+    ("model", "body", "field"),
+    [
+        (wire.RetryRequest, {"app_id": "a"}, "entry_id"),
+        (wire.RetryRequest, {"app_id": "a", "entry_id": ""}, "entry_id"),
+        (wire.RetryRequest, {"app_id": "a\n", "entry_id": "e"}, "app_id"),
+        (wire.RetryRequest, {"app_id": "a", "entry_id": 7}, "entry_id"),
+        (wire.RetryRequest, {"app_id": "a", "entry_id": "e", "force": True}, "force"),
+        (wire.BulkRetryRequest, {"reason": "x" * 501}, "reason"),
+        (wire.BulkRetryRequest, {"reason": "\x1b[2J"}, "reason"),
+        (wire.BulkRetryRequest, {"idempotency_key": "x" * 201}, "idempotency_key"),
+        (wire.BulkRetryRequest, {"idempotency_key": ""}, "idempotency_key"),
+        (wire.LoginRequest, {"username": "admin", "password": ""}, "password"),
+    ],
+)
+def test_input_out_of_bounds_is_refused_by_field(
+    model: type[BaseModel], body: dict[str, object], field: str
+) -> None:
+    with pytest.raises(ValidationError) as refused:
+        model.model_validate(body)
+    assert [error["loc"] for error in refused.value.errors()] == [(field,)]
+
+
+def test_a_password_is_not_shown_by_its_request() -> None:
+    request = wire.LoginRequest.model_validate({"username": "admin", "password": "hunter2!"})
+    assert "hunter2!" not in repr(request)
+
+
+def test_an_operation_carries_every_field_of_its_progress() -> None:
+    assert set(wire.BulkProgressResponse.model_fields) < set(wire.Operation.model_fields)
+
+
+def test_an_operation_shows_the_same_counts_as_its_progress() -> None:
+    shown = wire.Operation.of(operation(), AT)
+    assert (shown.total, shown.completed) == (10, 10)
+    assert (shown.succeeded, shown.failed, shown.skipped) == (6, 1, 3)
+    assert (shown.scope, shown.app_id) == (domain.ScopeKind.APP, "acme")
+
+
+@pytest.mark.parametrize(
+    ("state", "cancelled"),
+    [(domain.OperationState.CANCELLED, True), (domain.OperationState.COMPLETED, False)],
+)
+def test_cancelled_says_whether_the_operation_was(
+    state: domain.OperationState, cancelled: bool
+) -> None:
+    assert wire.Operation.of(operation(state=state), AT).cancelled is cancelled
+
+
+def test_progress_is_the_domain_s_progress_field_by_field() -> None:
+    progress = domain.progress_of(operation(), AT)
+    shown = wire.BulkProgressResponse.model_validate(progress)
+    assert shown.model_dump() == {
+        name: getattr(progress, name) for name in wire.BulkProgressResponse.model_fields
+    }
+
+
+def test_half_a_surrogate_pair_from_a_queue_does_not_break_an_answer() -> None:
+    job = wire.Job.model_validate(
+        domain.JobSummary(
+            job_id=domain.JobId("\ud800"),
+            name="x",
+            state=domain.JobState.FAILED,
+            attempts_made=1,
+            created_at=None,
+            finished_at=None,
+            error_message="bad \udfff",
+        )
+    )
+    assert job.model_dump_json().encode()
+    assert job.error_message == "bad ?"
+
+
+def test_a_client_passes_over_fields_of_a_newer_server() -> None:
+    body = {"message": "m", "operation_id": "op", "total": 1, "from_the_future": True}
+    assert wire.BulkRetryResponse.model_validate(body).total == 1
+
+
+@pytest.mark.parametrize("name", wire.__all__)
+def test_every_model_says_what_it_is(name: str) -> None:
+    assert getattr(wire, name).__doc__

@@ -1,0 +1,138 @@
+"""How long a session lives, and what ends it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+import pytest
+
+from redrive.web.sessions import Sessions
+from tests.support.servers import RedisServer
+from tests.web.support import PASSWORD_HASH, USER, Console, log_in, open_console
+
+POLL = {"X-Redrive-Poll": "1"}
+
+
+async def is_open(client: httpx.AsyncClient, poll: bool = False) -> bool:
+    response = await client.get("/admin/api/session", headers=POLL if poll else {})
+    return response.status_code == 200
+
+
+async def test_a_session_ends_after_thirty_idle_minutes(
+    console: Console, operator: httpx.AsyncClient
+) -> None:
+    console.clock.advance(minutes=29)
+    assert await is_open(operator)
+    console.clock.advance(minutes=29)
+    assert await is_open(operator)
+    console.clock.advance(minutes=30)
+    assert not await is_open(operator)
+
+
+async def test_a_session_ends_after_twelve_hours_of_use(
+    console: Console, operator: httpx.AsyncClient
+) -> None:
+    for _ in range(35):
+        console.clock.advance(minutes=20)
+        assert await is_open(operator)
+    console.clock.advance(minutes=20)
+    assert not await is_open(operator)
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        ("/admin/api/overview", POLL),
+        ("/admin/api/retry/progress/nothing/stream", {}),
+    ],
+)
+async def test_what_a_page_asks_by_itself_does_not_keep_a_session_alive(
+    console: Console, operator: httpx.AsyncClient, path: str, headers: dict[str, str]
+) -> None:
+    for _ in range(2):
+        console.clock.advance(minutes=14)
+        assert (await operator.get(path, headers=headers)).status_code != 401
+    console.clock.advance(minutes=2)
+    assert (await operator.get(path, headers=headers)).status_code == 401
+
+
+async def test_an_action_is_a_use_whatever_it_calls_itself(
+    console: Console, operator: httpx.AsyncClient
+) -> None:
+    console.clock.advance(minutes=29)
+    await operator.post("/admin/api/retry/all", headers=POLL)
+    console.clock.advance(minutes=29)
+    assert await is_open(operator, poll=True)
+
+
+async def test_logout_ends_the_session_and_takes_the_cookie_back(
+    console: Console, operator: httpx.AsyncClient
+) -> None:
+    token = operator.cookies["redrive"]
+    response = await operator.post("/admin/api/logout")
+    assert response.status_code == 204
+    assert "Max-Age=0" in response.headers["set-cookie"]
+    operator.cookies.set("redrive", token)
+    assert not await is_open(operator)
+
+
+async def test_a_changed_password_ends_all_sessions(console: Console) -> None:
+    async with console.operator() as one, console.operator() as two:
+        await console.services.accounts.put_user(USER, PASSWORD_HASH)
+        assert not await is_open(one)
+        assert not await is_open(two)
+        await log_in(one)
+        assert await is_open(one)
+
+
+async def test_a_request_that_races_with_a_logout_does_not_bring_the_session_back(
+    console: Console,
+) -> None:
+    services = console.services
+    sessions = Sessions(services.redis, services.accounts, console.clock)
+    user = await services.accounts.user(USER)
+    assert user is not None
+    token, session = await sessions.open(user)
+    await sessions.end(token)
+    await sessions.use(token, session)
+    assert await sessions.find(token) is None
+
+
+async def test_redis_forgets_a_session_by_itself(
+    console: Console, operator: httpx.AsyncClient
+) -> None:
+    with console.server.client() as redis:
+        (key,) = redis.keys("redrive:session:*")
+        assert 0 < redis.ttl(key) <= 30 * 60
+
+
+@pytest.mark.parametrize("kept", ["", "{", "[]", '{"user":"admin"}'])
+async def test_a_session_that_cannot_be_read_is_no_session(
+    console: Console, operator: httpx.AsyncClient, kept: str
+) -> None:
+    with console.server.client() as redis:
+        (key,) = redis.keys("redrive:session:*")
+        redis.set(key, kept)
+    assert not await is_open(operator)
+
+
+@pytest.mark.parametrize("token", ["", "x", "ü", "a" * 5000])
+async def test_a_made_up_token_is_no_session(stranger: httpx.AsyncClient, token: str) -> None:
+    response = await stranger.get(
+        "/admin/api/session", headers={b"cookie": f"redrive={token}".encode()}
+    )
+    assert response.status_code == 401
+
+
+async def test_while_redis_is_away_nobody_is_logged_in_and_the_answer_says_why(
+    own_redis: RedisServer, tmp_path: Path
+) -> None:
+    async with open_console(own_redis, tmp_path) as console, console.operator() as client:
+        own_redis.kill()
+        for response in (await client.get("/admin/api/session"), await log_in(client)):
+            assert response.status_code == 503
+            assert response.json()["code"] == "store_unavailable"
+            assert "Nothing was changed" in response.json()["detail"]
+        own_redis.start()
+        assert (await log_in(client)).status_code == 200
