@@ -1,0 +1,51 @@
+"""The names of BullMQ's keys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from redrive.domain import OperationId
+
+REDRIVE_QUEUE = "redrive-operations"
+"""Redrive's own queue, which no source ever watches."""
+
+SCRIPT_KEYS = (
+    "failed",
+    "completed",
+    "delayed",
+    "prioritized",
+    "waiting-children",
+    "active",
+    "wait",
+    "paused",
+    "marker",
+    "events",
+    "meta",
+    "pc",
+)
+"""What every script gets as its first keys, in this order (see ``scripts/queue.lua``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueKeys:
+    """The keys of one queue. A receipt lies beside them: same server, same cluster slot."""
+
+    prefix: str
+    queue: str
+
+    @property
+    def base(self) -> str:
+        """What every key of the queue begins with; a job's key is this and the job's id."""
+        return f"{self.prefix}:{self.queue}:"
+
+    def of(self, name: str) -> str:
+        return self.base + name
+
+    @property
+    def for_scripts(self) -> list[str]:
+        return [self.of(name) for name in SCRIPT_KEYS]
+
+    def receipt(self, operation_id: OperationId, number: int, job_id: str | None = None) -> str:
+        """The receipt of a batch, or of one rebuilt job of it."""
+        receipt = self.of(f"redrive:{operation_id}:{number}")
+        return receipt if job_id is None else f"{receipt}:{job_id}"

@@ -1,0 +1,171 @@
+"""The calls that change something: move a batch, withhold it, rebuild a job."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+import msgpack
+
+from redrive.domain import (
+    JobId,
+    Payload,
+    RequeueBatch,
+    RequeueItem,
+    RequeueResult,
+    to_millis,
+)
+from redrive.engines.bullmq.answers import RECEIPT_SECONDS, read_receipt
+from redrive.engines.bullmq.calls import Argument, Calls
+from redrive.engines.bullmq.keys import QueueKeys
+from redrive.engines.bullmq.library import WORKER_MAJORS
+from redrive.engines.bullmq.scripts import rebuild_script, script
+from redrive.engines.bullmq.text import json_or_none, whole
+
+MAJORS = "".join(f":{major}." for major in WORKER_MAJORS)
+"""The supported majors as ``scripts/queue.lua`` looks for them."""
+
+STANDARD, PRIORITIZED = "addStandardJob-9", "addPrioritizedJob-9"
+
+
+class Mover:
+    """Moves jobs of one source; every call leaves a receipt and can be repeated."""
+
+    def __init__(self, calls: Calls, rescan_key: str) -> None:
+        self._calls = calls
+        self._quoted_key = json.dumps(rescan_key, ensure_ascii=False) if rescan_key else ""
+
+    async def move(
+        self, keys: QueueKeys, batch: RequeueBatch, *, withhold: bool = False
+    ) -> list[RequeueResult]:
+        """Move the batch, or take its receipt so that it is never moved."""
+        receipt = keys.receipt(batch.operation_id, batch.number)
+        return await self._move(keys, batch, batch.items, receipt, withhold=withhold)
+
+    async def rebuild(
+        self, keys: QueueKeys, batch: RequeueBatch, job_id: JobId, name: str, payload: Payload
+    ) -> RequeueResult:
+        """Create the job; if it exists after all, what a move of just this job gives."""
+        item = next(item for item in batch.items if item.job_id == job_id)
+        job = _ForgottenJob(keys, item, name, payload)
+        receipt_key = keys.receipt(batch.operation_id, batch.number, job_id)
+        receipt = await self._calls.script(
+            rebuild_script(PRIORITIZED if job.priority else STANDARD),
+            [*keys.for_scripts, receipt_key, keys.of("id")],
+            [
+                *(keys.base, job_id, "prioritized" if job.priority else "standard"),
+                *(self._quoted_key, json.dumps(batch.mark)),
+                *(f"{batch.operation_id}:{item.generation}", RECEIPT_SECONDS),
+                *job.arguments(),
+                MAJORS,
+            ],
+        )
+        if receipt:
+            return read_receipt(receipt, [job_id])[0]
+        [result] = await self._move(keys, batch, (item,), receipt_key)
+        return result
+
+    async def _move(
+        self,
+        keys: QueueKeys,
+        batch: RequeueBatch,
+        items: tuple[RequeueItem, ...],
+        receipt_key: str,
+        *,
+        withhold: bool = False,
+    ) -> list[RequeueResult]:
+        arguments: list[Argument] = [
+            *(keys.base, "withhold" if withhold else "move", int(batch.take_finished)),
+            *(self._quoted_key, json.dumps(batch.mark)),
+            *(batch.operation_id, RECEIPT_SECONDS, MAJORS),
+        ]
+        for item in items:
+            arguments += (item.job_id, to_millis(item.failed_at), item.generation)
+        receipt = await self._calls.script(
+            script("splice", "queue", "requeue"), [*keys.for_scripts, receipt_key], arguments
+        )
+        return read_receipt(receipt, [item.job_id for item in items])
+
+
+class _ForgottenJob:
+    """A job as the ledger remembers it, in the words of the library's add scripts.
+
+    The delay is dropped: the job had its delay before it failed. What the hash is to hold as it
+    was (options, parent) goes beside the packed form, which the library decodes and encodes.
+    """
+
+    def __init__(self, keys: QueueKeys, item: RequeueItem, name: str, payload: Payload) -> None:
+        self._keys = keys
+        self._job_id = item.job_id
+        self._name = name
+        self._payload = payload
+        self._failed_at: datetime = item.failed_at
+        options = json_or_none(payload.options)
+        self._options: dict[str, Any] = options if isinstance(options, dict) else {}
+        self.priority = self._priority()
+
+    def arguments(self) -> list[Argument]:
+        """From the job's data on, as ``scripts/rebuild.lua`` takes them."""
+        parent_key, parent_text = self._extra("parentKey"), self._extra("parent")
+        parent = json_or_none(parent_text.encode())
+        if not parent_key or not isinstance(parent, dict):
+            parent_key, parent = "", {}
+        deduplication_key = self._deduplication_key()
+        return [
+            *(self._payload.data, self._payload.options, self._packed_options()),
+            self._packed_arguments(None, None, deduplication_key),
+            self._packed_arguments(parent_key, parent, deduplication_key) if parent else "",
+            *(parent_key, parent_text),
+            *(f"{parent.get('queueKey', '')}:waiting-children", str(parent.get("id", ""))),
+            deduplication_key or "",
+        ]
+
+    def _extra(self, field: str) -> str:
+        return self._payload.extra.get(field, "")
+
+    def _priority(self) -> int:
+        stored = whole(self._extra("priority").encode())
+        if stored is None:
+            given = self._options.get("priority")
+            stored = given if isinstance(given, int) else 0
+        return stored if 0 < stored <= 0x200000 else 0
+
+    def _packed_options(self) -> bytes:
+        options = {key: value for key, value in self._options.items() if key != "delay"}
+        options["priority"] = self.priority
+        packed: bytes = msgpack.packb(
+            _portable(options), use_bin_type=True, unicode_errors="surrogatepass"
+        )
+        return packed
+
+    def _packed_arguments(
+        self, parent_key: str | None, parent: dict[str, Any] | None, deduplication_key: str | None
+    ) -> bytes:
+        created = whole(self._extra("timestamp").encode()) or to_millis(self._failed_at)
+        packed: bytes = msgpack.packb(
+            [
+                *(self._keys.base, self._job_id, self._name, created),
+                *(parent_key, f"{parent_key}:dependencies" if parent_key else None, parent),
+                *(self._extra("rjk") or None, deduplication_key),
+            ],
+            use_bin_type=True,
+            unicode_errors="surrogatepass",
+        )
+        return packed
+
+    def _deduplication_key(self) -> str | None:
+        deduplication = self._options.get("de")
+        found = deduplication.get("id") if isinstance(deduplication, dict) else None
+        return self._keys.of(f"de:{found}") if found else None
+
+
+def _portable(value: Any) -> Any:
+    """The value without integers that a packed number cannot hold."""
+    if isinstance(value, dict):
+        return {key: _portable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_portable(item) for item in value]
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        return float(value)
+    return value

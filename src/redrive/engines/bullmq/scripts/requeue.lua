@@ -1,0 +1,235 @@
+--[[
+  Moves a batch of finished jobs back to their queue, once. (After splice.lua and queue.lua.)
+
+  KEYS 1 to 12  the queue's keys, see queue.lua
+  KEYS[13]      the receipt of this batch
+  ARGV[1]       key prefix of the queue
+  ARGV[2]       'move', or 'withhold': take the receipt and move nothing
+  ARGV[3]       '1': take completed jobs too, and failed ones whatever their finish time (resync)
+  ARGV[4]       re-scan key as JSON text, or ''
+  ARGV[5]       its value as JSON text
+  ARGV[6]       id of the operation, the first part of the stamp
+  ARGV[7]       life of the receipt in seconds
+  ARGV[8]       supported majors of the library, as ':6.'
+  ARGV[9...]    per job: id, finish time in ms of the occurrence to be moved, generation
+
+  Returns the receipt, '<server time in ms>:<letters>', one letter per job in order:
+    R  moved to wait or prioritized
+    L  live already: delayed, prioritized, waiting for children, active, waiting or paused
+    B  taken for live: in no set, and the lists are too long to be searched
+    S  failed again since: its finish time is another
+    N  completed, and not asked for
+    M  no such job
+    E  the job's record, or that of its parent's children, is not what the library writes
+    Q  the same of one of the queue's own keys
+    V  the queue was made by a version of the library that this script is not bound to
+    W  withheld
+  Error REDRIVE_RECEIPT: the receipt's key holds something else; nothing was changed.
+
+  Called again with the same receipt it changes nothing and returns what the first call did.
+  Atomic: everything, the receipt included. A script is not rolled back when a command fails, so
+  the first phase reads and decides, and the second consists of writes that cannot fail.
+
+  The end state is that of the library's reprocessJob-9.lua (bullmq 3.4.4 for Python, 6.7 for
+  Node.js) run per job with both counters reset; besides that the stall counter (stc) and a
+  deferred failure (defa) go, the field `redrive` is set, and the re-scan key in the data.
+]]
+local receipt_key = KEYS[13]
+local mode, take_finished, quoted_key, mark = ARGV[2], ARGV[3] == '1', ARGV[4], ARGV[5]
+local FIRST_JOB = 9
+-- The largest time that a calendar on the other side can hold: 9999-12-31.
+local LAST_MILLIS = 253402300799999
+
+local function is_lifo(options)
+  if not options or not string.find(options, '"lifo"', 1, true) then return false end
+  local readable, decoded = pcall(cjson.decode, options)
+  local lifo = readable and type(decoded) == 'table' and decoded.lifo
+  return not (lifo == nil or lifo == false or lifo == cjson.null or lifo == 0 or lifo == '')
+end
+
+local function whole_millis(score)
+  return math.max(0, math.min(LAST_MILLIS, math.floor(tonumber(score))))
+end
+
+-- Returns the set to take the job from ('' for an orphan), or nil and the letter that says why not.
+local function origin_of(job_id, failed_score, expected, finished)
+  if failed_score then
+    if take_finished or whole_millis(failed_score) == tonumber(expected) then return 'failed' end
+    return nil, 'S'
+  end
+  if redis.call('ZSCORE', KEYS[COMPLETED], job_id) then
+    if take_finished then return 'completed' end
+    return nil, 'N'
+  end
+  local place = locate(job_id, finished)
+  if place == 'o' then return '' end
+  return nil, place == 'b' and 'B' or 'L'
+end
+
+-- Returns the move to make, or nil and the letter that says why there is none.
+local function decide(index, failed_score)
+  local job_id, expected = ARGV[index], ARGV[index + 1]
+  local job_key = ARGV[1] .. job_id
+  local job = redis.pcall('HMGET', job_key, 'finishedOn', 'priority', 'opts', 'parentKey', 'timestamp')
+  if job.err then return nil, 'E' end
+  local known = job[1] or job[3] or job[5]
+  if not known and redis.call('EXISTS', job_key) == 0 then return nil, 'M' end
+  local origin, letter = origin_of(job_id, failed_score, expected, job[1])
+  if not origin then return nil, letter end
+  local parent_key = job[4]
+  if parent_key and redis.call('EXISTS', parent_key) == 0 then parent_key = false end
+  if parent_key and not is_parent_intact(parent_key) then return nil, 'E' end
+  local priority = tonumber(job[2]) or 0
+  return {
+    id = job_id,
+    key = job_key,
+    origin = origin,
+    -- Text such as 'nan' is a number to Lua that no sorted set takes.
+    priority = priority == priority and priority or 0,
+    lifo = is_lifo(job[3]),
+    parent_key = parent_key,
+    stamp = ARGV[6] .. ':' .. ARGV[index + 2],
+  }
+end
+
+local function failed_scores()
+  local scores = {}
+  for first = FIRST_JOB, #ARGV, 3 * CHUNK do
+    local ids = {}
+    for index = first, math.min(first + 3 * CHUNK - 1, #ARGV), 3 do ids[#ids + 1] = ARGV[index] end
+    for _, score in ipairs(redis.call('ZMSCORE', KEYS[FAILED], unpack(ids))) do
+      scores[#scores + 1] = score
+    end
+  end
+  return scores
+end
+
+local function decide_all(letters)
+  local moves, taken, scores = {}, {}, failed_scores()
+  for number = 1, #scores do
+    local index = FIRST_JOB + 3 * (number - 1)
+    local move, letter
+    if taken[ARGV[index]] then
+      letter = 'L'
+    else
+      move, letter = decide(index, scores[number])
+    end
+    if move then
+      moves[#moves + 1] = move
+      taken[move.id] = true
+    end
+    letters[number] = letter or 'R'
+  end
+  return moves
+end
+
+local function is_paused_or_maxed()
+  local attributes = redis.call('HMGET', KEYS[META], 'paused', 'concurrency')
+  if attributes[1] then return true end
+  local concurrency = tonumber(attributes[2])
+  return concurrency and redis.call('LLEN', KEYS[ACTIVE]) >= concurrency
+end
+
+local function max_events()
+  local set = redis.call('HGET', KEYS[META], 'opts.maxLenEvents')
+  if not set then redis.call('HSET', KEYS[META], 'opts.maxLenEvents', 10000) end
+  return set and string.find(set, '^%d+$') and #set < 16 and set or '10000'
+end
+
+local function in_chunks(values, write)
+  for first = 1, #values, CHUNK do
+    write(unpack(values, first, math.min(first + CHUNK - 1, #values)))
+  end
+end
+
+local function return_to_parent(move)
+  local parent_key, returned = move.parent_key, false
+  if move.origin == 'completed' then
+    returned = redis.call('HDEL', parent_key .. ':processed', move.key) == 1
+  else
+    returned = redis.call('ZREM', parent_key .. ':unsuccessful', move.key) == 1
+      or redis.call('HDEL', parent_key .. ':failed', move.key) == 1
+  end
+  if returned then redis.call('SADD', parent_key .. ':dependencies', move.key) end
+end
+
+local RESULT_FIELDS = {
+  failed = { 'failedReason' },
+  completed = { 'returnvalue' },
+  [''] = { 'failedReason', 'returnvalue' },
+}
+
+local function reset_job(move)
+  redis.call('HDEL', move.key, 'finishedOn', 'processedOn', 'atm', 'ats', 'stc', 'defa',
+    unpack(RESULT_FIELDS[move.origin]))
+  -- The data is read here, job by job, so that a batch of large jobs is never held as a whole.
+  local data = redis.call('HGET', move.key, 'data')
+  local marked = data and splice(data, quoted_key, mark)
+  if marked ~= data then
+    redis.call('HSET', move.key, 'redrive', move.stamp, 'data', marked)
+  else
+    redis.call('HSET', move.key, 'redrive', move.stamp)
+  end
+end
+
+local function enqueue(moves)
+  local heads, tails, ranked = {}, {}, {}
+  for _, move in ipairs(moves) do
+    if move.priority ~= 0 then
+      ranked[#ranked + 1] = move
+    elseif move.lifo then
+      tails[#tails + 1] = move.id
+    else
+      heads[#heads + 1] = move.id
+    end
+  end
+  in_chunks(heads, function(...) redis.call('LPUSH', KEYS[WAIT], ...) end)
+  in_chunks(tails, function(...) redis.call('RPUSH', KEYS[WAIT], ...) end)
+  local counter = #ranked > 0 and redis.call('INCRBY', KEYS[PC], #ranked) - #ranked
+  local scored = {}
+  for number, move in ipairs(ranked) do
+    scored[#scored + 1] = move.priority * 0x100000000 + (counter + number) % 0x100000000
+    scored[#scored + 1] = move.id
+  end
+  in_chunks(scored, function(...) redis.call('ZADD', KEYS[PRIORITIZED], ...) end)
+end
+
+local function hand_over(moves)
+  local origins = { failed = {}, completed = {}, [''] = {} }
+  for _, move in ipairs(moves) do table.insert(origins[move.origin], move.id) end
+  in_chunks(origins.failed, function(...) redis.call('ZREM', KEYS[FAILED], ...) end)
+  in_chunks(origins.completed, function(...) redis.call('ZREM', KEYS[COMPLETED], ...) end)
+  local length = max_events()
+  for _, move in ipairs(moves) do
+    reset_job(move)
+    if move.parent_key then return_to_parent(move) end
+  end
+  enqueue(moves)
+  for _, move in ipairs(moves) do
+    redis.call('XADD', KEYS[EVENTS], 'MAXLEN', '~', length, '*', 'event', 'waiting', 'jobId', move.id,
+      'prev', move.origin == 'completed' and 'completed' or 'failed')
+  end
+  if not is_paused_or_maxed() then redis.call('ZADD', KEYS[MARKER], 0, '0') end
+end
+
+if not is_type(receipt_key, 'string') then
+  return redis.error_reply('REDRIVE_RECEIPT the key ' .. receipt_key .. ' holds something else')
+end
+local receipt = redis.call('GET', receipt_key)
+if receipt then return receipt end
+
+local count = (#ARGV - FIRST_JOB + 1) / 3
+local letters, moves = {}, {}
+if mode == 'withhold' then
+  letters[1] = string.rep('W', count)
+elseif broken_key() or not is_counter(KEYS[PC]) then
+  letters[1] = string.rep('Q', count)
+elseif not is_supported(ARGV[8]) then
+  letters[1] = string.rep('V', count)
+else
+  moves = decide_all(letters)
+end
+receipt = now_millis() .. ':' .. table.concat(letters)
+if #moves > 0 then hand_over(moves) end
+redis.call('SET', receipt_key, receipt, 'EX', ARGV[7])
+return receipt
