@@ -59,7 +59,7 @@ def app_scope(app: str) -> Scope:
 
 
 def request(scope: Scope, kind: OperationKind = OperationKind.RETRY, **values: Any) -> StartRequest:
-    return StartRequest(**{"kind": kind, "scope": scope, "actor": ADA} | values)
+    return StartRequest(kind=kind, scope=scope, actor=values.pop("actor", ADA), **values)
 
 
 def results(batch: Batch, answer: Answer, at: float = 10, detail: str = "") -> list[Settlement]:
@@ -230,12 +230,12 @@ class Books:
     async def check_counts(self) -> None:
         """The apps' counters are what a count of the entries says."""
         counted: Counter[tuple[str, str]] = Counter()
-        for app_id, state, number in await self.database.rows(
-            select(entries.c.app_id, entries.c.state, func.count()).group_by(
+        for row in await self.database.rows(
+            select(entries.c.app_id, entries.c.state, func.count().label("number")).group_by(
                 entries.c.app_id, entries.c.state
             )
         ):
-            counted[app_id, state] = number
+            counted[row.app_id, row.state] = row.number
         for row in await self.database.rows(select(apps)):
             kept = {state: getattr(row, state) for state in EntryState}
             assert kept == {state: counted[row.app_id, state] for state in EntryState}, row.app_id

@@ -17,3 +17,9 @@ def is_gone(pid: int) -> bool:
 def command_line(pid: int) -> str:
     """The process's arguments, as any user of the machine can see them."""
     return Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8").replace("\0", " ")
+
+
+def children_of(pid: int) -> list[int]:
+    """The processes that a process has started and that still live."""
+    text = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
+    return [int(child) for child in text.split()]

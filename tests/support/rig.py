@@ -188,6 +188,8 @@ def check_adds_up(operation: Operation, items: Sequence[Item]) -> None:
     assert operation.completed <= operation.total
     if operation.state.value == "completed":
         assert operation.completed == operation.total
+    if operation.state.value == "failed":
+        assert (operation.completed, operation.released) == (0, operation.total), operation.error
     outcomes = Counter(item.outcome.value for item in items if item.outcome is not None)
     assert outcomes["recovered"] == operation.recovered
     assert outcomes["failed_again"] == operation.failed_again

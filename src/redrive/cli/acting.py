@@ -1,0 +1,183 @@
+"""Acting: retry, resync, cancel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from redrive import wire
+from redrive.cli.command import Context, command
+from redrive.cli.exit_codes import ExitCode
+from redrive.cli.output import say
+from redrive.cli.services import opened, this_user
+from redrive.cli.watching import Outcomes, watch_to_the_end
+from redrive.domain import (
+    Answer,
+    AppId,
+    EntryId,
+    OperationId,
+    OperationKind,
+    OperationState,
+    Scope,
+    StartRequest,
+)
+from redrive.wiring import Services
+
+EntryArgument = Annotated[str | None, typer.Argument(metavar="ENTRY", help="One entry's id.")]
+AppOption = Annotated[str | None, typer.Option("--app", metavar="APP", help="Every one of APP.")]
+ReasonOption = Annotated[str, typer.Option(help="Why; kept in the audit trail.")]
+KeyOption = Annotated[
+    str | None,
+    typer.Option(
+        "--idempotency-key", help="The same key again answers with the operation it started."
+    ),
+]
+WatchOption = Annotated[bool, typer.Option("--watch", help="Follow it until it ends.")]
+
+WHY_NOT_MOVED = {
+    Answer.ALREADY_LIVE: "its job is already waiting, active or delayed",
+    Answer.SUPERSEDED: "its job has failed again meanwhile; look at it again",
+    Answer.NOT_FAILED: "its job has completed meanwhile",
+    Answer.MISSING: "the queue no longer has its job, and not enough is known to rebuild it",
+    Answer.WITHHELD: "it was withheld by a cancel",
+    Answer.ERROR: "the queue system refused it",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bulk:
+    """What the options of a bulk start say."""
+
+    reason: str
+    key: str | None
+    watch: bool
+    outcomes: float
+
+
+def register(app: typer.Typer) -> None:
+    command(app, "retry")(retry)
+    command(app, "resync")(resync)
+    command(app, "cancel")(cancel)
+
+
+async def retry(
+    context: Context,
+    entry: EntryArgument = None,
+    app: AppOption = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every app's.")] = False,
+    reason: ReasonOption = "",
+    idempotency_key: KeyOption = None,
+    watch: WatchOption = False,
+    outcomes: Outcomes = 0,
+) -> None:
+    """Put failed work back: one entry, an app's, or all of it."""
+    if [entry is not None, app is not None, everything].count(True) != 1:
+        raise typer.BadParameter("name one of: ENTRY, --app APP, --all")
+    bulk = Bulk(reason=reason, key=idempotency_key, watch=watch, outcomes=outcomes)
+    async with opened(context.settings) as services:
+        if entry is not None:
+            await _act_on_one(context, services, OperationKind.RETRY, EntryId(entry), bulk)
+        else:
+            scope = Scope.everything() if app is None else Scope.of_app(AppId(app))
+            await _start(context, services, OperationKind.RETRY, scope, bulk)
+
+
+async def resync(
+    context: Context,
+    entry: EntryArgument = None,
+    app: AppOption = None,
+    reason: ReasonOption = "",
+    idempotency_key: KeyOption = None,
+    watch: WatchOption = False,
+    outcomes: Outcomes = 0,
+) -> None:
+    """Run work again from scratch, whatever its state: one entry, or an app's."""
+    if (entry is None) == (app is None):
+        raise typer.BadParameter("name one of: ENTRY, --app APP")
+    bulk = Bulk(reason=reason, key=idempotency_key, watch=watch, outcomes=outcomes)
+    async with opened(context.settings) as services:
+        if entry is not None:
+            await _act_on_one(context, services, OperationKind.RESYNC, EntryId(entry), bulk)
+        elif app is not None:
+            await _start(context, services, OperationKind.RESYNC, Scope.of_app(AppId(app)), bulk)
+
+
+async def cancel(
+    context: Context, operation_id: Annotated[str, typer.Argument(metavar="OP")]
+) -> None:
+    """Stop an operation: what was moved stays moved, the rest stays failed."""
+    async with opened(context.settings) as services:
+        operation = await services.recovery.cancel(OperationId(operation_id), this_user())
+    done = operation.state is OperationState.CANCELLED
+    message = (
+        "The operation is cancelled; nothing was moved."
+        if done
+        else "The operation is being cancelled: no further entry is taken."
+    )
+    context.output.model(
+        wire.CancelResponse(message=message, operation_id=operation_id, state=operation.state),
+        message,
+    )
+
+
+async def _act_on_one(
+    context: Context, services: Services, kind: OperationKind, entry_id: EntryId, bulk: Bulk
+) -> None:
+    """Move one entry; exit code 4 with the reason if its job was not moved."""
+    detail = await services.overview.entry(entry_id)
+    result = await services.recovery.act_on_one(
+        StartRequest(
+            kind=kind,
+            scope=Scope.of_entry(detail.entry.app_id, entry_id),
+            actor=this_user(),
+            reason=bulk.reason,
+            idempotency_key=bulk.key,
+        )
+    )
+    if not result.answer.moved:
+        why = WHY_NOT_MOVED[result.answer]
+        say(f"Entry {entry_id} was not moved: {why}. {result.detail}".strip(), bad=True)
+        raise typer.Exit(ExitCode.CONFLICT)
+    verb = "rebuilt and queued" if result.answer is Answer.RECREATED else "back in its queue"
+    message = f"Job {result.job_id} is {verb}."
+    context.output.model(
+        wire.RetryResponse(
+            message=message,
+            job_id=result.job_id,
+            operation_id=result.operation.operation_id,
+            result=result.answer,
+        ),
+        message,
+    )
+
+
+async def _start(
+    context: Context, services: Services, kind: OperationKind, scope: Scope, bulk: Bulk
+) -> None:
+    operation, new = await services.recovery.start(
+        StartRequest(
+            kind=kind,
+            scope=scope,
+            actor=this_user(),
+            reason=bulk.reason,
+            idempotency_key=bulk.key,
+        )
+    )
+    started = "Started" if new else "This key had started"
+    message = f"{started} {kind} of {operation.total} entries of {scope}: {operation.operation_id}"
+    if bulk.watch:
+        say(message)
+        await watch_to_the_end(services, context.output, operation.operation_id, bulk.outcomes)
+        return
+    context.output.model(
+        wire.BulkRetryResponse(
+            message=message,
+            operation_id=operation.operation_id,
+            total=operation.total,
+            new=new,
+        ),
+        message,
+    )
+    say(f"Watch it: redrive operations --watch {operation.operation_id}")

@@ -1,0 +1,105 @@
+"""Looking at operations: all of them, one, or one as it goes on."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from redrive import wire
+from redrive.cli.command import Context, command
+from redrive.cli.paging import Cursor, Limit, say_there_is_more
+from redrive.cli.services import opened
+from redrive.cli.watching import Outcomes, watch_to_the_end
+from redrive.domain import AppId, Operation, OperationId, OperationState, ScopeKind
+from redrive.wiring import Services
+
+COLUMNS = (
+    "OPERATION",
+    "KIND",
+    "SCOPE",
+    "STATE",
+    "TOTAL",
+    "DONE",
+    "MOVED",
+    "SKIPPED",
+    "ERRORS",
+    "RECOVERED",
+    "FAILED AGAIN",
+    "BY",
+    "STARTED AT",
+    "REASON",
+)
+
+
+def register(app: typer.Typer) -> None:
+    command(app, "operations")(operations)
+
+
+async def operations(
+    context: Context,
+    operation_id: Annotated[str | None, typer.Argument(metavar="OP")] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Follow OP until it ends.")] = False,
+    outcomes: Outcomes = 0,
+    state: Annotated[OperationState | None, typer.Option(help="Only in this state.")] = None,
+    app: Annotated[str | None, typer.Option(help="Only this app's.")] = None,
+    limit: Limit = 20,
+    cursor: Cursor = None,
+) -> None:
+    """List operations, newest first; or show, or watch, one."""
+    if watch and operation_id is None:
+        raise typer.BadParameter("--watch needs the id of an operation")
+    async with opened(context.settings) as services:
+        if operation_id is None:
+            page = await services.overview.operations(
+                state, AppId(app) if app else None, cursor, limit
+            )
+            _list(context, services, page.items, page.next_cursor)
+        elif watch:
+            await watch_to_the_end(services, context.output, OperationId(operation_id), outcomes)
+        else:
+            found = await services.overview.operation(OperationId(operation_id))
+            model = wire.Operation.of(found, services.clock.now())
+            context.output.table(model, COLUMNS, [_row(model)])
+
+
+def _list(
+    context: Context, services: Services, found: list[Operation], next_cursor: str | None
+) -> None:
+    now = services.clock.now()
+    rows = [wire.Operation.of(one, now) for one in found]
+    context.output.table(
+        wire.Page[wire.Operation](items=rows, next_cursor=next_cursor),
+        COLUMNS,
+        [_row(one) for one in rows],
+    )
+    say_there_is_more(next_cursor)
+
+
+def _row(one: wire.Operation) -> tuple[object, ...]:
+    return (
+        one.operation_id,
+        one.kind,
+        _scope(one),
+        one.state,
+        one.total,
+        one.completed,
+        one.succeeded,
+        one.skipped,
+        one.failed,
+        one.recovered,
+        one.failed_again,
+        one.actor,
+        one.created_at,
+        one.reason,
+    )
+
+
+def _scope(one: wire.Operation) -> str:
+    match one.scope:
+        case ScopeKind.ALL:
+            return "all apps"
+        case ScopeKind.APP:
+            return f"app {one.app_id}"
+        case ScopeKind.ENTRY:
+            return f"entry {one.entry_id}"

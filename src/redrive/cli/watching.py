@@ -1,0 +1,196 @@
+"""Following one operation: a live bar on a terminal, plain lines elsewhere, a table at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from typing import Annotated, Protocol
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+from rich.progress import Progress as LiveProgress
+
+from redrive import wire
+from redrive.cli.exit_codes import ExitCode
+from redrive.cli.output import Output, say
+from redrive.domain import (
+    ItemState,
+    OperationId,
+    OperationState,
+    Progress,
+    Reason,
+    progress_of,
+)
+from redrive.wiring import Services
+
+NO_RUNNER_SECONDS = 10.0
+POLL_SECONDS = 0.5
+REASON_PAGES = 40
+PAGE = 500
+
+
+Outcomes = Annotated[
+    float,
+    typer.Option(
+        "--outcomes",
+        min=0,
+        metavar="SECONDS",
+        help="With --watch: then wait so long for what becomes of the moved jobs.",
+    ),
+]
+
+
+class Show(Protocol):
+    def __call__(self, progress: Progress) -> None: ...
+
+
+async def watch_to_the_end(
+    services: Services, output: Output, operation_id: OperationId, outcome_seconds: float
+) -> None:
+    """Show the progress until the operation ends, then what happened.
+
+    In between, wait up to ``outcome_seconds`` for what becomes of the moved jobs. Exit code 6
+    unless it completed without errors. Interrupted, it leaves the operation running and says how
+    to go on.
+    """
+    try:
+        with _shown() as show:
+            async for progress in _watched(services, operation_id):
+                show(progress)
+            await _wait_for_outcomes(services, operation_id, outcome_seconds, show)
+    except asyncio.CancelledError:
+        say(
+            f"The operation goes on. Watch it: redrive operations --watch {operation_id}\n"
+            f"Stop it: redrive cancel {operation_id}"
+        )
+        raise
+    operation = await services.overview.operation(operation_id)
+    model = wire.Operation.of(operation, services.clock.now())
+    output.table(model, ("WHAT HAPPENED", "ENTRIES"), await _rows(services, model))
+    if operation.state is not OperationState.COMPLETED or operation.errored:
+        say(f"The operation ended {operation.state}. {operation.error or ''}".strip(), bad=True)
+        raise typer.Exit(ExitCode.NOT_ALL_DONE)
+
+
+async def _watched(services: Services, operation_id: OperationId) -> AsyncIterator[Progress]:
+    """The operation's progress; says so when no runner takes it."""
+    hint: asyncio.TimerHandle | None = asyncio.get_running_loop().call_later(
+        NO_RUNNER_SECONDS,
+        say,
+        "No runner has taken it yet; is 'redrive up' or 'redrive runner' running?",
+    )
+    try:
+        async for progress in services.overview.watch(operation_id):
+            if hint is not None and progress.state is not OperationState.QUEUED:
+                hint.cancel()
+                hint = None
+            yield progress
+    finally:
+        if hint is not None:
+            hint.cancel()
+
+
+async def _wait_for_outcomes(
+    services: Services, operation_id: OperationId, seconds: float, show: Show
+) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        operation = await services.overview.operation(operation_id)
+        show(progress_of(operation, services.clock.now()))
+        if operation.recovered + operation.failed_again + operation.vanished >= operation.requeued:
+            return
+        await asyncio.sleep(POLL_SECONDS)
+
+
+@contextlib.contextmanager
+def _shown() -> Iterator[Show]:
+    """A way to show progress on stderr."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _Lines()
+        return
+    with LiveProgress(
+        TextColumn("{task.fields[state]}"),
+        BarColumn(bar_width=20),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[counts]}"),
+        console=console,
+    ) as live:
+        bar = live.add_task("", state="", counts="", total=None)
+
+        def show(progress: Progress) -> None:
+            live.update(
+                bar,
+                total=progress.total,
+                completed=progress.completed,
+                state=progress.state,
+                counts=_counts(progress),
+            )
+
+        yield show
+
+
+class _Lines:
+    """One line per change of state and per tenth of the way."""
+
+    def __init__(self) -> None:
+        self._last: tuple[OperationState, int, int] | None = None
+
+    def __call__(self, progress: Progress) -> None:
+        tenth = progress.completed * 10 // max(progress.total, 1)
+        recovered_tenth = progress.recovered * 10 // max(progress.total, 1)
+        if (progress.state, tenth, recovered_tenth) != self._last:
+            self._last = (progress.state, tenth, recovered_tenth)
+            say(f"{progress.state} {progress.completed}/{progress.total} {_counts(progress)}")
+
+
+def _counts(progress: Progress) -> str:
+    """The counts in few words, so that a terminal of 80 columns holds them beside the bar."""
+    parts = [f"{progress.rate:.0f}/s", f"{progress.recovered} recovered"]
+    if progress.skipped:
+        parts.append(f"{progress.skipped} skipped")
+    if progress.failed:
+        parts.append(f"{progress.failed} errors")
+    if progress.eta_seconds:
+        parts.append(f"{progress.eta_seconds:.0f} s left")
+    return ", ".join(parts)
+
+
+async def _rows(services: Services, model: wire.Operation) -> list[tuple[str, object]]:
+    rows: list[tuple[str, object]] = [
+        ("selected", model.total),
+        ("moved back to their queue", model.succeeded),
+    ]
+    for state, count in ((ItemState.SKIPPED, model.skipped), (ItemState.ERRORED, model.failed)):
+        rows.append((state, count))
+        if count:
+            reasons = await _reasons(services, OperationId(model.operation_id), state)
+            rows += [(f"  {reason or 'no reason'}", number) for reason, number in reasons]
+    if model.released:
+        rows.append(("given back by the cancel", model.released))
+    rows += [
+        ("recovered so far", model.recovered),
+        ("failed again so far", model.failed_again),
+    ]
+    if model.vanished:
+        rows.append(("vanished from their queue", model.vanished))
+    return rows
+
+
+async def _reasons(
+    services: Services, operation_id: OperationId, state: ItemState
+) -> list[tuple[Reason | None, int]]:
+    """How often each reason stands, most frequent first; of the first 20,000 items at most."""
+    found: Counter[Reason | None] = Counter()
+    cursor: str | None = None
+    for _ in range(REASON_PAGES):
+        page = await services.overview.items(operation_id, state, cursor, PAGE)
+        found.update(item.reason for item in page.items)
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    return found.most_common()

@@ -1,0 +1,83 @@
+"""``redrive demo``: everything fails for real, heals, and comes back but for the poison."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+from tests.support.console import ConsoleProcess
+from tests.support.processes import children_of, is_gone
+from tests.support.waiting import until
+
+from redrive.embedded import read_redis_url
+
+POISON = "order.amount_cents must be above zero"
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Iterator[ConsoleProcess]:
+    process = ConsoleProcess(tmp_path / "data", command="demo")
+    yield process
+    process.close()
+
+
+def test_the_demo_fails_heals_and_recovers_all_but_the_poison(demo: ConsoleProcess) -> None:
+    demo.start("--rate", "80", "--heal-after", "1000")
+    demo.log_in()
+    until(
+        lambda: (
+            demo.get("/overview")["failed"] > 300
+            and len(demo.get("/apps")["items"]) == 6
+            and has_poison(demo)
+        ),
+        "entries of all six apps pile up, poison among them",
+        60,
+    )
+    assert demo.run("demo", "heal").returncode == 0
+    until(lambda: only_poison_fails(demo), "the retried work recovers", 90)
+    operations = demo.get("/operations")["items"]
+    assert all(operation["state"] == "completed" for operation in operations)
+    assert sum(operation["recovered"] for operation in operations) > 250
+    url = read_redis_url(demo.data_dir / "demo")
+    assert url is not None
+    with redis.Redis.from_url(url) as client:
+        server_pid = client.info("server")["process_id"]
+    assert demo.stop() == 0
+    assert is_gone(server_pid)
+
+
+def test_when_the_demo_is_killed_nothing_of_it_stays_behind(demo: ConsoleProcess) -> None:
+    demo.start("--rate", "80")
+    demo.log_in()
+    until(lambda: demo.get("/overview")["failed"] > 0, "the workload works", 60)
+    assert demo.process is not None
+    children = children_of(demo.process.pid)
+    assert len(children) == 2
+    demo.kill()
+    until(lambda: all(is_gone(child) for child in children), "Redis and workload end too")
+
+
+def has_poison(demo: ConsoleProcess) -> bool:
+    return bool(demo.get("/entries", q=POISON, state="failed", limit=1)["items"])
+
+
+def only_poison_fails(demo: ConsoleProcess) -> bool:
+    """Retry everything, as often as the stragglers of the time before the heal need it."""
+    result = demo.run("retry", "--all", "--watch", "--json", "--data-dir", str(data_dir_of(demo)))
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["state"] == "completed"
+    failed = demo.get("/entries", state="failed", limit=500)["items"]
+    live = demo.get("/overview")["totals"]
+    return (
+        bool(failed)
+        and all(entry["error_message"].startswith(POISON) for entry in failed)
+        and not live.get("queued")
+        and not live.get("active")
+    )
+
+
+def data_dir_of(demo: ConsoleProcess) -> Path:
+    return demo.data_dir / "demo"

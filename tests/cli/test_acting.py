@@ -1,0 +1,136 @@
+"""Retry, resync and cancel from the command line: what they say, and how they exit."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from redrive import wire
+from tests.cli.conftest import Shell
+from tests.support.failing import sample_jobs
+
+
+def test_retry_of_one_entry_puts_its_job_back_and_names_it(shell: Shell) -> None:
+    shell.fail(sample_jobs(2, apps=1))
+    entry = shell.entries()[0]
+    answer = wire.RetryResponse.model_validate_json(
+        shell.data("retry", entry.entry_id, "--reason", "provider is back").stdout
+    )
+    assert (answer.job_id, answer.result) == (entry.job_id, "requeued")
+    with shell.client() as client:
+        assert client.lrange("bull:mail:wait", 0, -1) == [entry.job_id]
+        data = json.loads(client.hget(f"bull:mail:{entry.job_id}", "data") or "")
+        assert data["isRescan"] is True
+    assert shell.operation(answer.operation_id).reason == "provider is back"
+
+
+def test_resync_of_one_entry_tells_the_job_that_it_starts_from_scratch(shell: Shell) -> None:
+    shell.fail(sample_jobs(1, apps=1))
+    (entry,) = shell.entries()
+    result = shell.run("resync", entry.entry_id)
+    assert result.exit_code == 0
+    assert result.stdout == f"Job {entry.job_id} is back in its queue.\n"
+    with shell.client() as client:
+        data = json.loads(client.hget(f"bull:mail:{entry.job_id}", "data") or "")
+        assert data["isRescan"] is False
+
+
+def test_a_second_retry_of_the_same_entry_is_a_conflict(shell: Shell) -> None:
+    shell.fail(sample_jobs(1, apps=1))
+    (entry,) = shell.entries()
+    assert shell.run("retry", entry.entry_id).exit_code == 0
+    again = shell.run("retry", entry.entry_id)
+    assert again.exit_code == 4
+    assert "Nothing was changed" in again.stderr
+
+
+def test_a_job_that_somebody_moved_meanwhile_is_not_moved_and_the_reason_is_said(
+    shell: Shell,
+) -> None:
+    shell.fail(sample_jobs(1, apps=1))
+    (entry,) = shell.entries()
+    shell.retry_elsewhere(entry)
+    result = shell.run("retry", entry.entry_id)
+    assert result.exit_code == 4
+    assert "already waiting, active or delayed" in result.stderr
+
+
+def test_with_the_queue_system_away_a_retry_changes_nothing(shell: Shell) -> None:
+    shell.fail(sample_jobs(1, apps=1))
+    (entry,) = shell.entries()
+    result = shell.run("retry", entry.entry_id, "--redis-url", "redis://127.0.0.1:1")
+    assert result.exit_code == 5
+    assert [one.state for one in shell.entries()] == ["failed"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("retry",),
+        ("retry", "--all", "--app", "a"),
+        ("retry", "ent_1", "--all"),
+        ("resync",),
+        ("resync", "ent_1", "--app", "a"),
+        ("operations", "--watch"),
+        ("failed", "--limit", "0"),
+        ("failed", "--state", "lost"),
+        ("no-such-command",),
+    ],
+)
+def test_wrong_usage_gives_exit_code_2_and_starts_nothing(
+    shell: Shell, arguments: tuple[str, ...]
+) -> None:
+    result = shell.run(*arguments)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+
+
+def test_retry_of_an_app_starts_an_operation_over_its_entries_only(shell: Shell) -> None:
+    shell.fail(sample_jobs(9, apps=3))
+    started = shell.start("retry", "--app", "app-2")
+    assert (started.total, started.new) == (3, True)
+    shell.carry_out(started.operation_id)
+    operation = shell.operation(started.operation_id)
+    assert (operation.state, operation.succeeded) == ("completed", 3)
+    assert (operation.origin, operation.scope, operation.app_id) == ("cli", "app", "app-2")
+    assert len(shell.entries()) == 6
+
+
+def test_the_same_key_again_answers_with_the_operation_it_started(shell: Shell) -> None:
+    shell.fail(sample_jobs(2, apps=1))
+    first = shell.start("retry", "--all", "--idempotency-key", "ticket-1")
+    second = shell.start("retry", "--all", "--idempotency-key", "ticket-1")
+    assert (second.operation_id, second.new) == (first.operation_id, False)
+
+
+def test_a_bulk_start_over_a_running_one_names_the_running_one(shell: Shell) -> None:
+    shell.fail(sample_jobs(2, apps=1))
+    running = shell.start("retry", "--all")
+    result = shell.run("retry", "--app", "app-0")
+    assert result.exit_code == 4
+    assert running.operation_id in result.stderr
+
+
+def test_a_bulk_start_over_nothing_or_an_unknown_app_gives_exit_code_3(shell: Shell) -> None:
+    assert shell.run("retry", "--all").exit_code == 3
+    assert shell.run("retry", "--app", "nobody").exit_code == 3
+
+
+def test_resync_of_an_app_takes_in_what_has_recovered(shell: Shell) -> None:
+    shell.fail(sample_jobs(2, apps=1))
+    started = shell.start("resync", "--app", "app-0")
+    assert shell.operation(started.operation_id).kind == "resync"
+
+
+def test_cancel_of_a_queued_operation_leaves_everything_failed(shell: Shell) -> None:
+    shell.fail(sample_jobs(3, apps=1))
+    started = shell.start("retry", "--all")
+    answer = wire.CancelResponse.model_validate_json(
+        shell.data("cancel", started.operation_id).stdout
+    )
+    assert answer.state == "cancelled"
+    assert len(shell.entries()) == 3
+    again = shell.run("cancel", started.operation_id)
+    assert again.exit_code == 4
+    assert "keeps its counts" in again.stderr

@@ -1,0 +1,331 @@
+"""How BullMQ's own rules are kept when jobs are handed back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from redrive.domain import Answer, JobId, JobState, Payload
+from redrive.engines.bullmq.answers import RECEIPT_SECONDS
+from redrive.errors import RedriveError
+from redrive.settings import Source
+from tests.support.bullmq_batches import AT, all_failures, answers, batch_of, item
+from tests.support.bullmq_world import BullMQWorld
+from tests.support.servers import RedisServer
+
+QUEUE = "mail"
+RECEIPT = "redrive:op_1:1"
+
+
+@pytest.fixture
+async def world(redis_server: RedisServer) -> AsyncIterator[BullMQWorld]:
+    made = BullMQWorld(redis_server)
+    yield made
+    await made.close()
+
+
+async def failed(world: BullMQWorld, *job_ids: str, **options: Any) -> None:
+    for job_id in job_ids:
+        await world.add(QUEUE, job_id, **options)
+        await world.fail(QUEUE, job_id, at=AT)
+
+
+async def requeue(world: BullMQWorld, *job_ids: str, number: int = 1) -> dict[str, Answer]:
+    items = [item(job_id) for job_id in job_ids]
+    return answers(await world.engine.requeue(batch_of(QUEUE, items, number=number)))
+
+
+async def next_jobs(world: BullMQWorld, count: int) -> list[str]:
+    """The jobs that a worker gets, in this order."""
+    scripts = world.queue(QUEUE).scripts
+    taken = [await scripts.moveToActive("0", {"lockDuration": 1000}) for _ in range(count)]
+    return [job_id for _, job_id, *_ in taken]
+
+
+async def test_jobs_run_in_the_order_of_the_batch_after_those_that_wait_already(
+    world: BullMQWorld,
+) -> None:
+    await failed(world, "a", "b", "c")
+    await world.add(QUEUE, "first")
+    await requeue(world, "b", "a", "c")
+    assert await next_jobs(world, 4) == ["first", "b", "a", "c"]
+
+
+async def test_a_lifo_job_runs_before_those_that_wait(world: BullMQWorld) -> None:
+    await failed(world, "plain")
+    await failed(world, "lifo", lifo=True)
+    await requeue(world, "plain", "lifo")
+    assert await next_jobs(world, 2) == ["lifo", "plain"]
+
+
+async def test_prioritized_jobs_keep_their_priority_and_their_order(world: BullMQWorld) -> None:
+    await failed(world, "low-1", "low-2", priority=9)
+    await failed(world, "high", priority=2)
+    await failed(world, "plain")
+    await requeue(world, "low-1", "high", "low-2", "plain")
+    assert await next_jobs(world, 4) == ["plain", "high", "low-1", "low-2"]
+
+
+async def test_a_paused_queue_stays_silent_and_runs_the_job_after_it_is_resumed(
+    world: BullMQWorld,
+) -> None:
+    await failed(world, "1")
+    await world.queue(QUEUE).pause()
+    world.redis.delete("bull:mail:marker")
+    await requeue(world, "1")
+    assert not world.redis.exists("bull:mail:marker")
+    assert (await world.engine.counts(QUEUE)).paused
+    await world.queue(QUEUE).resume()
+    assert await next_jobs(world, 1) == ["1"]
+
+
+async def test_a_queue_at_its_global_concurrency_is_not_woken(world: BullMQWorld) -> None:
+    await failed(world, "1")
+    await world.add(QUEUE, "busy")
+    await world.start(QUEUE, "busy")
+    await world.queue(QUEUE).setGlobalConcurrency(1)
+    world.redis.delete("bull:mail:marker")
+    await requeue(world, "1")
+    assert not world.redis.exists("bull:mail:marker")
+
+
+async def test_waiting_workers_are_woken_and_one_waiting_event_per_job_is_told(
+    world: BullMQWorld,
+) -> None:
+    await failed(world, "1", "2")
+    world.redis.delete("bull:mail:marker")
+    await requeue(world, "1", "2")
+    assert world.redis.zrange("bull:mail:marker", 0, -1, withscores=True) == [("0", 0.0)]
+    events = [fields for _, fields in world.redis.xrange("bull:mail:events")]  # type: ignore[union-attr]
+    assert events[-2:] == [
+        {"event": "waiting", "jobId": "1", "prev": "failed"},
+        {"event": "waiting", "jobId": "2", "prev": "failed"},
+    ]
+
+
+async def test_counters_of_attempts_and_stalls_begin_again(world: BullMQWorld) -> None:
+    await failed(world, "1")
+    world.redis.hset("bull:mail:1", mapping={"stc": 3, "defa": "child failed", "ats": 4})
+    await requeue(world, "1")
+    record = world.hash(QUEUE, "1")
+    gone = {"atm", "ats", "stc", "defa", "failedReason", "finishedOn", "processedOn"}
+    assert gone & set(record) == set()
+    assert record["redrive"] == "op_1:1"
+
+
+async def test_a_retried_job_gets_as_many_attempts_as_a_new_one(world: BullMQWorld) -> None:
+    await failed(world, "1", attempts=3)
+    await requeue(world, "1")
+    await world.start(QUEUE, "1")
+    record = world.hash(QUEUE, "1")
+    assert (record.get("atm"), record["ats"]) == (None, "1")
+
+
+@pytest.mark.parametrize(
+    ("option", "where"),
+    [("failParentOnFailure", "unsuccessful"), ("continueParentOnFailure", "failed")],
+)
+async def test_a_child_goes_back_to_its_parents_dependencies(
+    world: BullMQWorld, option: str, where: str
+) -> None:
+    await world.add("parents", "p")
+    await failed(world, "child", parent={"id": "p", "queue": "bull:parents"}, **{option: True})
+    parent = "bull:parents:p"
+    assert world.redis.exists(f"{parent}:{where}")
+    assert await requeue(world, "child") == {"child": Answer.REQUEUED}
+    assert not world.redis.exists(f"{parent}:{where}")
+    assert world.redis.smembers(f"{parent}:dependencies") == {"bull:mail:child"}
+
+
+async def test_a_delayed_or_prioritized_job_is_live(world: BullMQWorld) -> None:
+    await world.add(QUEUE, "delayed-job", delay=1_000_000)
+    await world.add(QUEUE, "ranked-job", priority=3)
+    assert set((await requeue(world, "delayed-job", "ranked-job")).values()) == {
+        Answer.ALREADY_LIVE
+    }
+    assert await world.state(QUEUE, "delayed-job") is JobState.DELAYED
+    assert await world.state(QUEUE, "ranked-job") is JobState.PRIORITIZED
+
+
+async def test_a_job_in_an_old_paused_list_or_waiting_for_children_is_live(
+    world: BullMQWorld,
+) -> None:
+    for job_id in ("a", "b"):
+        world.redis.hset(f"bull:mail:{job_id}", mapping={"name": "job", "data": "{}"})
+    world.redis.lpush("bull:mail:paused", "a")
+    world.redis.zadd("bull:mail:waiting-children", {"b": 1})
+    assert set((await requeue(world, "a", "b")).values()) == {Answer.ALREADY_LIVE}
+    assert await world.state(QUEUE, "a") is JobState.PAUSED
+    assert await world.state(QUEUE, "b") is JobState.WAITING_CHILDREN
+
+
+@pytest.mark.parametrize("finished", [True, False])
+async def test_a_leftover_record_that_no_list_knows_does_not_block_a_retry(
+    world: BullMQWorld, finished: bool
+) -> None:
+    await failed(world, "1")
+    world.redis.zrem("bull:mail:failed", "1")
+    if not finished:
+        world.redis.hdel("bull:mail:1", "finishedOn")
+    assert await world.state(QUEUE, "1") is JobState.UNKNOWN
+    assert await requeue(world, "1") == {"1": Answer.REQUEUED}
+    assert await next_jobs(world, 1) == ["1"]
+
+
+async def test_a_locked_job_is_active_though_no_list_has_it_yet(world: BullMQWorld) -> None:
+    world.redis.hset("bull:mail:1", mapping={"name": "job", "data": "{}"})
+    world.redis.set("bull:mail:1:lock", "token")
+    assert await requeue(world, "1") == {"1": Answer.ALREADY_LIVE}
+    assert await world.state(QUEUE, "1") is JobState.ACTIVE
+
+
+async def test_looking_for_live_jobs_in_a_long_queue_is_bounded(world: BullMQWorld) -> None:
+    for start in range(0, 300_000, 10_000):
+        world.redis.rpush("bull:mail:wait", *(f"w{n}" for n in range(start, start + 10_000)))
+    names = ["leftover-1", "w299999", "leftover-2"]
+    for name in names:
+        world.redis.hset(f"bull:mail:{name}", mapping={"name": "job", "data": "{}"})
+    results = await world.engine.requeue(batch_of(QUEUE, [item(name) for name in names]))
+    assert [result.answer for result in results] == [
+        Answer.REQUEUED,
+        Answer.ALREADY_LIVE,
+        Answer.ALREADY_LIVE,
+    ]
+    assert results[1].detail == "the queue is too long to look for it"
+    statuses = await world.engine.statuses(QUEUE, [JobId(name) for name in names[1:]])
+    assert [status.state for status in statuses] == [JobState.WAITING, JobState.WAITING]
+
+
+async def test_a_batch_larger_than_one_commands_arguments_is_moved_whole(
+    world: BullMQWorld,
+) -> None:
+    count = 12_000
+    pipe = world.redis.pipeline(transaction=False)
+    pipe.zadd("bull:mail:failed", {f"j{number:05}": 1_700_000_000_000 for number in range(count)})
+    for number in range(count):
+        priority = {0: "0", 1: "5", 2: "0"}[number % 3]
+        record: Any = {"name": "job", "data": "{}", "priority": priority, "opts": "{}"}
+        pipe.hset(f"bull:mail:j{number:05}", mapping=record)
+    pipe.execute()
+    assert len(await all_failures(world.engine, QUEUE, page=6000)) == count
+    names = [f"j{number:05}" for number in range(count)]
+    assert set((await requeue(world, *names)).values()) == {Answer.REQUEUED}
+    counts = (await world.engine.counts(QUEUE)).counts
+    assert (counts[JobState.WAITING], counts[JobState.PRIORITIZED]) == (8000, 4000)
+    assert counts[JobState.FAILED] == 0
+    statuses = await world.engine.statuses(QUEUE, [JobId(name) for name in names[:9]])
+    assert {status.state for status in statuses} == {JobState.WAITING, JobState.PRIORITIZED}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        '{"n":12345678901234567890,"f":1.0,"e":[],"o":{},"s":"\\u00e9 é 🎉"}',
+        '{ "spaced" : [ ] }',
+        "[1,2]",
+        '"text"',
+        "null",
+        '{"blob":"' + "x" * 1_000_000 + '"}',
+    ],
+)
+async def test_the_payload_survives_byte_for_byte(world: BullMQWorld, data: str) -> None:
+    await failed(world, "1")
+    world.redis.hset("bull:mail:1", "data", data)
+    await requeue(world, "1")
+    mark = '{"isRescan":true,'
+    expected = mark + data[1:] if data.startswith("{") else data
+    assert world.raw_data(QUEUE, "1") == expected
+
+
+async def test_an_empty_rescan_key_leaves_the_data_alone(redis_server: RedisServer) -> None:
+    world = BullMQWorld(redis_server, Source(rescan_key=""))
+    await failed(world, "1")
+    await requeue(world, "1")
+    assert await world.data(QUEUE, "1") == {"app_id": "acme"}
+    await world.close()
+
+
+async def test_the_receipt_lies_beside_the_queue_and_lives_for_a_day(world: BullMQWorld) -> None:
+    await failed(world, "1")
+    await requeue(world, "1", "gone")
+    millis, letters = str(world.redis.get(f"bull:mail:{RECEIPT}")).split(":")
+    assert (letters, len(millis)) == ("RM", 13)
+    assert RECEIPT_SECONDS - 60 < world.redis.ttl(f"bull:mail:{RECEIPT}") <= RECEIPT_SECONDS
+
+
+@pytest.mark.parametrize("receipt", ["1700000000000:RR", "1700000000000:", "R", "", "x:R", "1:?"])
+async def test_a_receipt_of_another_batch_is_refused(world: BullMQWorld, receipt: str) -> None:
+    await failed(world, "1")
+    world.redis.set(f"bull:mail:{RECEIPT}", receipt)
+    with pytest.raises(RedriveError, match="is not that of a batch of 1"):
+        await requeue(world, "1")
+    assert await world.state(QUEUE, "1") is JobState.FAILED
+
+
+async def test_a_receipt_key_that_holds_something_else_is_refused(world: BullMQWorld) -> None:
+    await failed(world, "1")
+    world.redis.hset(f"bull:mail:{RECEIPT}", "a", "b")
+    with pytest.raises(RedriveError, match="REDRIVE_RECEIPT"):
+        await requeue(world, "1")
+    payload = Payload(data=b"{}", options=b"{}")
+    world.redis.hset(f"bull:mail:{RECEIPT}:1", "a", "b")
+    with pytest.raises(RedriveError, match="REDRIVE_RECEIPT"):
+        await world.engine.rebuild(batch_of(QUEUE, [item("1")]), JobId("1"), "job", payload)
+    assert await world.state(QUEUE, "1") is JobState.FAILED
+
+
+@pytest.mark.parametrize("library", ["bullmq:7.0.0", "bullmq:5.41.0", "bullmq-pro:7.1.0", "?"])
+async def test_a_queue_of_an_unknown_library_version_is_not_touched(
+    world: BullMQWorld, library: str
+) -> None:
+    await failed(world, "1")
+    world.redis.hset("bull:mail:meta", "version", library)
+    [result] = await world.engine.requeue(
+        batch_of(
+            QUEUE,
+            [
+                item("1"),
+            ],
+        )
+    )
+    assert result.answer is Answer.ERROR
+    assert "not supported" in result.detail
+    payload = Payload(data=b"{}", options=b"{}")
+    batch = batch_of(QUEUE, [item("new")])
+    rebuilt = await world.engine.rebuild(batch, JobId("new"), "job", payload)
+    assert rebuilt.answer is Answer.ERROR
+    assert not world.redis.exists("bull:mail:new")
+    assert await world.state(QUEUE, "1") is JobState.FAILED
+
+
+async def test_ids_with_dashes_spaces_colons_and_unicode_are_moved(world: BullMQWorld) -> None:
+    names = ["a-b", "with space", "ключ-🎉", "{tag}", "percent%41", "quote'\"", "line\nbreak"]
+    await failed(world, *names)
+    found = await all_failures(world.engine, QUEUE, page=2)
+    assert sorted(failure.job_id for failure in found) == sorted(names)
+    assert set((await requeue(world, *names)).values()) == {Answer.REQUEUED}
+    assert sorted(await next_jobs(world, len(names))) == sorted(names)
+
+
+async def test_a_custom_prefix_with_a_hash_tag_is_used_for_every_key(
+    redis_server: RedisServer,
+) -> None:
+    world = BullMQWorld(redis_server, Source(prefix="{shop}:q"))
+    await failed(world, "1")
+    await requeue(world, "1")
+    assert await next_jobs(world, 1) == ["1"]
+    assert all(str(key).startswith("{shop}:q:mail:") for key in world.redis.keys("*"))
+    await world.close()
+
+
+async def test_the_record_keeps_what_the_move_does_not_concern(world: BullMQWorld) -> None:
+    await failed(world, "1", attempts=5, backoff={"type": "fixed", "delay": 1})
+    before = world.hash(QUEUE, "1")
+    await requeue(world, "1")
+    after = world.hash(QUEUE, "1")
+    for field in ("name", "opts", "timestamp", "priority", "delay", "stacktrace"):
+        assert after[field] == before[field]
+    assert json.loads(after["data"]) == {"isRescan": True, "app_id": "acme"}

@@ -1,0 +1,110 @@
+"""Settings: where they come from, and how every problem is told at once."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from redrive.errors import SettingsError
+from redrive.settings import load_settings
+
+
+@pytest.fixture(autouse=True)
+def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No variable and no file of this machine."""
+    for name in list(os.environ):
+        if name.startswith("REDRIVE_"):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+def problems_of(**flags: object) -> tuple[str, ...]:
+    with pytest.raises(SettingsError) as caught:
+        load_settings(**flags)
+    return caught.value.problems
+
+
+def test_without_anything_the_defaults_are_for_one_machine() -> None:
+    settings = load_settings()
+    assert (settings.host, settings.port, settings.redis_url) == ("127.0.0.1", 8484, None)
+    assert settings.ledger_url.endswith("/redrive-data/ledger.db")
+    assert [source.engine for source in settings.sources] == ["bullmq"]
+
+
+def test_a_flag_wins_over_the_environment_and_that_over_the_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "redrive.toml").write_text('host = "file"\nport = 1001\nbatch_size = 7\n')
+    monkeypatch.setenv("REDRIVE_PORT", "1002")
+    monkeypatch.setenv("REDRIVE_HOST", "environment")
+    settings = load_settings(port="1003", host=None)
+    assert (settings.port, settings.host, settings.batch_size) == (1003, "environment", 7)
+
+
+def test_every_problem_is_listed_at_once_with_key_and_value(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "redrive.toml").write_text('colour = "red"\n')
+    monkeypatch.setenv("REDRIVE_PORT", "99999")
+    monkeypatch.setenv("REDRIVE_LOG_FORMAT", "xml")
+    monkeypatch.setenv("REDRIVE_TRUSTED_PROXIES", "10.0.0.1")
+    found = "\n".join(problems_of(batch_size="0"))
+    assert "port (REDRIVE_PORT): Input should be less than or equal to 65535" in found
+    assert "(given: '99999')" in found
+    assert "log_format (REDRIVE_LOG_FORMAT): Input should be 'console' or 'json'" in found
+    assert "trusted_proxies (REDRIVE_TRUSTED_PROXIES): must be a list" in found
+    assert "batch_size (REDRIVE_BATCH_SIZE): Input should be greater than or equal to 1" in found
+    assert "colour: there is no such setting" in found
+
+
+def test_an_error_never_repeats_a_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDRIVE_ADMIN_PASSWORD", "hunter2")
+    monkeypatch.setenv("REDRIVE_REDIS_URL", "http://:hunter2@example")
+    monkeypatch.setenv("REDRIVE_DATABASE_URL", "mysql://me:hunter2@example")
+    monkeypatch.setenv("REDRIVE_SOURCES", '[{"url": "tcp://:hunter2@example"}]')
+    found = problems_of()
+    assert len(found) == 4
+    assert "hunter2" not in "\n".join(found)
+
+
+def test_sources_can_be_given_as_json_and_must_have_names_of_their_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(
+        "REDRIVE_SOURCES", '[{"name": "a", "prefix": "x"}, {"name": "b", "queues": ["mail-*"]}]'
+    )
+    first, second = load_settings().sources
+    assert (first.prefix, second.queues) == ("x", ("mail-*",))
+    monkeypatch.setenv("REDRIVE_SOURCES", '[{"name": "a"}, {"name": "a"}]')
+    assert problems_of() == ("sources: the names a are used more than once",)
+
+
+def test_a_misspelt_key_of_a_source_is_named_with_its_place(tmp_path: Path) -> None:
+    (tmp_path / "redrive.toml").write_text('[[sources]]\nqueue = ["*"]\n')
+    assert problems_of() == ("sources.0.queue: there is no such setting",)
+
+
+def test_a_settings_file_that_is_named_must_exist(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDRIVE_CONFIG", "elsewhere.toml")
+    assert problems_of() == ("REDRIVE_CONFIG: there is no file elsewhere.toml",)
+
+
+def test_a_settings_file_that_is_not_toml_is_an_error_with_its_place(tmp_path: Path) -> None:
+    (tmp_path / "redrive.toml").write_text("port = = 1\n")
+    (problem,) = problems_of()
+    assert problem.startswith("redrive.toml: ")
+    assert "line 1" in problem
+
+
+def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDRIVE_PORT", "")
+    assert load_settings().port == 8484
+
+
+def test_settings_cannot_be_changed_and_do_not_show_the_password() -> None:
+    settings = load_settings(admin_password="long enough")
+    with pytest.raises(ValueError, match="frozen"):
+        settings.port = 1
+    assert "long enough" not in repr(settings)
