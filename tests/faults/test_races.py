@@ -342,3 +342,20 @@ async def test_cancel_counts_what_was_moved_and_leaves_the_rest_failed(
     assert sum(waiting(world).values()) == 4
     assert await rig.states() == {EntryState.QUEUED: 4, EntryState.FAILED: 8}
     assert (await rig.entry("acme-5")).error_message == "boom"
+
+
+async def test_an_entry_that_recovers_during_a_resync_was_not_counted_and_is_not_taken(
+    rig: Rig, world: BullMQWorld
+) -> None:
+    names = await fail_some(world, 3)
+    await rig.follower.scan()
+    await rig.act(names[1])
+    operation = await rig.start(Scope.of_app(AppId("acme")), OperationKind.RESYNC)
+
+    await run_all(world, keep=True)
+    await rig.hear()
+    await rig.runner.run(operation.operation_id)
+
+    finished = await rig.operation(operation.operation_id)
+    assert (finished.total, finished.requeued) == (2, 2)
+    assert (await rig.entry(names[1])).state is EntryState.RECOVERED
