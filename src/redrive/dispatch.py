@@ -24,6 +24,7 @@ QUEUE = "redrive-operations"
 _LOCK_MILLISECONDS = 4000
 _STALL_CHECK_MILLISECONDS = 2000
 _AFTER_ERROR_MILLISECONDS = 500
+_CLOSE_SECONDS = 3.0
 
 log = structlog.get_logger()
 
@@ -58,17 +59,11 @@ class BullMQOperationQueue:
         ``run`` returns whether the operation is over. One that is not (this runner was asked to
         stop) is put back for another runner.
         """
-        unfinished: set[OperationId] = set()
-
-        async def process(job: Any, _token: str) -> None:
-            operation_id = OperationId(job.data["operation_id"])
-            if not await run(operation_id):
-                unfinished.add(operation_id)
-
+        runs = _Runs(run)
         client = self._connect()
         worker = Worker(
             QUEUE,
-            process,
+            runs.process,
             {
                 "connection": client,
                 "autorun": False,
@@ -84,13 +79,13 @@ class BullMQOperationQueue:
         running = asyncio.create_task(self._run(worker))
         try:
             await stop.wait()
-            await worker.close()
+            await _close(worker, runs)
         finally:
             running.cancel()
             with suppress(asyncio.CancelledError, RedisError, OSError):
                 await running
             await client.aclose()
-            for operation_id in unfinished:
+            for operation_id in runs.unfinished:
                 with suppress(StoreUnavailable):
                     await self.put(operation_id)
 
@@ -110,6 +105,48 @@ class BullMQOperationQueue:
         if self._queue is not None:
             await self._queue.close()
             self._queue = None
+
+
+class _Runs:
+    """The runs of one worker: those in hand, and the operations that they left unfinished."""
+
+    def __init__(self, run: Callable[[OperationId], Awaitable[bool]]) -> None:
+        self._run = run
+        self._in_hand = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self.unfinished: set[OperationId] = set()
+
+    async def process(self, job: Any, _token: str) -> None:
+        operation_id = OperationId(job.data["operation_id"])
+        self._in_hand += 1
+        self._idle.clear()
+        try:
+            if not await self._run(operation_id):
+                self.unfinished.add(operation_id)
+        finally:
+            self._in_hand -= 1
+            if not self._in_hand:
+                self._idle.set()
+
+    async def ended(self) -> None:
+        """Wait until nothing is in hand."""
+        await self._idle.wait()
+
+
+async def _close(worker: Any, runs: _Runs) -> None:
+    """Close the worker as soon as nothing is in hand.
+
+    While Redis is away a worker that closes asks it again and again, for ever. It is closed by
+    force then; what it could not report comes back as a stall, and there is nothing left to do.
+    """
+    closing = asyncio.ensure_future(worker.close())
+    await runs.ended()
+    done, _ = await asyncio.wait([closing], timeout=_CLOSE_SECONDS)
+    if not done:
+        await runs.ended()
+        await worker.close(force=True)
+        await closing
 
 
 def _log_error(error: object, *_more: object) -> None:

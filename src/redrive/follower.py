@@ -85,10 +85,14 @@ class Follower:
             try:
                 await step()
                 wait = pause
-            except Unavailable as error:
+            except Exception as error:
+                # Also what nobody thought of: one poisoned job must not end the following of all.
                 wait = min(max(wait * 2, 0.1), _LONGEST_WAIT_SECONDS)
                 self._scanned = self._heard = None
-                log.warning("follower_waits", error=str(error), seconds=wait)
+                expected = isinstance(error, Unavailable)
+                log.warning(
+                    "follower_waits", error=str(error), seconds=wait, exc_info=not expected
+                )
             try:
                 await asyncio.wait_for(stop.wait(), wait)
             except TimeoutError:

@@ -2,8 +2,8 @@
 
 The hash ``redrive:operation:{operation_id}`` lives for an hour after its last change; the ledger
 holds the truth and answers when it is gone. Values are absolute, so that writing twice (a lost
-reply, a takeover) changes nothing, and the script lets no count go back, so that a writer that
-was asleep cannot pull a bar backwards.
+reply, a takeover) changes nothing, and the script lets no count and no state go back, so that a
+writer that was asleep cannot pull a bar backwards.
 """
 
 from __future__ import annotations
@@ -30,10 +30,14 @@ from redrive.errors import StoreUnavailable
 LIFETIME_SECONDS = 3600
 _POLL_SECONDS = 1.0
 
-# KEYS[1] the hash. ARGV[1] its lifetime in seconds, ARGV[2] 1 if the written state is terminal,
-# then field, value pairs. Returns 1 if written, 0 if what is there is newer. Atomic.
+_STAGES = {OperationState.QUEUED: 0, OperationState.RUNNING: 1, OperationState.CANCELLING: 2}
+_LAST_STAGE = 3
+
+# KEYS[1] the hash. ARGV[1] its lifetime in seconds, ARGV[2] how far the written state is on an
+# operation's way, then field, value pairs. Returns 1 if written, 0 if what is there is newer.
+# Atomic.
 _WRITE = """
-local known = redis.call('HMGET', KEYS[1], 'completed', 'released', 'ended',
+local known = redis.call('HMGET', KEYS[1], 'completed', 'released', 'stage',
                          'recovered', 'failed_again', 'vanished')
 local given = {}
 for i = 3, #ARGV, 2 do given[ARGV[i]] = ARGV[i + 1] end
@@ -42,9 +46,9 @@ local moving = tonumber(given['completed']) + tonumber(given['released'])
 local settled = (tonumber(known[4]) or 0) + (tonumber(known[5]) or 0) + (tonumber(known[6]) or 0)
 local settling = tonumber(given['recovered']) + tonumber(given['failed_again'])
                + tonumber(given['vanished'])
-if moving < moved or (known[3] == '1' and ARGV[2] == '0') then return 0 end
+if moving < moved or tonumber(ARGV[2]) < (tonumber(known[3]) or 0) then return 0 end
 if moving == moved and settling < settled then return 0 end
-redis.call('HSET', KEYS[1], 'ended', ARGV[2], unpack(ARGV, 3))
+redis.call('HSET', KEYS[1], 'stage', ARGV[2], unpack(ARGV, 3))
 redis.call('EXPIRE', KEYS[1], tonumber(ARGV[1]))
 redis.call('PUBLISH', KEYS[1], given['state'])
 return 1
@@ -64,7 +68,7 @@ class RedisProgressStore:
         self._write = redis.register_script(_WRITE)
 
     async def write(self, progress: Progress) -> None:
-        values: list[str | int] = [LIFETIME_SECONDS, int(progress.state.terminal)]
+        values: list[str | int] = [LIFETIME_SECONDS, _STAGES.get(progress.state, _LAST_STAGE)]
         for name, value in _fields(progress).items():
             values += [name, value]
         with _reaching():

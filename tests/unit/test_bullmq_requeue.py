@@ -82,6 +82,34 @@ async def test_a_paused_queue_stays_silent_and_runs_the_job_after_it_is_resumed(
     assert await next_jobs(world, 1) == ["1"]
 
 
+@pytest.mark.parametrize(
+    ("version", "already_there", "where"),
+    [
+        ("bullmq:6.7.0", False, "wait"),
+        ("bullmq:6.7.0", True, "wait"),
+        ("bullmq:5.81.5", False, "paused"),
+        ("bullmq:5.81.5", True, "paused"),
+        (None, False, "wait"),
+        (None, True, "paused"),
+    ],
+)
+async def test_a_paused_queue_gets_the_job_where_its_version_keeps_waiting_jobs(
+    world: BullMQWorld, version: str | None, already_there: bool, where: str
+) -> None:
+    await failed(world, "1")
+    world.redis.hset("bull:mail:meta", mapping={"paused": "1"})
+    if version:
+        world.redis.hset("bull:mail:meta", "version", version)
+    if already_there:
+        world.redis.lpush("bull:mail:paused", "earlier")
+    await requeue(world, "1")
+    payload = Payload(data=b"{}", options=b"{}")
+    batch = batch_of(QUEUE, [item("2")])
+    await world.engine.rebuild(batch, JobId("2"), "job", payload)
+    expected = ["2", "1", "earlier"] if already_there and where == "paused" else ["2", "1"]
+    assert world.redis.lrange(f"bull:mail:{where}", 0, -1) == expected
+
+
 async def test_a_queue_at_its_global_concurrency_is_not_woken(world: BullMQWorld) -> None:
     await failed(world, "1")
     await world.add(QUEUE, "busy")
@@ -277,7 +305,7 @@ async def test_a_receipt_key_that_holds_something_else_is_refused(world: BullMQW
     assert await world.state(QUEUE, "1") is JobState.FAILED
 
 
-@pytest.mark.parametrize("library", ["bullmq:7.0.0", "bullmq:5.41.0", "bullmq-pro:7.1.0", "?"])
+@pytest.mark.parametrize("library", ["bullmq:7.0.0", "bullmq:4.18.3", "bullmq-pro:7.1.0", "?"])
 async def test_a_queue_of_an_unknown_library_version_is_not_touched(
     world: BullMQWorld, library: str
 ) -> None:

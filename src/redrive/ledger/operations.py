@@ -32,7 +32,7 @@ from redrive.ledger.auditing import add_audit
 from redrive.ledger.counting import Moves, move_app_counts, next_sequences
 from redrive.ledger.database import Database
 from redrive.ledger.payloads import read_payload
-from redrive.ledger.rows import claimed_of, operation_of, operations_of
+from redrive.ledger.rows import CLAIMED_COLUMNS, claimed_of, operation_of, operations_of
 from redrive.ledger.schema import Millis, entries, items, operations
 from redrive.ports import Clock
 
@@ -106,8 +106,9 @@ class SqlOperationLedger:
         if not rows:
             await self._require_epoch(connection, operation)
             return None
+        taken = tuple(claimed_of(row) for row in rows)
         moves: Moves = Counter(
-            (row.app_id, EntryState(row.previous_state), EntryState.CLAIMED) for row in rows
+            (entry.app_id, entry.from_state, EntryState.CLAIMED) for entry in taken
         )
         await move_app_counts(connection, moves)
         moved_on = await connection.execute(
@@ -129,12 +130,12 @@ class SqlOperationLedger:
             operation.operation_id,
             next_batch - 1,
             self._database.any_of(entries.c.id, "ids"),
-            {"ids": self._database.listed(row.id for row in rows)},
+            {"ids": self._database.listed(entry.entry_pk for entry in taken)},
         )
         return Batch(
             operation_id=operation.operation_id,
             number=next_batch - 1,
-            entries=tuple(claimed_of(row) for row in rows),
+            entries=taken,
         )
 
     def _claim_statement(self, operation: Operation) -> Any:
@@ -159,19 +160,7 @@ class SqlOperationLedger:
             update(entries)
             .where(entries.c.id.in_(select(picked.c.id)))
             .values(starting.claim_values(operation.operation_id))
-            .returning(
-                entries.c.id,
-                entries.c.entry_id,
-                entries.c.app_id,
-                entries.c.source,
-                entries.c.queue,
-                entries.c.job_id,
-                entries.c.failed_at,
-                entries.c.failure_seq,
-                entries.c.generation,
-                entries.c.forgets,
-                entries.c.previous_state,
-            )
+            .returning(*CLAIMED_COLUMNS, entries.c.failure_seq)
         )
 
     async def _require_epoch(self, connection: AsyncConnection, operation: Operation) -> None:

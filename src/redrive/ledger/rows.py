@@ -27,6 +27,7 @@ from redrive.domain import (
     Scope,
     ScopeKind,
 )
+from redrive.ledger.schema import entries
 
 _WORTH_COMPRESSING = 512
 _PLAIN, _DEFLATED = b"\x00", b"\x01"
@@ -79,18 +80,36 @@ def operations_of(rows: Sequence[Row[Any]]) -> list[Operation]:
     return [operation_of(row) for row in rows]
 
 
+_STATES = {state.value: state for state in EntryState}
+
+CLAIMED_COLUMNS = (
+    entries.c.id,
+    entries.c.entry_id,
+    entries.c.app_id,
+    entries.c.source,
+    entries.c.queue,
+    entries.c.job_id,
+    entries.c.failed_at,
+    entries.c.generation,
+    entries.c.forgets,
+    entries.c.previous_state,
+)
+
+
 def claimed_of(row: Any) -> ClaimedEntry:
+    """From a row that begins with CLAIMED_COLUMNS, in that order: this runs once per entry."""
+    pk, entry_id, app_id, source, queue, job_id, failed_at, generation, forgets, before = row[:10]
     return ClaimedEntry(
-        entry_pk=row.id,
-        entry_id=EntryId(row.entry_id),
-        app_id=AppId(row.app_id),
-        source=row.source,
-        queue=row.queue,
-        job_id=JobId(row.job_id),
-        failed_at=row.failed_at,
-        generation=row.generation,
-        forgets=row.forgets,
-        from_state=EntryState(row.previous_state),
+        entry_pk=pk,
+        entry_id=entry_id,
+        app_id=app_id,
+        source=source,
+        queue=queue,
+        job_id=job_id,
+        failed_at=failed_at,
+        generation=generation,
+        forgets=forgets,
+        from_state=_STATES[before],
     )
 
 

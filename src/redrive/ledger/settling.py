@@ -92,15 +92,19 @@ async def settle(
     for settlement in settlements:
         key = (settlement.answer, settlement.detail, settlement.at)
         groups[key].append(settlement.entry_pk)
-    early = await _early(database, connection, operation, settlements)
-    selectable = any(not answer.moved for answer, _, _ in groups) or bool(early)
-    seq = await next_sequences(connection, 1) if selectable else 0
+    # What came early may need a number too, later and out of the lock order: so rarely that the
+    # database's breaking a deadlock is the cheaper way.
+    all_moved = all(answer.moved for answer, _, _ in groups)
+    seq = 0 if all_moved else await next_sequences(connection, 1)
+    claimed = {entry.entry_pk: entry for entry in batch.entries}
     counts: Counter[str] = Counter()
     moves: Moves = Counter()
     outcomes: list[tuple[int, Outcome]] = []
     settled: list[tuple[tuple[Answer, str, datetime], list[int]]] = []
     for key, ids in groups.items():
-        done = await _settle_entries(database, connection, operation, key, ids, seq)
+        quiet = await _settle_entries(database, connection, operation, key, ids, seq)
+        entry_state = _verdict(key[0]).entry
+        done = {pk: (claimed[pk].app_id, entry_state or claimed[pk].from_state) for pk in quiet}
         late = [pk for pk in ids if pk not in done]
         for row in await _still_claimed(database, connection, operation, late):
             state = await _settle_early(connection, key, row, seq, now)
@@ -123,21 +127,6 @@ async def settle(
     return counts
 
 
-async def _early(
-    database: Database,
-    connection: AsyncConnection,
-    operation: Operation,
-    settlements: Sequence[Settlement],
-) -> list[int]:
-    found = await connection.execute(
-        select(entries.c.id).where(
-            database.any_of(entries.c.id, "ids"), entries.c.early_outcome.is_not(None)
-        ),
-        {"ids": database.listed(settlement.entry_pk for settlement in settlements)},
-    )
-    return list(found.scalars())
-
-
 async def _settle_entries(
     database: Database,
     connection: AsyncConnection,
@@ -145,8 +134,8 @@ async def _settle_entries(
     key: tuple[Answer, str, datetime],
     ids: Sequence[int],
     seq: int,
-) -> dict[int, tuple[str, EntryState]]:
-    """Move the entries about which nothing came early; returns app and state by id."""
+) -> Sequence[int]:
+    """Move the entries about which nothing came early; returns which they were."""
     answer, _, at = key
     verdict = _verdict(answer)
     values: dict[str, Any] = {
@@ -167,10 +156,10 @@ async def _settle_entries(
             entries.c.early_outcome.is_(None),
         )
         .values(values)
-        .returning(entries.c.id, entries.c.app_id, entries.c.state),
+        .returning(entries.c.id),
         {"ids": database.listed(ids)},
     )
-    return {row.id: (row.app_id, EntryState(row.state)) for row in result.all()}
+    return list(result.scalars())
 
 
 async def _still_claimed(

@@ -40,7 +40,7 @@ from redrive.ledger.counting import (
     share_selection,
     withdraw,
 )
-from redrive.ledger.rows import claimed_of, operation_of
+from redrive.ledger.rows import CLAIMED_COLUMNS, claimed_of, operation_of
 from redrive.ledger.schema import apps, entries, items, operations
 
 
@@ -88,7 +88,7 @@ async def start_single(
         update(entries)
         .where(entries.c.id == entry.id)
         .values(claim_values(operation_id))
-        .returning(entries)
+        .returning(*CLAIMED_COLUMNS)
     )
     before = EntryState(entry.state)
     await move_app_counts(connection, Counter({(entry.app_id, before, EntryState.CLAIMED): 1}))

@@ -38,7 +38,8 @@ ANSWER_SECONDS = 30.0
 class BullMQEngine:
     """BullMQ queues of one source (see :class:`redrive.ports.Engine` for the contract).
 
-    ``client`` returns bytes and is closed with the engine; a blocking read holds a connection of its own.
+    ``client`` returns bytes and is closed with the engine; a blocking read holds a connection of
+    its own.
     ``payload_limit`` is in bytes; data above it is not kept, 0 keeps none.
     """
 

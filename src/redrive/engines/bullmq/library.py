@@ -11,7 +11,7 @@ from redrive.errors import EngineUnsupported
 PYTHON_MAJOR = 3
 """Of the ``bullmq`` package that is installed beside Redrive; its scripts are run in rebuilds."""
 
-WORKER_MAJORS = (6,)
+WORKER_MAJORS = (5, 6)
 """Of ``bullmq`` for Node.js, as queues name it; the Python package leaves no name."""
 
 LEAST_SERVER = (6, 2)

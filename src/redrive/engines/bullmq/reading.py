@@ -133,6 +133,8 @@ class FailureReader:
     def _forgets(self, queue: str, options: bytes | None) -> bool:
         if any(fnmatchcase(queue, pattern) for pattern in self._source.forgetful):
             return True
+        if options is None or b"removeOnFail" not in options:
+            return False
         decoded = json_or_none(options)
         keep = decoded.get("removeOnFail") if isinstance(decoded, dict) else None
         if isinstance(keep, dict):

@@ -20,7 +20,7 @@
   The place behind (time, id) is found whether or not that job is still there, and among any
   number of jobs that finished in the same millisecond.
 
-  Bound to bullmq 3.4 (Python) and 6.7 (Node.js).
+  Bound to bullmq 3.4 (Python), 6.7 and 5.81 (Node.js).
 ]]
 local FIELDS = {
   'data', 'stacktrace', 'failedReason', 'name', 'opts', 'timestamp', 'processedOn', 'atm',

@@ -6,7 +6,7 @@
     7 wait  8 paused  9 marker  10 events  11 meta  12 pc
   ARGV[1]  the queue's key prefix ('bull:name:'); a job's key is this and its id.
 
-  Bound to BullMQ's key layout in bullmq 3.4 (Python) and 6.7 (Node.js).
+  Bound to BullMQ's key layout in bullmq 3.4 (Python), 6.7 and 5.81 (Node.js).
 ]]
 local FAILED, COMPLETED, DELAYED, PRIORITIZED, WAITING_CHILDREN = 1, 2, 3, 4, 5
 local ACTIVE, WAIT, PAUSED, MARKER, EVENTS, META, PC = 6, 7, 8, 9, 10, 11, 12
@@ -45,6 +45,20 @@ local function is_supported(majors)
   if not version then return true end
   local major = string.match(version, '^bullmq(:%d+%.)')
   return major and string.find(majors, major, 1, true) and true or false
+end
+
+--[[
+  Up to major 5 a paused queue keeps its waiting jobs in `paused`; when it is resumed that list is
+  renamed over `wait`, and jobs that were put there meanwhile would be lost. A queue without a
+  version may be of that kind where it is paused and has such a list; newer versions take up what
+  they find in it.
+]]
+local function waiting_key()
+  local paused, version = unpack(redis.call('HMGET', KEYS[META], 'paused', 'version'))
+  if not paused then return KEYS[WAIT] end
+  local keeps_apart = version and string.find(version, '^bullmq:5%.')
+  if not version then keeps_apart = redis.call('EXISTS', KEYS[PAUSED]) == 1 end
+  return keeps_apart and KEYS[PAUSED] or KEYS[WAIT]
 end
 
 -- Returns true, false, or nil where the list is too long to be searched.

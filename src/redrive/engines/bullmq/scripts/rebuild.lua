@@ -23,7 +23,7 @@
   ARGV[15]      'waiting-children' of the parent's queue
   ARGV[16]      the parent's id
   ARGV[17]      the deduplication key, or ''
-  ARGV[18]      supported majors of the library, as ':6.'
+  ARGV[18]      supported majors of the library, as ':5.:6.'
 
   Returns the receipt, '<server time in ms>:<letter>':
     C  created
@@ -38,7 +38,7 @@
   as after a retry; to any other parent a new dependency would mean that it never completes.
   Atomic: everything, the receipt included.
 
-  Bound to bullmq 3.4 (Python) and 6.7 (Node.js).
+  Bound to bullmq 3.4 (Python), 6.7 and 5.81 (Node.js).
 ]]
 local ID = 14
 local job_id, receipt_key = ARGV[2], KEYS[13]
@@ -65,7 +65,7 @@ local function is_awaited()
 end
 
 local function add(packed)
-  local keys = { KEYS[WAIT], KEYS[PAUSED], KEYS[META], KEYS[ID], KEYS[COMPLETED], KEYS[DELAYED],
+  local keys = { waiting_key(), KEYS[PAUSED], KEYS[META], KEYS[ID], KEYS[COMPLETED], KEYS[DELAYED],
     KEYS[ACTIVE], KEYS[EVENTS], KEYS[MARKER] }
   if ARGV[3] == 'prioritized' then
     keys = { KEYS[MARKER], KEYS[META], KEYS[ID], KEYS[PRIORITIZED], KEYS[DELAYED], KEYS[COMPLETED],

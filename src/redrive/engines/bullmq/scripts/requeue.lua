@@ -10,7 +10,7 @@
   ARGV[5]       its value as JSON text
   ARGV[6]       id of the operation, the first part of the stamp
   ARGV[7]       life of the receipt in seconds
-  ARGV[8]       supported majors of the library, as ':6.'
+  ARGV[8]       supported majors of the library, as ':5.:6.'
   ARGV[9...]    per job: id, finish time in ms of the occurrence to be moved, generation
 
   Returns the receipt, '<server time in ms>:<letters>', one letter per job in order:
@@ -32,11 +32,14 @@
 
   The end state is that of the library's reprocessJob-9.lua (bullmq 3.4.4 for Python, 6.7 for
   Node.js) run per job with both counters reset; besides that the stall counter (stc) and a
-  deferred failure (defa) go, the field `redrive` is set, and the re-scan key in the data.
+  deferred failure (defa) go, the field `redrive` is set, and the re-scan key in the data. The
+  scripts of bullmq 5 for Node.js would put prioritized jobs into wait; here they keep their rank.
 ]]
 local receipt_key = KEYS[13]
 local mode, take_finished, quoted_key, mark = ARGV[2], ARGV[3] == '1', ARGV[4], ARGV[5]
 local FIRST_JOB = 9
+-- Larger data is read again when the job is moved, so that a batch of it is never held as a whole.
+local KEPT_DATA = 16384
 -- The largest time that a calendar on the other side can hold: 9999-12-31.
 local LAST_MILLIS = 253402300799999
 
@@ -70,7 +73,7 @@ end
 local function decide(index, failed_score)
   local job_id, expected = ARGV[index], ARGV[index + 1]
   local job_key = ARGV[1] .. job_id
-  local job = redis.pcall('HMGET', job_key, 'finishedOn', 'priority', 'opts', 'parentKey', 'timestamp')
+  local job = redis.pcall('HMGET', job_key, 'finishedOn', 'priority', 'opts', 'parentKey', 'data')
   if job.err then return nil, 'E' end
   local known = job[1] or job[3] or job[5]
   if not known and redis.call('EXISTS', job_key) == 0 then return nil, 'M' end
@@ -87,6 +90,7 @@ local function decide(index, failed_score)
     -- Text such as 'nan' is a number to Lua that no sorted set takes.
     priority = priority == priority and priority or 0,
     lifo = is_lifo(job[3]),
+    data = job[5] and #job[5] <= KEPT_DATA and job[5] or nil,
     parent_key = parent_key,
     stamp = ARGV[6] .. ':' .. ARGV[index + 2],
   }
@@ -162,8 +166,7 @@ local RESULT_FIELDS = {
 local function reset_job(move)
   redis.call('HDEL', move.key, 'finishedOn', 'processedOn', 'atm', 'ats', 'stc', 'defa',
     unpack(RESULT_FIELDS[move.origin]))
-  -- The data is read here, job by job, so that a batch of large jobs is never held as a whole.
-  local data = redis.call('HGET', move.key, 'data')
+  local data = move.data or redis.call('HGET', move.key, 'data')
   local marked = data and splice(data, quoted_key, mark)
   if marked ~= data then
     redis.call('HSET', move.key, 'redrive', move.stamp, 'data', marked)
@@ -183,8 +186,9 @@ local function enqueue(moves)
       heads[#heads + 1] = move.id
     end
   end
-  in_chunks(heads, function(...) redis.call('LPUSH', KEYS[WAIT], ...) end)
-  in_chunks(tails, function(...) redis.call('RPUSH', KEYS[WAIT], ...) end)
+  local waiting = waiting_key()
+  in_chunks(heads, function(...) redis.call('LPUSH', waiting, ...) end)
+  in_chunks(tails, function(...) redis.call('RPUSH', waiting, ...) end)
   local counter = #ranked > 0 and redis.call('INCRBY', KEYS[PC], #ranked) - #ranked
   local scored = {}
   for number, move in ipairs(ranked) do
@@ -199,16 +203,16 @@ local function hand_over(moves)
   for _, move in ipairs(moves) do table.insert(origins[move.origin], move.id) end
   in_chunks(origins.failed, function(...) redis.call('ZREM', KEYS[FAILED], ...) end)
   in_chunks(origins.completed, function(...) redis.call('ZREM', KEYS[COMPLETED], ...) end)
-  local length = max_events()
   for _, move in ipairs(moves) do
     reset_job(move)
     if move.parent_key then return_to_parent(move) end
   end
   enqueue(moves)
   for _, move in ipairs(moves) do
-    redis.call('XADD', KEYS[EVENTS], 'MAXLEN', '~', length, '*', 'event', 'waiting', 'jobId', move.id,
+    redis.call('XADD', KEYS[EVENTS], '*', 'event', 'waiting', 'jobId', move.id,
       'prev', move.origin == 'completed' and 'completed' or 'failed')
   end
+  redis.call('XTRIM', KEYS[EVENTS], 'MAXLEN', '~', max_events())
   if not is_paused_or_maxed() then redis.call('ZADD', KEYS[MARKER], 0, '0') end
 end
 

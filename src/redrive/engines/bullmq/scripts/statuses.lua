@@ -11,7 +11,7 @@
     b beyond the search budget: it exists, is unfinished and in no set, so it is waiting
   The common case, still failed, costs one lookup in one command for all.
 
-  Bound to bullmq 3.4 (Python) and 6.7 (Node.js).
+  Bound to bullmq 3.4 (Python), 6.7 and 5.81 (Node.js).
 ]]
 local function status_of(job_id, failed_score)
   if failed_score then return 'f' .. failed_score end

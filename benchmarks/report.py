@@ -1,0 +1,65 @@
+"""Tables on stdout, the same figures as JSON beside them."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+RESULTS = Path(__file__).parent / "results"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Measured:
+    """One measured thing: all its values, in ``unit``."""
+
+    name: str
+    unit: str
+    values: Sequence[float]
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.values)
+
+    @property
+    def spread(self) -> str:
+        return f"{min(self.values):,.0f} to {max(self.values):,.0f}"
+
+
+def show(title: str, rows: Sequence[Measured], *, beside: str | None = None) -> None:
+    """Print a table; ``beside`` names the row that the ratios are against."""
+    table = Table(title=title, title_justify="left")
+    for heading in ("what", "median", "unit", "range"):
+        table.add_column(heading, justify="left" if heading in ("what", "unit") else "right")
+    base = next((row.median for row in rows if row.name == beside), None)
+    if base:
+        table.add_column(f"ratio to {beside}", justify="right")
+    for row in rows:
+        ratio = [f"{row.median / base:,.1f}"] if base else []
+        table.add_row(row.name, f"{row.median:,.0f}", row.unit, row.spread, *ratio)
+    Console().print(table)
+
+
+def save(name: str, rows: Sequence[Measured]) -> Path:
+    """Write the figures with the machine they were measured on."""
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    content = {
+        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": {
+            "cores": os.cpu_count(),
+            "python": platform.python_version(),
+            "system": platform.platform(),
+        },
+        "rows": [asdict(row) | {"median": row.median} for row in rows],
+    }
+    path.write_text(json.dumps(content, indent=2), encoding="utf-8")
+    return path

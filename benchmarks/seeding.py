@@ -1,0 +1,60 @@
+"""Failed jobs in bulk, as the library leaves them, and their entries in a ledger."""
+
+from __future__ import annotations
+
+import json
+
+from redis import Redis
+from tests.support.servers import RedisServer
+
+from redrive.wiring import Services, build_follower
+
+QUEUE = "mail"
+_CHUNK = 2000
+_BASE_MILLIS = 1_760_000_000_000
+_STACK = json.dumps(
+    ["Error: connect ECONNREFUSED 10.0.0.7:443\n    at deliver (/srv/app/mail.js:42:11)"]
+)
+
+
+def seed_failed_jobs(server: RedisServer, count: int, *, apps: int = 20) -> None:
+    """Write ``count`` failed jobs of ``apps`` apps into an emptied Redis."""
+    client = server.client()
+    client.flushall()
+    client.hset(f"bull:{QUEUE}:meta", mapping={"opts.maxLenEvents": 10000})
+    for first in range(0, count, _CHUNK):
+        _write(client, range(first, min(first + _CHUNK, count)), apps)
+    client.close()
+
+
+def _write(client: Redis, numbers: range, apps: int) -> None:
+    with client.pipeline(transaction=False) as pipeline:
+        for number in numbers:
+            failed_at = _BASE_MILLIS + number
+            data = {"app_id": f"app-{number % apps}", "to": f"user{number}@example.com"}
+            pipeline.hset(
+                f"bull:{QUEUE}:{number}",
+                mapping={
+                    "name": "deliver",
+                    "data": json.dumps(data, separators=(",", ":")),
+                    "opts": '{"attempts":3}',
+                    "timestamp": failed_at - 60_000,
+                    "delay": 0,
+                    "priority": 0,
+                    "processedOn": failed_at - 50,
+                    "finishedOn": failed_at,
+                    "failedReason": "connect ECONNREFUSED 10.0.0.7:443",
+                    "stacktrace": _STACK,
+                    "atm": 3,
+                    "ats": 3,
+                },
+            )
+        pipeline.zadd(
+            f"bull:{QUEUE}:failed", {str(number): _BASE_MILLIS + number for number in numbers}
+        )
+        pipeline.execute()
+
+
+async def take_in(services: Services) -> int:
+    """Let the follower take in everything; returns how many failures there were."""
+    return await build_follower(services, services.engines["default"]).scan()

@@ -1,0 +1,101 @@
+"""Users and the audit trail (``redrive.ports.Accounts``)."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from redrive.domain import OperationId
+from tests.support.books import Books
+from tests.support.factories import ADA, AT, BOB, later
+
+
+async def test_an_unknown_user_is_none(books: Books) -> None:
+    assert await books.accounts.user("ada") is None
+    assert await books.accounts.users() == []
+
+
+async def test_a_new_user_is_kept_with_the_hash_that_was_given(books: Books) -> None:
+    user = await books.accounts.put_user("ada", "$argon2id$one")
+    assert (user.name, user.password_hash) == ("ada", "$argon2id$one")
+    assert (user.session_epoch, user.created_at) == (1, AT)
+    assert await books.accounts.user("ada") == user
+
+
+async def test_a_changed_password_ends_all_sessions_and_keeps_the_user(books: Books) -> None:
+    await books.accounts.put_user("ada", "$argon2id$one")
+    books.clock.advance(days=1)
+    changed = await books.accounts.put_user("ada", "$argon2id$two")
+    assert (changed.password_hash, changed.session_epoch) == ("$argon2id$two", 2)
+    assert changed.created_at == AT
+    assert await books.accounts.user("ada") == changed
+
+
+async def test_users_are_listed_by_name(books: Books) -> None:
+    for name in ("cyd", "ada", "bob"):
+        await books.accounts.put_user(name, "hash")
+    assert [user.name for user in await books.accounts.users()] == ["ada", "bob", "cyd"]
+
+
+@pytest.mark.parametrize("other", ["Ada", "ada ", "ad", "ad%", "ada'--"])
+async def test_a_name_is_itself_only(books: Books, other: str) -> None:
+    await books.accounts.put_user("ada", "hash")
+    assert await books.accounts.user(other) is None
+
+
+async def test_a_user_put_twice_at_once_is_one_user(books: Books, second: Books) -> None:
+    users = await asyncio.gather(
+        books.accounts.put_user("ada", "one"), second.accounts.put_user("ada", "two")
+    )
+    assert sorted(user.session_epoch for user in users) == [1, 2]
+    assert len(await books.accounts.users()) == 1
+
+
+async def test_an_audit_row_says_who_did_what_to_what_why_with_what_result_from_where(
+    books: Books,
+) -> None:
+    books.clock.advance(seconds=5)
+    await books.accounts.audit(
+        BOB,
+        "user.passwd",
+        "user ada",
+        reason="forgotten ✓",
+        result="changed",
+        operation_id=OperationId("op_1"),
+        counts={"sessions": 3},
+    )
+    (row,) = (await books.accounts.audit_trail(None, 10)).items
+    assert (row.at, row.actor, row.origin) == (later(5), "bob", "cli")
+    assert (row.action, row.scope) == ("user.passwd", "user ada")
+    assert (row.reason, row.result) == ("forgotten ✓", "changed")
+    assert (row.operation_id, row.counts) == ("op_1", {"sessions": 3})
+
+
+async def test_what_an_audit_row_does_not_say_is_empty(books: Books) -> None:
+    await books.accounts.audit(ADA, "login", "console")
+    (row,) = (await books.accounts.audit_trail(None, 10)).items
+    assert (row.reason, row.result, row.operation_id, row.counts) == ("", "", None, {})
+
+
+@pytest.mark.parametrize("limit", [1, 2, 5, 100])
+async def test_the_trail_is_read_newest_first_page_by_page(books: Books, limit: int) -> None:
+    for number in range(5):
+        await books.accounts.audit(ADA, f"action-{number}", "console")
+    seen: list[str] = []
+    cursor: str | None = None
+    while True:
+        page = await books.accounts.audit_trail(cursor, limit)
+        seen += [row.action for row in page.items]
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    assert seen == [f"action-{number}" for number in (4, 3, 2, 1, 0)]
+
+
+async def test_seq_only_grows(books: Books) -> None:
+    for _ in range(3):
+        await books.accounts.audit(ADA, "login", "console")
+    seqs = [row.seq for row in (await books.accounts.audit_trail(None, 10)).items]
+    assert seqs == sorted(seqs, reverse=True)
+    assert len(set(seqs)) == 3

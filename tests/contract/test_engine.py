@@ -1,0 +1,427 @@
+"""What every engine must do, whatever it is made of (``redrive.ports.Engine``)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+
+from redrive.domain import Answer, JobId, JobState, OutcomeKind, Payload, Stamp
+from redrive.errors import RedriveError
+from tests.support.bullmq_batches import (
+    AT,
+    answers,
+    batch_of,
+    failure_of,
+    item,
+    walk,
+)
+from tests.support.bullmq_world import BullMQWorld, MemoryWorld, QueueWorld
+
+QUEUE = "mail"
+
+
+@pytest.fixture(params=["memory", "bullmq"])
+async def world(request: pytest.FixtureRequest) -> AsyncIterator[QueueWorld]:
+    made: QueueWorld = (
+        MemoryWorld()
+        if request.param == "memory"
+        else BullMQWorld(request.getfixturevalue("redis_server"))
+    )
+    yield made
+    await made.close()
+
+
+async def test_check_accepts_a_supported_queue_system(world: QueueWorld) -> None:
+    await world.engine.check()
+
+
+async def test_queues_are_listed_by_name_as_soon_as_they_have_a_job(world: QueueWorld) -> None:
+    assert await world.engine.queues() == []
+    await world.add("mail", "1")
+    await world.add("billing", "1")
+    assert await world.engine.queues() == ["billing", "mail"]
+    assert world.engine.problems() == {}
+
+
+async def test_a_failure_tells_everything_that_is_known_of_it(world: QueueWorld) -> None:
+    await world.add(QUEUE, "42", {"app_id": "globex", "n": [1, {}]}, forgets=True)
+    await world.fail(QUEUE, "42", "no route to host", at=AT)
+    failure = await failure_of(world.engine, QUEUE, "42")
+    assert (failure.source, failure.queue, failure.job_id) == ("default", QUEUE, "42")
+    assert (failure.app_id, failure.job_name, failure.failed_at) == ("globex", "job", AT)
+    assert (failure.error_type, failure.error_message) == ("Error", "no route to host")
+    assert failure.stacktrace == "Error: no route to host"
+    assert (failure.attempts_made, failure.forgets, failure.defect) == (1, True, None)
+    assert failure.stamp is None
+    assert failure.created_at is not None
+    assert failure.payload is not None
+    assert failure.payload.data == b'{"app_id":"globex","n":[1,{}]}'
+    assert failure.data_size == len(failure.payload.data)
+
+
+async def test_a_job_without_an_app_belongs_to_the_app_named_as_its_queue(
+    world: QueueWorld,
+) -> None:
+    await world.add(QUEUE, "1", {"n": 1})
+    await world.fail(QUEUE, "1")
+    assert (await failure_of(world.engine, QUEUE, "1")).app_id == QUEUE
+
+
+async def test_failures_come_oldest_first_and_the_cursor_goes_on_where_a_page_ended(
+    world: QueueWorld,
+) -> None:
+    for number in (3, 1, 2):
+        await world.fail(QUEUE, f"j{number}", at=AT + timedelta(seconds=number))
+    first, cursor = await world.engine.failures(QUEUE, "", 2)
+    assert [failure.job_id for failure in first] == ["j1", "j2"]
+    rest, cursor = await world.engine.failures(QUEUE, cursor, 2)
+    assert [failure.job_id for failure in rest] == ["j3"]
+    assert await world.engine.failures(QUEUE, cursor, 2) == ([], cursor)
+    await world.fail(QUEUE, "j4", at=AT + timedelta(seconds=4))
+    latest, _ = await world.engine.failures(QUEUE, cursor, 2)
+    assert [failure.job_id for failure in latest] == ["j4"]
+
+
+async def test_failures_of_one_millisecond_are_all_found_even_if_the_last_seen_one_is_gone(
+    world: QueueWorld,
+) -> None:
+    for number in range(9):
+        await world.fail(QUEUE, f"j{number}", at=AT)
+    first, cursor = await world.engine.failures(QUEUE, "", 4)
+    await world.remove(QUEUE, first[-1].job_id)
+    await world.remove(QUEUE, first[0].job_id)
+    rest, cursor = await world.engine.failures(QUEUE, cursor, 100)
+    assert [failure.job_id for failure in first] == ["j0", "j1", "j2", "j3"]
+    assert [failure.job_id for failure in rest] == ["j4", "j5", "j6", "j7", "j8"]
+
+
+async def test_failures_of_an_unknown_queue_are_none(world: QueueWorld) -> None:
+    assert await world.engine.failures("nobody", "", 10) == ([], "")
+    assert await world.engine.failed_ids("nobody", "", 10) == ([], None)
+
+
+async def test_named_failures_leave_out_what_is_not_failed(world: QueueWorld) -> None:
+    await world.fail(QUEUE, "job-failed")
+    await world.add(QUEUE, "job-waiting")
+    names = [JobId("job-waiting"), JobId("job-failed"), JobId("unknown")]
+    found = await world.engine.failures_of(QUEUE, names)
+    assert [failure.job_id for failure in found] == ["job-failed"]
+
+
+async def test_a_walk_over_failed_ids_finds_every_one_whatever_their_finish_times(
+    world: QueueWorld,
+) -> None:
+    for number in range(300):
+        await world.fail(QUEUE, f"j{number:03}", at=AT - timedelta(seconds=number % 7))
+    met = await walk(world.engine, QUEUE, 50)
+    assert sorted(set(met)) == [f"j{number:03}" for number in range(300)]
+
+
+async def test_failed_ids_come_with_their_finish_times(world: QueueWorld) -> None:
+    await world.fail(QUEUE, "1", at=AT)
+    [status], _ = await world.engine.failed_ids(QUEUE, "", 10)
+    assert (status.job_id, status.state, status.finished_at) == ("1", JobState.FAILED, AT)
+
+
+async def test_statuses_tell_where_each_named_job_is_in_the_order_of_the_names(
+    world: QueueWorld,
+) -> None:
+    await world.fail(QUEUE, "job-failed", at=AT)
+    await world.add(QUEUE, "job-done")
+    await world.complete(QUEUE, "job-done")
+    await world.add(QUEUE, "job-active")
+    await world.start(QUEUE, "job-active")
+    await world.add(QUEUE, "job-waiting")
+    names = ["job-waiting", "job-gone", "job-failed", "job-active", "job-done"]
+    statuses = await world.engine.statuses(QUEUE, [JobId(name) for name in names])
+    assert [status.job_id for status in statuses] == names
+    assert [status.state for status in statuses] == [
+        JobState.WAITING,
+        JobState.MISSING,
+        JobState.FAILED,
+        JobState.ACTIVE,
+        JobState.COMPLETED,
+    ]
+    assert statuses[2].finished_at == AT
+    assert statuses[4].finished_at is not None
+    assert statuses[0].finished_at is None
+
+
+async def test_outcomes_tell_what_happened_since_the_cursor_oldest_first(
+    world: QueueWorld,
+) -> None:
+    await world.add(QUEUE, "1")
+    news = await world.engine.outcomes({QUEUE: ""}, 100, 0)
+    cursor = news[QUEUE][1] if news else ""
+    await world.fail(QUEUE, "1", "boom")
+    await world.retry_elsewhere(QUEUE, "1")
+    await world.start(QUEUE, "1")
+    await world.complete(QUEUE, "1", keep=False)
+    told, _ = (await world.engine.outcomes({QUEUE: cursor}, 100, 0))[QUEUE]
+    kinds = [outcome.kind for outcome in told if outcome.kind is not OutcomeKind.ACTIVE]
+    assert kinds == [OutcomeKind.FAILED, OutcomeKind.COMPLETED]
+    assert {outcome.job_id for outcome in told} == {"1"}
+    assert [outcome.at for outcome in told] == sorted(outcome.at for outcome in told)
+    assert [o.error_message for o in told if o.kind is OutcomeKind.FAILED] == ["boom"]
+
+
+async def test_outcomes_are_read_in_pages_and_never_twice(world: QueueWorld) -> None:
+    for number in range(5):
+        await world.fail(QUEUE, f"j{number}")
+    cursor, seen = "", []
+    while news := await world.engine.outcomes({QUEUE: cursor}, 2, 0):
+        told, cursor = news[QUEUE]
+        seen += [outcome.job_id for outcome in told if outcome.kind is OutcomeKind.FAILED]
+    assert seen == ["j0", "j1", "j2", "j3", "j4"]
+
+
+async def test_waiting_for_outcomes_ends_when_something_happens(world: QueueWorld) -> None:
+    await world.add(QUEUE, "1")
+    news = await world.engine.outcomes({QUEUE: ""}, 100, 0)
+    cursor = news[QUEUE][1] if news else ""
+    waiting = asyncio.create_task(world.engine.outcomes({QUEUE: cursor}, 100, 30))
+    await asyncio.sleep(0)
+    await world.start(QUEUE, "1")
+    told, _ = (await asyncio.wait_for(waiting, 20))[QUEUE]
+    assert [(outcome.job_id, outcome.kind) for outcome in told] == [("1", OutcomeKind.ACTIVE)]
+
+
+async def test_waiting_for_outcomes_ends_after_its_time_with_nothing(world: QueueWorld) -> None:
+    assert await world.engine.outcomes({QUEUE: ""}, 100, 0.01) == {}
+    assert await world.engine.outcomes({}, 100, 0.01) == {}
+
+
+async def test_requeue_moves_a_failed_job_back_and_stamps_it(world: QueueWorld) -> None:
+    await world.fail(QUEUE, "1", at=AT)
+    [result] = await world.engine.requeue(batch_of(QUEUE, [item("1", generation=7)]))
+    assert (result.job_id, result.answer) == ("1", Answer.REQUEUED)
+    [status] = await world.engine.statuses(QUEUE, [JobId("1")])
+    assert status.state is JobState.WAITING
+    await world.fail(QUEUE, "1", "again")
+    failure = await failure_of(world.engine, QUEUE, "1")
+    assert failure.stamp == Stamp(operation_id=batch_of(QUEUE, []).operation_id, generation=7)
+    assert failure.attempts_made == 1
+
+
+async def test_requeue_comes_before_what_happens_to_the_job_by_the_engines_clock(
+    world: QueueWorld,
+) -> None:
+    await world.fail(QUEUE, "1", at=AT)
+    [result] = await world.engine.requeue(batch_of(QUEUE, [item("1")]))
+    await world.complete(QUEUE, "1")
+    told, _ = (await world.engine.outcomes({QUEUE: ""}, 100, 0))[QUEUE]
+    assert told[0].at <= result.at <= told[-1].at
+    assert told[-1].kind is OutcomeKind.COMPLETED
+
+
+@pytest.mark.parametrize("mark", [True, False])
+async def test_requeue_marks_the_data_as_a_rescan_or_not(world: QueueWorld, mark: bool) -> None:
+    await world.add(QUEUE, "1", {"app_id": "acme", "isRescan": "?", "n": 1})
+    await world.fail(QUEUE, "1", at=AT)
+    await world.engine.requeue(batch_of(QUEUE, [item("1")], mark=mark))
+    assert await world.data(QUEUE, "1") == {"app_id": "acme", "isRescan": mark, "n": 1}
+
+
+async def test_requeue_answers_in_the_order_of_the_items_for_every_starting_state(
+    world: QueueWorld,
+) -> None:
+    await world.fail(QUEUE, "job-failed", at=AT)
+    await world.fail(QUEUE, "job-failed-again", at=AT + timedelta(milliseconds=1))
+    await world.add(QUEUE, "job-done")
+    await world.complete(QUEUE, "job-done")
+    await world.add(QUEUE, "job-active")
+    await world.start(QUEUE, "job-active")
+    await world.add(QUEUE, "job-waiting")
+    names = ["job-gone", "job-waiting", "job-failed", "job-failed-again", "job-active", "job-done"]
+    results = await world.engine.requeue(batch_of(QUEUE, [item(name) for name in names]))
+    assert [result.job_id for result in results] == names
+    assert [result.answer for result in results] == [
+        Answer.MISSING,
+        Answer.ALREADY_LIVE,
+        Answer.REQUEUED,
+        Answer.SUPERSEDED,
+        Answer.ALREADY_LIVE,
+        Answer.NOT_FAILED,
+    ]
+
+
+async def test_a_superseded_job_stays_failed_with_its_newer_error(world: QueueWorld) -> None:
+    await world.fail(QUEUE, "1", "newer", at=AT + timedelta(milliseconds=1))
+    await world.engine.requeue(batch_of(QUEUE, [item("1")]))
+    assert (await failure_of(world.engine, QUEUE, "1")).error_message == "newer"
+
+
+async def test_a_resync_takes_completed_jobs_and_newer_failures_too(world: QueueWorld) -> None:
+    await world.fail(QUEUE, "job-failed", at=AT + timedelta(seconds=9))
+    await world.add(QUEUE, "job-done")
+    await world.complete(QUEUE, "job-done")
+    await world.add(QUEUE, "job-waiting")
+    names = ["job-failed", "job-done", "job-waiting"]
+    batch = batch_of(QUEUE, [item(name) for name in names], mark=False, take_finished=True)
+    assert answers(await world.engine.requeue(batch)) == {
+        "job-failed": Answer.REQUEUED,
+        "job-done": Answer.REQUEUED,
+        "job-waiting": Answer.ALREADY_LIVE,
+    }
+    statuses = await world.engine.statuses(QUEUE, [JobId(name) for name in names])
+    assert {status.state for status in statuses} == {JobState.WAITING}
+
+
+async def test_a_job_named_twice_in_a_batch_is_moved_once(world: QueueWorld) -> None:
+    await world.fail(QUEUE, "1", at=AT)
+    results = await world.engine.requeue(batch_of(QUEUE, [item("1"), item("1")]))
+    assert [result.answer for result in results] == [Answer.REQUEUED, Answer.ALREADY_LIVE]
+    assert (await world.engine.counts(QUEUE)).counts[JobState.WAITING] == 1
+
+
+async def test_requeue_called_again_answers_the_same_even_after_the_job_is_done_and_gone(
+    world: QueueWorld,
+) -> None:
+    await world.fail(QUEUE, "1", at=AT)
+    batch = batch_of(QUEUE, [item("1"), item("gone")])
+    first = await world.engine.requeue(batch)
+    await world.complete(QUEUE, "1", keep=False)
+    assert await world.engine.requeue(batch) == first
+    [status] = await world.engine.statuses(QUEUE, [JobId("1")])
+    assert status.state is JobState.MISSING
+
+
+async def test_requeue_called_again_leaves_a_new_failure_of_the_job_alone(
+    world: QueueWorld,
+) -> None:
+    await world.fail(QUEUE, "1", at=AT)
+    batch = batch_of(QUEUE, [item("1")])
+    await world.engine.requeue(batch)
+    await world.fail(QUEUE, "1", "again", at=AT)
+    assert answers(await world.engine.requeue(batch)) == {"1": Answer.REQUEUED}
+    assert (await failure_of(world.engine, QUEUE, "1")).error_message == "again"
+
+
+async def test_another_batch_of_the_operation_has_a_receipt_of_its_own(world: QueueWorld) -> None:
+    await world.fail(QUEUE, "1", at=AT)
+    await world.fail(QUEUE, "2", at=AT)
+    await world.engine.requeue(batch_of(QUEUE, [item("1")], number=1))
+    results = await world.engine.requeue(batch_of(QUEUE, [item("2")], number=2))
+    assert answers(results) == {"2": Answer.REQUEUED}
+
+
+async def test_a_withheld_batch_can_never_be_moved(world: QueueWorld) -> None:
+    await world.fail(QUEUE, "1", at=AT)
+    batch = batch_of(QUEUE, [item("1"), item("2")])
+    withheld = await world.engine.withhold(batch)
+    assert answers(withheld) == {"1": Answer.WITHHELD, "2": Answer.WITHHELD}
+    assert await world.engine.requeue(batch) == withheld
+    assert (await world.engine.counts(QUEUE)).counts[JobState.FAILED] == 1
+
+
+async def test_withholding_a_batch_that_was_moved_tells_what_the_move_did(
+    world: QueueWorld,
+) -> None:
+    await world.fail(QUEUE, "1", at=AT)
+    batch = batch_of(QUEUE, [item("1")])
+    moved = await world.engine.requeue(batch)
+    assert await world.engine.withhold(batch) == moved
+
+
+async def test_two_operations_at_once_move_a_job_once(world: QueueWorld) -> None:
+    for number in range(50):
+        await world.fail(QUEUE, f"j{number}", at=AT)
+    items = [item(f"j{number}") for number in range(50)]
+    first, second = await asyncio.gather(
+        world.engine.requeue(batch_of(QUEUE, items, operation="op_a")),
+        world.engine.requeue(batch_of(QUEUE, items, operation="op_b")),
+    )
+    for one, other in zip(first, second, strict=True):
+        assert sorted([one.answer, other.answer]) == [Answer.ALREADY_LIVE, Answer.REQUEUED]
+    assert (await world.engine.counts(QUEUE)).counts[JobState.WAITING] == 50
+
+
+async def test_rebuild_creates_a_forgotten_job_once(world: QueueWorld) -> None:
+    await world.add(QUEUE, "1", {"app_id": "acme", "n": 1}, forgets=True)
+    await world.fail(QUEUE, "1", at=AT)
+    failure = await failure_of(world.engine, QUEUE, "1")
+    await world.remove(QUEUE, "1")
+    batch = batch_of(QUEUE, [failure])
+    assert answers(await world.engine.requeue(batch)) == {"1": Answer.MISSING}
+    assert failure.payload is not None
+    result = await world.engine.rebuild(batch, JobId("1"), failure.job_name, failure.payload)
+    assert result.answer is Answer.RECREATED
+    assert await world.data(QUEUE, "1") == {"app_id": "acme", "n": 1, "isRescan": True}
+    await world.complete(QUEUE, "1", keep=False)
+    again = await world.engine.rebuild(batch, JobId("1"), failure.job_name, failure.payload)
+    assert again == result
+    [status] = await world.engine.statuses(QUEUE, [JobId("1")])
+    assert status.state is JobState.MISSING
+
+
+async def test_a_rebuilt_job_is_stamped_and_knows_that_it_may_be_forgotten(
+    world: QueueWorld,
+) -> None:
+    await world.add(QUEUE, "1", forgets=True)
+    await world.fail(QUEUE, "1", at=AT)
+    failure = await failure_of(world.engine, QUEUE, "1")
+    assert failure.payload is not None
+    await world.remove(QUEUE, "1")
+    batch = batch_of(QUEUE, [item("1", generation=3)])
+    await world.engine.rebuild(batch, JobId("1"), "job", failure.payload)
+    await world.fail(QUEUE, "1", "again")
+    again = await failure_of(world.engine, QUEUE, "1")
+    assert again.stamp == Stamp(operation_id=batch.operation_id, generation=3)
+    assert again.forgets
+
+
+@pytest.mark.parametrize(
+    ("put_there", "expected"),
+    [("waiting", Answer.ALREADY_LIVE), ("done", Answer.NOT_FAILED), ("failed", Answer.REQUEUED)],
+)
+async def test_rebuild_of_a_job_that_exists_after_all_says_what_is_true(
+    world: QueueWorld, put_there: str, expected: Answer
+) -> None:
+    await world.add(QUEUE, "1")
+    if put_there == "done":
+        await world.complete(QUEUE, "1")
+    if put_there == "failed":
+        await world.fail(QUEUE, "1", at=AT)
+    payload = Payload(data=b'{"n":1}', options=b"{}")
+    result = await world.engine.rebuild(batch_of(QUEUE, [item("1")]), JobId("1"), "job", payload)
+    assert result.answer is expected
+
+
+async def test_a_rebuild_and_its_batch_do_not_share_a_receipt(world: QueueWorld) -> None:
+    batch = batch_of(QUEUE, [item("1"), item("2")])
+    await world.engine.requeue(batch)
+    payload = Payload(data=b'{"n":1}', options=b"{}")
+    for job_id in ("1", "2"):
+        result = await world.engine.rebuild(batch, JobId(job_id), "job", payload)
+        assert result.answer is Answer.RECREATED
+
+
+async def test_counts_and_lists_tell_the_same(world: QueueWorld) -> None:
+    for number in range(3):
+        await world.fail(QUEUE, f"f{number}", at=AT + timedelta(seconds=number))
+    await world.add(QUEUE, "job-done")
+    await world.complete(QUEUE, "job-done")
+    await world.add(QUEUE, "w1")
+    await world.add(QUEUE, "w2")
+    counts = await world.engine.counts(QUEUE)
+    assert (counts.source, counts.queue, counts.paused) == ("default", QUEUE, False)
+    assert (counts.counts[JobState.FAILED], counts.counts[JobState.WAITING]) == (3, 2)
+    newest = await world.engine.jobs(QUEUE, JobState.FAILED, 0, 2)
+    assert [job.job_id for job in newest] == ["f2", "f1"]
+    oldest = await world.engine.jobs(QUEUE, JobState.FAILED, 2, 2)
+    assert [job.job_id for job in oldest] == ["f0"]
+    assert oldest[0].error_message == "boom"
+    assert oldest[0].finished_at == AT
+    next_to_run = await world.engine.jobs(QUEUE, JobState.WAITING, 0, 10)
+    assert [job.job_id for job in next_to_run] == ["w1", "w2"]
+    assert await world.engine.jobs(QUEUE, JobState.WAITING, 5, 10) == []
+
+
+async def test_an_empty_batch_changes_nothing(world: QueueWorld) -> None:
+    try:
+        assert await world.engine.requeue(batch_of(QUEUE, [])) == []
+    except RedriveError:
+        pytest.fail("an empty batch is a batch")
