@@ -42,7 +42,11 @@ async def run(*, count: int, loop_count: int, repeats: int) -> None:
                 rate, start = await _bulk(settings, server, count)
                 bulk.append(rate)
                 starts.append(start * 1000)
-                url = url.replace("bulk", "loop") if backend == "sqlite" else _fresh(postgres)
+                url = (
+                    url.replace("bulk", "loop")
+                    if backend == "sqlite"
+                    else postgres.create_database()
+                )
                 settings = load_settings(data_dir=folder, redis_url=server.url, database_url=url)
                 loop.append(await _loop(settings, server, loop_count))
             rows = [
@@ -53,10 +57,6 @@ async def run(*, count: int, loop_count: int, repeats: int) -> None:
             answer = Measured(name="answer to the start", unit="ms", values=starts)
             show("", [answer])
             save(f"bulk-retry-{backend}", [*rows, answer])
-
-
-def _fresh(postgres: PostgresServer) -> str:
-    return postgres.create_database()
 
 
 async def _bulk(settings: Settings, server: RedisServer, count: int) -> tuple[float, float]:

@@ -8,6 +8,7 @@ writer that was asleep cannot pull a bar backwards.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import fields
@@ -131,14 +132,25 @@ class RedisFollowerReports:
 
 
 class _reaching:  # noqa: N801 - used like a function
-    """Turns Redis's errors into StoreUnavailable."""
+    """Turns Redis's errors into StoreUnavailable, and does not lose a cancellation.
+
+    ``asyncio.wait_for`` of Python 3.11, in which redis-py connects and reads, drops a cancellation
+    that comes as it ends: a stream whose client has gone would then go on for ever.
+    """
 
     def __enter__(self) -> None:
-        return None
+        self._cancelled_before = _cancellations()
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, RedisError | OSError):
             raise StoreUnavailable from error
+        if error is None and _cancellations() > self._cancelled_before:
+            raise asyncio.CancelledError
+
+
+def _cancellations() -> int:
+    task = asyncio.current_task()
+    return task.cancelling() if task is not None else 0
 
 
 def _fields(progress: Progress) -> dict[str, str | int]:

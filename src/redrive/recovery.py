@@ -111,7 +111,7 @@ class Recovery:
         operation, batch = await self._ledger.start_single(request)
         (entry,) = batch.entries
         try:
-            await self._engine(entry.source).check()
+            await self._reach(entry.source)
         except EngineUnavailable:
             await self._give_back(operation, batch)
             raise
@@ -137,6 +137,14 @@ class Recovery:
             answer=settlement.answer,
             detail=settlement.detail,
         )
+
+    async def _reach(self, source: str) -> None:
+        """Reach the engine before anything is sent; asked twice, because a connection that was
+        kept from before a restart of its server only shows when it is used."""
+        try:
+            await self._engine(source).check()
+        except EngineUnavailable:
+            await self._engine(source).check()
 
     async def _move_persistently(self, operation: Operation, batch: Batch) -> list[Settlement]:
         """Move the batch; repeat while the engine may have done it and lost the reply."""

@@ -69,13 +69,17 @@ class Services:
 
 
 def connect_redis(url: str) -> Redis:
-    """A client of Redrive's own Redis that returns text and fails at once instead of repeating."""
+    """A client of Redrive's own Redis that returns text.
+
+    It repeats once, at once: a connection that was kept from before a restart of the server only
+    shows when it is used. Everything that goes over it may be done twice.
+    """
     return Redis.from_url(
         url,
         decode_responses=True,
         socket_connect_timeout=3,
         socket_timeout=30,
-        retry=Retry(NoBackoff(), 0),
+        retry=Retry(NoBackoff(), 1),
         health_check_interval=15,
     )
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 import redis
 from bullmq import Queue
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from redrive.domain import from_millis
@@ -78,6 +78,7 @@ def databases(shared_redis: RedisServer) -> tuple[redis.Redis, redis.Redis]:
     )
 
 
+@settings(deadline=None)
 @given(queue=queues(), take_finished=st.booleans())
 def test_requeue_leaves_the_queue_as_the_librarys_own_script_does(
     shared_redis: RedisServer,

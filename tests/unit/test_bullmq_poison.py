@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import redis
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from redrive.domain import Answer, Failure, JobId
@@ -293,6 +293,7 @@ async def test_queue_settings_that_make_no_sense_do_not_stop_a_retry(
     assert answers(results) == {"1": Answer.REQUEUED}
 
 
+@settings(deadline=None)
 @given(
     values=st.lists(st.none() | st.binary(max_size=40), min_size=len(FIELDS), max_size=len(FIELDS)),
     raw_id=st.binary(min_size=1, max_size=20),

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 import redis
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from redrive.engines.bullmq.scripts import script
@@ -47,6 +47,7 @@ def splice(shared_redis: RedisServer) -> Splice:
     return call
 
 
+@settings(deadline=None)
 @given(data=OBJECTS, separators=SEPARATORS, ascii_only=st.booleans(), mark=st.booleans())
 def test_splice_sets_the_key_and_nothing_else(
     splice: Splice,
@@ -64,6 +65,7 @@ def test_splice_sets_the_key_and_nothing_else(
         assert new == "{" + member + ("," + text[1:] if data else text[1:])
 
 
+@settings(deadline=None)
 @given(before=OBJECTS, old=VALUES, after=OBJECTS, separators=SEPARATORS)
 def test_splice_replaces_a_value_in_place_byte_for_byte(
     splice: Splice,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from redrive.engines.bullmq.text import (
@@ -48,6 +48,7 @@ def test_the_error_type_is_found_in_stacks_of_both_languages(stack: str, expecte
     assert error_type_of(stack) == expected
 
 
+@settings(deadline=None)
 @given(st.text() | st.binary(), st.integers(1, 50))
 def test_clean_text_fits_any_store(value: str | bytes, limit: int) -> None:
     text = clean(value, limit)
@@ -56,6 +57,7 @@ def test_clean_text_fits_any_store(value: str | bytes, limit: int) -> None:
     text.encode()
 
 
+@settings(deadline=None)
 @given(st.text(max_size=2000), st.integers(100, 300))
 def test_a_cut_text_keeps_its_head_and_its_tail(text: str, limit: int) -> None:
     cut = cut_middle(text, limit)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
+from time import monotonic
 from typing import Any, TypeVar
 
 from sqlalchemy import (
@@ -32,6 +34,7 @@ T = TypeVar("T")
 Work = Callable[[AsyncConnection], Awaitable[T]]
 
 BUSY_TIMEOUT_SECONDS = 5
+_WAL_PAUSE_SECONDS = 0.01
 _DEADLOCK_STATES = frozenset({"40001", "40P01"})
 _MOST_TRIES = 8
 
@@ -149,7 +152,7 @@ def _sqlite_engine(url: str, *, begin: str, connections: int) -> AsyncEngine:
     @event.listens_for(engine.sync_engine, "connect")
     def on_connect(connection: Any, _record: object) -> None:
         cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode=WAL")
+        _turn_on_wal(connection, cursor)
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute("PRAGMA cache_size=-65536")
         cursor.execute("PRAGMA temp_store=MEMORY")
@@ -163,12 +166,29 @@ def _sqlite_engine(url: str, *, begin: str, connections: int) -> AsyncEngine:
     return engine
 
 
+def _turn_on_wal(connection: Any, cursor: Any) -> None:
+    """Two processes that open a new file at the same instant both turn it to WAL; the second is
+    told at once that the file is locked, without the busy timeout's wait."""
+    deadline = monotonic() + BUSY_TIMEOUT_SECONDS
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or monotonic() > deadline:
+                raise
+            connection.run_async(lambda _: asyncio.sleep(_WAL_PAUSE_SECONDS))
+        else:
+            return
+
+
 def _sqlstate(error: DBAPIError) -> str | None:
     return getattr(error.orig, "sqlstate", None)
 
 
 def _translated(error: DBAPIError) -> Exception:
     """LedgerUnavailable for lost, refused or locked databases; anything else as it is."""
+    if getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
+        return error  # a statement that does not fit the schema, which waiting does not mend
     state = _sqlstate(error) or ""
     lost = isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated
     # PostgreSQL: 08 connection, 53 resources, 55 lock not available, 57 shutting down.

@@ -79,13 +79,20 @@ class Mover:
             *(keys.base, "withhold" if withhold else "move", int(batch.take_finished)),
             *(self._quoted_key, json.dumps(batch.mark)),
             *(batch.operation_id, RECEIPT_SECONDS, MAJORS),
+            _packed(items),
         ]
-        for item in items:
-            arguments += (item.job_id, to_millis(item.failed_at), item.generation)
         receipt = await self._calls.script(
             script("splice", "queue", "requeue"), [*keys.for_scripts, receipt_key], arguments
         )
         return read_receipt(receipt, [item.job_id for item in items])
+
+
+def _packed(items: tuple[RequeueItem, ...]) -> bytes:
+    flat: list[bytes | int] = []
+    for item in items:
+        flat += (item.job_id.encode(), to_millis(item.failed_at), item.generation)
+    packed: bytes = msgpack.packb(flat, use_bin_type=False)
+    return packed
 
 
 class _ForgottenJob:

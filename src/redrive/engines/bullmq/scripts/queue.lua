@@ -73,14 +73,14 @@ end
 --[[
   Where a job is that exists and is neither in `failed` nor in `completed`: 'd'elayed,
   'p'rioritized, waiting for c'h'ildren, 'a'ctive, 'w'aiting, paused ('z'), 'b'eyond the search
-  budget, or an 'o'rphan that no list or set knows. A job with a finish time is in no list: every
-  way back to one of them takes the finish time away.
+  budget, or an 'o'rphan that no list or set knows. The library takes the finish time away from what
+  it puts back into a list, but a hand that pushes an id does not: the lists are searched all the
+  same, so that such a job is not queued a second time.
 ]]
-local function locate(job_id, finished)
+local function locate(job_id)
   if redis.call('ZSCORE', KEYS[DELAYED], job_id) then return 'd' end
   if redis.call('ZSCORE', KEYS[PRIORITIZED], job_id) then return 'p' end
   if redis.call('ZSCORE', KEYS[WAITING_CHILDREN], job_id) then return 'h' end
-  if finished then return 'o' end
   if redis.call('EXISTS', ARGV[1] .. job_id .. ':lock') == 1 then return 'a' end
   for _, list in ipairs({ { ACTIVE, 'a' }, { WAIT, 'w' }, { PAUSED, 'z' } }) do
     local found = is_in_list(KEYS[list[1]], job_id)

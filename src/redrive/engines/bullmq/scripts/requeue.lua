@@ -11,7 +11,8 @@
   ARGV[6]       id of the operation, the first part of the stamp
   ARGV[7]       life of the receipt in seconds
   ARGV[8]       supported majors of the library, as ':5.:6.'
-  ARGV[9...]    per job: id, finish time in ms of the occurrence to be moved, generation
+  ARGV[9]       packed (MessagePack), per job: id, finish time in ms of the occurrence to be moved,
+                generation; one argument, because a server parses three thousand slowly
 
   Returns the receipt, '<server time in ms>:<letters>', one letter per job in order:
     R  moved to wait or prioritized
@@ -37,7 +38,7 @@
 ]]
 local receipt_key = KEYS[13]
 local mode, take_finished, quoted_key, mark = ARGV[2], ARGV[3] == '1', ARGV[4], ARGV[5]
-local FIRST_JOB = 9
+local jobs = cmsgpack.unpack(ARGV[9])
 -- Larger data is read again when the job is moved, so that a batch of it is never held as a whole.
 local KEPT_DATA = 16384
 -- The largest time that a calendar on the other side can hold: 9999-12-31.
@@ -55,7 +56,7 @@ local function whole_millis(score)
 end
 
 -- Returns the set to take the job from ('' for an orphan), or nil and the letter that says why not.
-local function origin_of(job_id, failed_score, expected, finished)
+local function origin_of(job_id, failed_score, expected)
   if failed_score then
     if take_finished or whole_millis(failed_score) == tonumber(expected) then return 'failed' end
     return nil, 'S'
@@ -64,20 +65,20 @@ local function origin_of(job_id, failed_score, expected, finished)
     if take_finished then return 'completed' end
     return nil, 'N'
   end
-  local place = locate(job_id, finished)
+  local place = locate(job_id)
   if place == 'o' then return '' end
   return nil, place == 'b' and 'B' or 'L'
 end
 
 -- Returns the move to make, or nil and the letter that says why there is none.
 local function decide(index, failed_score)
-  local job_id, expected = ARGV[index], ARGV[index + 1]
+  local job_id, expected = jobs[index], jobs[index + 1]
   local job_key = ARGV[1] .. job_id
   local job = redis.pcall('HMGET', job_key, 'finishedOn', 'priority', 'opts', 'parentKey', 'data')
   if job.err then return nil, 'E' end
   local known = job[1] or job[3] or job[5]
   if not known and redis.call('EXISTS', job_key) == 0 then return nil, 'M' end
-  local origin, letter = origin_of(job_id, failed_score, expected, job[1])
+  local origin, letter = origin_of(job_id, failed_score, expected)
   if not origin then return nil, letter end
   local parent_key = job[4]
   if parent_key and redis.call('EXISTS', parent_key) == 0 then parent_key = false end
@@ -92,15 +93,15 @@ local function decide(index, failed_score)
     lifo = is_lifo(job[3]),
     data = job[5] and #job[5] <= KEPT_DATA and job[5] or nil,
     parent_key = parent_key,
-    stamp = ARGV[6] .. ':' .. ARGV[index + 2],
+    stamp = ARGV[6] .. ':' .. jobs[index + 2],
   }
 end
 
 local function failed_scores()
   local scores = {}
-  for first = FIRST_JOB, #ARGV, 3 * CHUNK do
+  for first = 1, #jobs, 3 * CHUNK do
     local ids = {}
-    for index = first, math.min(first + 3 * CHUNK - 1, #ARGV), 3 do ids[#ids + 1] = ARGV[index] end
+    for index = first, math.min(first + 3 * CHUNK - 1, #jobs), 3 do ids[#ids + 1] = jobs[index] end
     for _, score in ipairs(redis.call('ZMSCORE', KEYS[FAILED], unpack(ids))) do
       scores[#scores + 1] = score
     end
@@ -111,9 +112,9 @@ end
 local function decide_all(letters)
   local moves, taken, scores = {}, {}, failed_scores()
   for number = 1, #scores do
-    local index = FIRST_JOB + 3 * (number - 1)
+    local index = 1 + 3 * (number - 1)
     local move, letter
-    if taken[ARGV[index]] then
+    if taken[jobs[index]] then
       letter = 'L'
     else
       move, letter = decide(index, scores[number])
@@ -222,7 +223,7 @@ end
 local receipt = redis.call('GET', receipt_key)
 if receipt then return receipt end
 
-local count = (#ARGV - FIRST_JOB + 1) / 3
+local count = #jobs / 3
 local letters, moves = {}, {}
 if mode == 'withhold' then
   letters[1] = string.rep('W', count)

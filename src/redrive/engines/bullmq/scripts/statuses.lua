@@ -8,7 +8,7 @@
   Returns one text per id, in order: a letter, and the finish time in ms for f and c.
     f failed  c completed  m missing  o known to no list or set, or not to be told
     d delayed  p prioritized  h waiting for children  a active  w waiting  z paused
-    b beyond the search budget: it exists, is unfinished and in no set, so it is waiting
+    b beyond the search budget: it exists and is in no set, so it is waiting
   The common case, still failed, costs one lookup in one command for all.
 
   Bound to bullmq 3.4 (Python), 6.7 and 5.81 (Node.js).
@@ -17,10 +17,9 @@ local function status_of(job_id, failed_score)
   if failed_score then return 'f' .. failed_score end
   local completed_score = redis.call('ZSCORE', KEYS[COMPLETED], job_id)
   if completed_score then return 'c' .. completed_score end
-  local finished = redis.pcall('HGET', ARGV[1] .. job_id, 'finishedOn')
-  if type(finished) == 'table' then return 'o' end
-  if not finished and redis.call('EXISTS', ARGV[1] .. job_id) == 0 then return 'm' end
-  return locate(job_id, finished)
+  local kind = redis.call('TYPE', ARGV[1] .. job_id).ok
+  if kind == 'none' then return 'm' end
+  return kind == 'hash' and locate(job_id) or 'o'
 end
 
 local places = {}
