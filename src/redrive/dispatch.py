@@ -43,10 +43,15 @@ class BullMQOperationQueue:
         if self._queue is None:
             self._queue = Queue(QUEUE, {"connection": self._connect()})
         options = {"jobId": operation_id, "removeOnComplete": True, "removeOnFail": True}
-        try:
-            await self._queue.add("operation", {"operation_id": operation_id}, options)
-        except (RedisError, OSError) as error:
-            raise StoreUnavailable from error
+        for last_try in (False, True):
+            try:
+                await self._queue.add("operation", {"operation_id": operation_id}, options)
+            except (RedisError, OSError) as error:
+                # A connection that broke while it lay idle says so only at its next use.
+                if last_try:
+                    raise StoreUnavailable from error
+            else:
+                return
 
     async def work(
         self,

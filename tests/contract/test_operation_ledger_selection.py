@@ -154,6 +154,32 @@ async def test_an_entry_that_failed_after_the_freeze_leaves_no_item(
     assert await books.items(operation) == []
 
 
+async def test_of_entries_that_leave_together_only_the_selected_ones_are_skipped(
+    books: Books,
+) -> None:
+    await books.fail("1", "2")
+    operation = await books.begin()
+    await books.fail("late")
+    await books.take_in(failure("1", at=60), failure("late", at=61), failure("new", at=62))
+    assert list(named(await books.items(operation))) == ["1"]
+    finished = await _carry_out(books, operation, Answer.REQUEUED)
+    assert (finished.requeued, finished.skipped) == (1, 1)
+
+
+@pytest.mark.parametrize("leave", WAYS)
+async def test_an_entry_that_was_claimed_at_the_freeze_and_given_back_leaves_no_item(
+    books: Books, leave: Leave
+) -> None:
+    await books.fail("1", "2")
+    single, batch = await books.single("1")
+    operation = await books.begin()
+    await books.operations.release(single, batch, engine_away=True)
+    await books.operations.finish(single, OperationState.FAILED, "away")
+    await leave(books, "1")
+    assert operation.total == 1
+    assert await books.items(operation) == []
+
+
 @pytest.mark.parametrize("leave", WAYS)
 @pytest.mark.parametrize("answer", [Answer.ERROR, Answer.SUPERSEDED, Answer.WITHHELD])
 async def test_an_entry_that_came_back_unmoved_keeps_the_one_item_it_has(

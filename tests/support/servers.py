@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import signal
 import socket
@@ -136,11 +137,16 @@ class PostgresServer:
         process = self._server.get_postmaster_info().process
         assert process is not None
         process.send_signal(signal.SIGQUIT)
-        process.wait(timeout=20)
+        # Not waited for by its process: where nothing reaps orphans it stays as a zombie.
+        deadline = time.monotonic() + 20
+        while (Path(self._folder.name) / "data" / "postmaster.pid").exists():
+            assert time.monotonic() < deadline, "PostgreSQL does not stop"
+            time.sleep(0.01)
 
     def start(self) -> None:
         self._server.ensure_postgres_running()
 
     def stop(self) -> None:
-        self._server.cleanup()
+        atexit.unregister(self._server._cleanup)
+        self.stop_at_once()
         self._folder.cleanup()

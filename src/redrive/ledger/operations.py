@@ -7,38 +7,29 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, case, func, literal, or_, select, update
+from sqlalchemy import case, func, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from redrive.domain import (
-    BULK_TAKES,
     OPEN_STATES,
     Actor,
     Batch,
-    EntryState,
-    ItemState,
     Operation,
     OperationId,
     OperationState,
     Payload,
     Reason,
-    ScopeKind,
     Settlement,
     StartRequest,
 )
 from redrive.errors import OperationFinished, OperationNotFound, StaleRunner
-from redrive.ledger import settling, starting
+from redrive.ledger import claiming, releasing, settling, starting
 from redrive.ledger.auditing import add_audit
-from redrive.ledger.counting import Moves, move_app_counts, next_sequences
 from redrive.ledger.database import Database
 from redrive.ledger.payloads import read_payload
-from redrive.ledger.rows import CLAIMED_COLUMNS, claimed_of, operation_of, operations_of
-from redrive.ledger.schema import Millis, entries, items, operations
+from redrive.ledger.rows import operation_of, operations_of
+from redrive.ledger.schema import Millis, entries, operations
 from redrive.ports import Clock
-
-
-class _RollbackError(Exception):
-    """Leaves a transaction without a change."""
 
 
 class SqlOperationLedger:
@@ -87,123 +78,17 @@ class SqlOperationLedger:
 
     async def claim(self, operation: Operation, limit: int) -> Batch | None:
         async def work(connection: AsyncConnection) -> Batch | None:
-            return await self._claim(connection, operation, limit)
+            return await claiming.claim(self._database, connection, operation, limit)
 
         try:
             return await self._database.write(work)
-        except _RollbackError:
+        except claiming.NotRunningError:
             return None
-
-    async def _claim(
-        self, connection: AsyncConnection, operation: Operation, limit: int
-    ) -> Batch | None:
-        own = operations.c.operation_id == operation.operation_id
-        position = (await connection.execute(select(operations).where(own))).one()
-        claimed = await connection.execute(
-            self._claim_statement(operation), {"after": position.claimed_through, "most": limit}
-        )
-        rows = sorted(claimed.all(), key=lambda row: row.failure_seq)
-        if not rows:
-            await self._require_epoch(connection, operation)
-            return None
-        taken = tuple(claimed_of(row) for row in rows)
-        moves: Moves = Counter(
-            (entry.app_id, entry.from_state, EntryState.CLAIMED) for entry in taken
-        )
-        await move_app_counts(connection, moves)
-        moved_on = await connection.execute(
-            update(operations)
-            .where(
-                own,
-                operations.c.runner_epoch == operation.runner_epoch,
-                operations.c.state == OperationState.RUNNING,
-            )
-            .values(claimed_through=rows[-1].failure_seq, next_batch=operations.c.next_batch + 1)
-            .returning(operations.c.next_batch)
-        )
-        next_batch = moved_on.scalar()
-        if next_batch is None:
-            await self._require_epoch(connection, operation)
-            raise _RollbackError
-        await starting.insert_items(
-            connection,
-            operation.operation_id,
-            next_batch - 1,
-            self._database.any_of(entries.c.id, "ids"),
-            {"ids": self._database.listed(entry.entry_pk for entry in taken)},
-        )
-        return Batch(
-            operation_id=operation.operation_id,
-            number=next_batch - 1,
-            entries=taken,
-        )
-
-    def _claim_statement(self, operation: Operation) -> Any:
-        takes = BULK_TAKES[operation.kind]
-        state = entries.c.state
-        wanted = (
-            select(entries.c.id)
-            .where(
-                state == takes[0].value if len(takes) == 1 else state.in_(takes),
-                entries.c.failure_seq > bindparam("after"),
-                entries.c.failure_seq <= operation.cutoff_seq,
-                entries.c.selectable_seq <= operation.cutoff_seq,
-            )
-            .order_by(entries.c.failure_seq)
-            .limit(bindparam("most"))
-            .with_for_update()
-        )
-        if operation.scope.kind is ScopeKind.APP:
-            wanted = wanted.where(entries.c.app_id == operation.scope.app_id)
-        picked = wanted.cte("picked")
-        return (
-            update(entries)
-            .where(entries.c.id.in_(select(picked.c.id)))
-            .values(starting.claim_values(operation.operation_id))
-            .returning(*CLAIMED_COLUMNS, entries.c.failure_seq)
-        )
-
-    async def _require_epoch(self, connection: AsyncConnection, operation: Operation) -> None:
-        row = (
-            await connection.execute(
-                select(operations.c.runner_epoch, operations.c.state).where(
-                    operations.c.operation_id == operation.operation_id
-                )
-            )
-        ).one()
-        if row.runner_epoch != operation.runner_epoch or OperationState(row.state).terminal:
-            raise StaleRunner(operation_id=operation.operation_id)
 
     async def unsettled(self, operation: Operation) -> list[Batch]:
-        statement = (
-            select(
-                entries.c.id,
-                entries.c.entry_id,
-                entries.c.app_id,
-                entries.c.source,
-                entries.c.queue,
-                entries.c.job_id,
-                items.c.failed_at,
-                items.c.generation,
-                entries.c.forgets,
-                items.c.from_state.label("previous_state"),
-                items.c.batch_number,
-            )
-            .join(entries, entries.c.id == items.c.entry_pk)
-            .where(
-                items.c.operation_id == operation.operation_id,
-                items.c.state == ItemState.CLAIMED.value,
-            )
-            .order_by(items.c.batch_number, items.c.failure_seq)
+        return claiming.batches_of(
+            operation, await self._database.rows(claiming.unsettled_statement(operation))
         )
-        rows = await self._database.rows(statement)
-        batches: dict[int, list[Any]] = {}
-        for row in rows:
-            batches.setdefault(row.batch_number, []).append(claimed_of(row))
-        return [
-            Batch(operation_id=operation.operation_id, number=number, entries=tuple(claimed))
-            for number, claimed in batches.items()
-        ]
 
     async def payload(self, entry_pk: int) -> tuple[str, Payload | None]:
         async def work(connection: AsyncConnection) -> tuple[str, Payload | None]:
@@ -232,7 +117,7 @@ class SqlOperationLedger:
         reason = Reason.ENGINE_AWAY if engine_away else Reason.CANCELLED
 
         async def work(connection: AsyncConnection) -> Operation:
-            released = await settling.release(
+            released = await releasing.release(
                 self._database, connection, operation, batch, reason, self._clock.now()
             )
             return await self._count(connection, operation, Counter({"released": released}))
@@ -343,29 +228,7 @@ class SqlOperationLedger:
         There are none unless the ledger was restored from a backup; returns how many.
         """
 
-        async def work(connection: AsyncConnection) -> int:
-            seq = await next_sequences(connection, 1)
-            alive = select(operations.c.operation_id).where(operations.c.state.in_(OPEN_STATES))
-            loose = await connection.execute(
-                update(entries)
-                .where(
-                    entries.c.state == EntryState.CLAIMED.value,
-                    or_(entries.c.operation_id.is_(None), entries.c.operation_id.not_in(alive)),
-                )
-                .values(
-                    state=func.coalesce(entries.c.previous_state, EntryState.FAILED.value),
-                    selectable_seq=seq,
-                    state_reason="given back: its operation is over",
-                )
-                .returning(entries.c.app_id, entries.c.state)
-            )
-            moves: Moves = Counter(
-                (row.app_id, EntryState.CLAIMED, EntryState(row.state)) for row in loose.all()
-            )
-            await move_app_counts(connection, moves)
-            return sum(moves.values())
-
-        return await self._database.write(work)
+        return await self._database.write(releasing.release_loose)
 
 
 async def _audit_end(connection: AsyncConnection, operation: Operation, at: datetime) -> None:

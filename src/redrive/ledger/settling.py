@@ -1,4 +1,4 @@
-"""Settling and releasing claimed batches: every item gets its one reason."""
+"""Settling claimed batches: every item gets its one reason."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, assert_never
 
-from sqlalchemy import Row, case, func, select, update
+from sqlalchemy import Row, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from redrive.domain import (
@@ -268,53 +268,3 @@ async def _set_outcomes(
             .where(items.c.operation_id == operation.operation_id, items.c.entry_pk == entry_pk)
             .values(outcome=outcome)
         )
-
-
-async def release(
-    database: Database,
-    connection: AsyncConnection,
-    operation: Operation,
-    batch: Batch,
-    reason: Reason,
-    now: datetime,
-) -> int:
-    """Give a claimed batch back as it was; returns how many entries that were."""
-    seq = await next_sequences(connection, 1)
-    result = await connection.execute(
-        update(entries)
-        .where(
-            database.any_of(entries.c.id, "ids"),
-            entries.c.state == EntryState.CLAIMED.value,
-            entries.c.operation_id == operation.operation_id,
-        )
-        .values(
-            state=_state_before(),
-            selectable_seq=seq,
-            early_outcome=None,
-            early_at=None,
-        )
-        .returning(entries.c.id, entries.c.app_id, entries.c.state),
-        {"ids": database.listed(entry.entry_pk for entry in batch.entries)},
-    )
-    rows = result.all()
-    moves: Moves = Counter((row.app_id, EntryState.CLAIMED, EntryState(row.state)) for row in rows)
-    await move_app_counts(connection, moves)
-    await connection.execute(
-        update(items)
-        .where(
-            items.c.operation_id == operation.operation_id,
-            items.c.batch_number == batch.number,
-            items.c.state == ItemState.CLAIMED.value,
-        )
-        .values(state=ItemState.RELEASED, reason=reason, settled_at=now)
-    )
-    return len(rows)
-
-
-def _state_before() -> Any:
-    """The state before the claim; failed if it failed anew while it was claimed."""
-    failed_anew = entries.c.early_outcome.in_((FAILED_AFTER_MOVE, FAILED_BEFORE_MOVE))
-    return case(
-        (failed_anew, EntryState.FAILED.value),
-        else_=func.coalesce(entries.c.previous_state, EntryState.FAILED.value),
-    )

@@ -97,6 +97,7 @@ async def start_single(
         connection,
         request,
         now,
+        idempotency_key=None,
         operation_id=operation_id,
         cutoff_seq=entry.failure_seq,
         claimed_through=entry.failure_seq,

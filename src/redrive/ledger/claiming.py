@@ -1,0 +1,143 @@
+"""Claiming: the ledger says what is about to be done, before it is done."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Row, Select, bindparam, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from redrive.domain import (
+    BULK_TAKES,
+    Batch,
+    EntryState,
+    ItemState,
+    Operation,
+    OperationState,
+    ScopeKind,
+)
+from redrive.errors import StaleRunner
+from redrive.ledger.counting import Moves, move_app_counts
+from redrive.ledger.database import Database
+from redrive.ledger.rows import CLAIMED_COLUMNS, claimed_of
+from redrive.ledger.schema import entries, items, operations
+from redrive.ledger.starting import claim_values, insert_items
+
+
+class NotRunningError(Exception):
+    """The operation is not running any more: leave the transaction without a change."""
+
+
+async def claim(
+    database: Database, connection: AsyncConnection, operation: Operation, limit: int
+) -> Batch | None:
+    """See :meth:`redrive.ports.OperationLedger.claim`. Raises NotRunningError, StaleRunner.
+
+    The operation's row is changed last, so that claims and settles of one operation overlap.
+    """
+    own = operations.c.operation_id == operation.operation_id
+    position = (await connection.execute(select(operations).where(own))).one()
+    claimed = await connection.execute(
+        _claim_statement(operation), {"after": position.claimed_through, "most": limit}
+    )
+    rows = sorted(claimed.all(), key=lambda row: int(row.failure_seq))
+    if not rows:
+        await _require_epoch(connection, operation)
+        return None
+    taken = tuple(claimed_of(row) for row in rows)
+    moves: Moves = Counter((entry.app_id, entry.from_state, EntryState.CLAIMED) for entry in taken)
+    await move_app_counts(connection, moves)
+    moved_on = await connection.execute(
+        update(operations)
+        .where(
+            own,
+            operations.c.runner_epoch == operation.runner_epoch,
+            operations.c.state == OperationState.RUNNING,
+        )
+        .values(claimed_through=rows[-1].failure_seq, next_batch=operations.c.next_batch + 1)
+        .returning(operations.c.next_batch)
+    )
+    next_batch = moved_on.scalar()
+    if next_batch is None:
+        await _require_epoch(connection, operation)
+        raise NotRunningError
+    number = int(next_batch) - 1
+    await insert_items(
+        connection,
+        operation.operation_id,
+        number,
+        database.any_of(entries.c.id, "ids"),
+        {"ids": database.listed(entry.entry_pk for entry in taken)},
+    )
+    return Batch(operation_id=operation.operation_id, number=number, entries=taken)
+
+
+def _claim_statement(operation: Operation) -> Any:
+    takes = BULK_TAKES[operation.kind]
+    state = entries.c.state
+    wanted = (
+        select(entries.c.id)
+        .where(
+            state == takes[0].value if len(takes) == 1 else state.in_(takes),
+            entries.c.failure_seq > bindparam("after"),
+            entries.c.failure_seq <= operation.cutoff_seq,
+            entries.c.selectable_seq <= operation.cutoff_seq,
+        )
+        .order_by(entries.c.failure_seq)
+        .limit(bindparam("most"))
+        .with_for_update()
+    )
+    if operation.scope.kind is ScopeKind.APP:
+        wanted = wanted.where(entries.c.app_id == operation.scope.app_id)
+    picked = wanted.cte("picked")
+    return (
+        update(entries)
+        .where(entries.c.id.in_(select(picked.c.id)))
+        .values(claim_values(operation.operation_id))
+        .returning(*CLAIMED_COLUMNS, entries.c.failure_seq)
+    )
+
+
+async def _require_epoch(connection: AsyncConnection, operation: Operation) -> None:
+    row = (
+        await connection.execute(
+            select(operations.c.runner_epoch, operations.c.state).where(
+                operations.c.operation_id == operation.operation_id
+            )
+        )
+    ).one()
+    if row.runner_epoch != operation.runner_epoch or OperationState(row.state).terminal:
+        raise StaleRunner(operation_id=operation.operation_id)
+
+
+def unsettled_statement(operation: Operation) -> Select[Any]:
+    """The claimed items of an operation, with what an engine needs, in hand-over order."""
+    return (
+        select(
+            *CLAIMED_COLUMNS[:6],
+            items.c.failed_at,
+            items.c.generation,
+            entries.c.forgets,
+            items.c.from_state,
+            items.c.batch_number,
+        )
+        .join(entries, entries.c.id == items.c.entry_pk)
+        .where(
+            items.c.operation_id == operation.operation_id,
+            items.c.state == ItemState.CLAIMED.value,
+        )
+        .order_by(items.c.batch_number, items.c.failure_seq)
+    )
+
+
+def batches_of(operation: Operation, rows: Sequence[Row[Any]]) -> list[Batch]:
+    """The rows of :func:`unsettled_statement` as batches, each under its own number."""
+    batches: dict[int, list[Any]] = {}
+    for row in rows:
+        batches.setdefault(row.batch_number, []).append(claimed_of(row))
+    return [
+        Batch(operation_id=operation.operation_id, number=number, entries=tuple(claimed))
+        for number, claimed in batches.items()
+    ]

@@ -1,0 +1,90 @@
+"""Giving claims back: entries are as they were, their error intact."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import case, func, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from redrive.domain import OPEN_STATES, Batch, EntryState, ItemState, Operation, Reason
+from redrive.ledger.counting import Moves, move_app_counts, next_sequences
+from redrive.ledger.database import Database
+from redrive.ledger.schema import entries, items, operations
+from redrive.ledger.settling import FAILED_AFTER_MOVE, FAILED_BEFORE_MOVE
+
+
+async def release(
+    database: Database,
+    connection: AsyncConnection,
+    operation: Operation,
+    batch: Batch,
+    reason: Reason,
+    now: datetime,
+) -> int:
+    """Give a claimed batch back as it was; returns how many entries that were."""
+    seq = await next_sequences(connection, 1)
+    result = await connection.execute(
+        update(entries)
+        .where(
+            database.any_of(entries.c.id, "ids"),
+            entries.c.state == EntryState.CLAIMED.value,
+            entries.c.operation_id == operation.operation_id,
+        )
+        .values(
+            state=_state_before(),
+            selectable_seq=seq,
+            early_outcome=None,
+            early_at=None,
+        )
+        .returning(entries.c.id, entries.c.app_id, entries.c.state),
+        {"ids": database.listed(entry.entry_pk for entry in batch.entries)},
+    )
+    rows = result.all()
+    moves: Moves = Counter((row.app_id, EntryState.CLAIMED, EntryState(row.state)) for row in rows)
+    await move_app_counts(connection, moves)
+    await connection.execute(
+        update(items)
+        .where(
+            items.c.operation_id == operation.operation_id,
+            items.c.batch_number == batch.number,
+            items.c.state == ItemState.CLAIMED.value,
+        )
+        .values(state=ItemState.RELEASED, reason=reason, settled_at=now)
+    )
+    return len(rows)
+
+
+def _state_before() -> Any:
+    """The state before the claim; failed if it failed anew while it was claimed."""
+    failed_anew = entries.c.early_outcome.in_((FAILED_AFTER_MOVE, FAILED_BEFORE_MOVE))
+    return case(
+        (failed_anew, EntryState.FAILED.value),
+        else_=func.coalesce(entries.c.previous_state, EntryState.FAILED.value),
+    )
+
+
+async def release_loose(connection: AsyncConnection) -> int:
+    """See :meth:`redrive.ports.OperationLedger.release_loose`."""
+    seq = await next_sequences(connection, 1)
+    alive = select(operations.c.operation_id).where(operations.c.state.in_(OPEN_STATES))
+    loose = await connection.execute(
+        update(entries)
+        .where(
+            entries.c.state == EntryState.CLAIMED.value,
+            or_(entries.c.operation_id.is_(None), entries.c.operation_id.not_in(alive)),
+        )
+        .values(
+            state=func.coalesce(entries.c.previous_state, EntryState.FAILED.value),
+            selectable_seq=seq,
+            state_reason="given back: its operation is over",
+        )
+        .returning(entries.c.app_id, entries.c.state)
+    )
+    moves: Moves = Counter(
+        (row.app_id, EntryState.CLAIMED, EntryState(row.state)) for row in loose.all()
+    )
+    await move_app_counts(connection, moves)
+    return sum(moves.values())

@@ -1,0 +1,147 @@
+"""What an operator asks in an incident (``InsightLedger``), and looks of bounded length."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from redrive.domain import (
+    ActivityPoint,
+    Answer,
+    AppId,
+    EntryFilter,
+    EntryState,
+    ItemState,
+    JobId,
+    Outcome,
+    Reason,
+    ReasonCount,
+)
+from redrive.ledger import filters
+from tests.support.books import Books, results
+from tests.support.factories import AT, completed, failure, id_of, later
+
+MINUTE = timedelta(minutes=1)
+
+
+async def test_activity_is_summed_by_step_and_leaves_out_what_lies_before(books: Books) -> None:
+    await books.fail("old")
+    books.clock.advance(minutes=10)
+    await books.fail("a", "b")
+    books.clock.advance(minutes=1)
+    await books.fail("c")
+    books.clock.advance(minutes=4)
+    await books.fail("d")
+    since = AT + 5 * MINUTE
+    assert await books.reading.activity(since, MINUTE) == [
+        ActivityPoint(at=AT + minutes * MINUTE, failed=failed, recovered=0)
+        for minutes, failed in [(10, 2), (11, 1), (15, 1)]
+    ]
+    assert [point.failed for point in await books.reading.activity(since, 5 * MINUTE)] == [3, 1]
+
+
+async def test_samples_are_of_what_is_failed_now_newest_first_and_cut(books: Books) -> None:
+    await books.fail("a", "b", app="acme")
+    await books.take_in(failure("long", "globex", 5, error_message="x" * 5000))
+    await books.requeue_one("a")
+    samples = await books.reading.failure_samples(10)
+    assert [sample.app_id for sample in samples] == ["globex", "acme"]
+    assert set(samples[0].error_message) == {"x"}
+    assert len(samples[0].error_message) < 5000
+    assert samples[1].error_type == "TimeoutError"
+    assert len(await books.reading.failure_samples(1)) == 1
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("ACM", ["acme"]),
+        ("gl", ["globex"]),
+        ("Ltd", ["globex"]),
+        ("%", []),
+        ("e", ["acme", "globex"]),
+    ],
+)
+async def test_apps_are_found_by_a_part_of_their_id_or_name(
+    books: Books, query: str, expected: list[str]
+) -> None:
+    await books.fail("a", "b", app="acme")
+    await books.fail("c", app="globex")
+    await books.reading.name_app(AppId("globex"), "Global Ltd")
+    assert [app.app_id for app in await books.reading.apps_named(query, 10)] == expected
+    assert len(await books.reading.apps_named(query, 1)) == min(len(expected), 1)
+
+
+async def test_a_job_id_is_found_in_the_queues_that_were_followed(books: Books) -> None:
+    await books.fail("17", "18")
+    assert await books.reading.entries_of_job(JobId("17")) == []
+    await books.following.record_failures("default", "mail", [], ("", "1"))
+    (entry,) = await books.reading.entries_of_job(JobId("17"))
+    assert entry.entry_id == id_of("17")
+    assert await books.reading.entries_of_job(JobId("1")) == []
+
+
+async def test_reasons_are_counted_over_the_first_items(books: Books) -> None:
+    await books.fail("a", "b", "c")
+    operation = await books.start()
+    running = await books.operations.take_over(operation.operation_id)
+    assert running is not None
+    batch = await books.operations.claim(running, 10)
+    assert batch is not None
+    settled = results(batch, Answer.REQUEUED)
+    settled[2] = results(batch, Answer.NOT_FAILED)[2]
+    await books.operations.settle(running, batch, settled)
+    moved = ReasonCount(state=ItemState.REQUEUED, reason=Reason.REQUEUED, items=2)
+    skipped = ReasonCount(state=ItemState.SKIPPED, reason=Reason.NOT_FAILED, items=1)
+    assert await books.reading.reasons(operation.operation_id, 100) == [moved, skipped]
+    assert await books.reading.reasons(operation.operation_id, 2) == [moved]
+
+
+async def test_items_are_filtered_by_what_became_of_them(books: Books) -> None:
+    await books.fail("a", "b")
+    operation = await books.requeue_one("a")
+    await books.hear(completed("a", 60))
+    for outcome, expected in ((Outcome.RECOVERED, ["a"]), (Outcome.FAILED_AGAIN, [])):
+        page = await books.reading.items(operation.operation_id, None, None, 10, outcome)
+        assert [item.job_id for item in page.items] == expected
+
+
+@pytest.mark.parametrize(
+    ("entry_filter", "expected"),
+    [
+        (EntryFilter(job_name="send"), ["b"]),
+        (EntryFilter(failed_from=later(1)), ["b", "c"]),
+        (EntryFilter(failed_before=later(1)), ["a"]),
+        (EntryFilter(failed_from=later(1), failed_before=later(2)), ["b"]),
+    ],
+    ids=["name", "from", "before", "between"],
+)
+async def test_entries_are_filtered_by_job_name_and_time(
+    books: Books, entry_filter: EntryFilter, expected: list[str]
+) -> None:
+    await books.fail("a", at=0)
+    await books.fail("b", at=1, job_name="send")
+    await books.fail("c", at=2)
+    page = await books.reading.entries(entry_filter, None, 10, oldest_first=True)
+    assert [entry.job_id for entry in page.items] == expected
+
+
+@pytest.mark.parametrize("oldest_first", [True, False])
+async def test_a_filter_without_an_index_looks_at_so_many_rows_and_goes_on_where_it_stopped(
+    books: Books, monkeypatch: pytest.MonkeyPatch, oldest_first: bool
+) -> None:
+    monkeypatch.setattr(filters, "ROWS_PER_LOOK", 4)
+    names = [f"j{number}" for number in range(11)]
+    await books.fail(*names)
+    rare = EntryFilter(state=EntryState.FAILED, query="for j5")
+    cursor, looks, found = None, 0, []
+    while looks == 0 or cursor is not None:
+        page = await books.reading.entries(rare, cursor, 2, oldest_first)
+        found += [entry.job_id for entry in page.items]
+        cursor, looks = page.next_cursor, looks + 1
+    assert (found, looks) == (["j5"], 3)
+    common = await books.reading.entries(EntryFilter(query="provider"), None, 2, oldest_first)
+    assert [entry.job_id for entry in common.items] == (
+        names[:2] if oldest_first else names[::-1][:2]
+    )
