@@ -117,26 +117,35 @@ class _Runs:
 
     def __init__(self, run: Callable[[OperationId], Awaitable[bool]]) -> None:
         self._run = run
-        self._in_hand = 0
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._in_hand: dict[OperationId, asyncio.Future[None]] = {}
         self.unfinished: set[OperationId] = set()
 
     async def process(self, job: Any, _token: str) -> None:
+        """Run the operation; one that is in hand already is waited for.
+
+        After an outage longer than its lock, an operation comes back to the process that still
+        runs it. Run twice it would be taken over again and again, because the end of the first
+        run stops the renewal of the second one's lock.
+        """
         operation_id = OperationId(job.data["operation_id"])
-        self._in_hand += 1
-        self._idle.clear()
+        if operation_id in self._in_hand:
+            await asyncio.shield(self._in_hand[operation_id])
+            return
+        ended = self._in_hand[operation_id] = asyncio.get_running_loop().create_future()
         try:
             if not await self._run(operation_id):
                 self.unfinished.add(operation_id)
+        except Exception:
+            log.exception("operation_run_failed", operation_id=operation_id)
+            raise
         finally:
-            self._in_hand -= 1
-            if not self._in_hand:
-                self._idle.set()
+            del self._in_hand[operation_id]
+            ended.set_result(None)
 
     async def ended(self) -> None:
         """Wait until nothing is in hand."""
-        await self._idle.wait()
+        while self._in_hand:
+            await asyncio.wait(list(self._in_hand.values()))
 
 
 async def _close(worker: Any, runs: _Runs) -> None:

@@ -235,15 +235,27 @@ class Failure:
         return entry_id_of(self.source, self.queue, self.job_id)
 
 
+DATA_UNREADABLE = "The job's data is not JSON."
+OPTIONS_UNREADABLE = "The job's options are not JSON."
+"""Defects of jobs that no worker can read."""
+
+DROPPED_AT_ONCE = "its queue dropped the job at once: only the error is known"
+"""The defect of a failure that was only announced (see ``Failure.event_only``)."""
+
+
 class OutcomeKind(StrEnum):
     ACTIVE = "active"
     COMPLETED = "completed"
     FAILED = "failed"
+    REMOVED = "removed"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JobOutcome:
-    """Something that happened to a job, by the engine's clock."""
+    """Something that happened to a job, by the engine's clock.
+
+    REMOVED with an empty ``job_id`` says that jobs were removed without naming them.
+    """
 
     job_id: JobId
     kind: OutcomeKind
@@ -274,6 +286,7 @@ class ClaimedEntry:
     generation: int
     forgets: bool
     from_state: EntryState
+    defect: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -533,12 +546,53 @@ class EntryDetail:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EntryFilter:
-    """Which entries a list shows; ``query`` is found in the error, the job id or the entry id."""
+    """Which entries a list shows; ``query`` is found in the error, the job id or the entry id.
+
+    The newest failure lies at or after ``failed_from`` and before ``failed_before``.
+    """
 
     app_id: AppId | None = None
     state: EntryState | None = None
     queue: str | None = None
     query: str | None = None
+    job_name: str | None = None
+    failed_from: datetime | None = None
+    failed_before: datetime | None = None
+
+    @property
+    def is_indexed(self) -> bool:
+        """Whether a ledger finds the next entry without looking at ones that do not fit."""
+        indexed = EntryFilter(app_id=self.app_id, state=self.state)
+        return self == indexed and self.state in (None, EntryState.FAILED)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ActivityPoint:
+    """How many failures and recoveries the ledger took in from ``at`` on, for one step."""
+
+    at: datetime
+    failed: int
+    recovered: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FailureSample:
+    """What a failed entry says about its cause; ``error_message`` may be cut."""
+
+    app_id: AppId
+    queue: str
+    error_type: str
+    error_message: str
+    failed_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReasonCount:
+    """How many items of an operation ended alike."""
+
+    state: ItemState
+    reason: Reason | None
+    items: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

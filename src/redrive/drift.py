@@ -108,14 +108,22 @@ class DriftCheck:
             return None if was_failed else (EntryState.FAILED, "its queue lost the hand-over")
         if status.state is JobState.MISSING:
             return self._judge_missing(entry, was_failed)
+        if not was_failed and self._was_heard(entry):
+            # Known, and in none of its queue's lists: no worker will ever take it.
+            return EntryState.VANISHED, "in none of its queue's lists"
         return None
 
     def _judge_missing(self, entry: LedgerEntry, was_failed: bool) -> tuple[EntryState, str] | None:
         if was_failed:
             # A queue that drops failed jobs by plan leaves the entry as it is: it can be rebuilt.
             return None if entry.forgets else (EntryState.VANISHED, "removed from its queue")
-        heard = entry.moved_at is None or entry.moved_at + _GRACE < self._heard_until
-        return (EntryState.VANISHED, "gone from its queue without a verdict") if heard else None
+        if not self._was_heard(entry):
+            return None
+        return EntryState.VANISHED, "gone from its queue without a verdict"
+
+    def _was_heard(self, entry: LedgerEntry) -> bool:
+        """Whether every outcome since the entry's hand-over has been applied."""
+        return entry.moved_at is None or entry.moved_at + _GRACE < self._heard_until
 
     async def _find_unrecorded(self, queue: str) -> None:
         cursor: str | None = ""

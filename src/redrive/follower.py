@@ -8,13 +8,14 @@ anywhere it loses nothing, because cursors move in the transaction that records 
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict, defaultdict
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable
 from time import monotonic
 
 import structlog
 
 from redrive.domain import (
+    DROPPED_AT_ONCE,
     AppId,
     Failure,
     JobId,
@@ -31,7 +32,9 @@ from redrive.ports import Clock, Engine, FollowerLedger, FollowerReports, Progre
 log = structlog.get_logger()
 
 BATCH = 1000
-_EVENTS = 5000
+# A stream holds about 10,000 events: one page shows what became of a failure further on.
+_EVENTS = 20_000
+_PAGES_IN_A_ROW = 5
 _IDLE_SECONDS = 0.25
 _EVENT_WAIT_SECONDS = 1.0
 _LONGEST_WAIT_SECONDS = 2.0
@@ -64,7 +67,7 @@ class Follower:
         self._queues: list[str] = []
         self._discover_at = 0.0
         self._recent: OrderedDict[tuple[str, str], None] = OrderedDict()
-        self._doubtful: defaultdict[str, dict[JobId, JobOutcome]] = defaultdict(dict)
+        self._scanning = asyncio.Lock()
         self._check = DriftCheck(
             engine=engine, ledger=ledger, clock=clock, tell=self._tell, record=self._record
         )
@@ -90,9 +93,7 @@ class Follower:
                 wait = min(max(wait * 2, 0.1), _LONGEST_WAIT_SECONDS)
                 self._scanned = self._heard = None
                 expected = isinstance(error, Unavailable)
-                log.warning(
-                    "follower_waits", error=str(error), seconds=wait, exc_info=not expected
-                )
+                log.warning("follower_waits", error=str(error), seconds=wait, exc_info=not expected)
             try:
                 await asyncio.wait_for(stop.wait(), wait)
             except TimeoutError:
@@ -107,37 +108,43 @@ class Follower:
         return self._queues
 
     async def scan(self) -> int:
-        """Take in the failures that are new, of every queue; returns how many there were."""
-        if self._scanned is None:
-            self._scanned = await self._ledger.cursors(self._source, "failures")
+        """Take in the failures that are new, of every queue in turn; returns how many."""
         began = self._clock.now()
         taken = 0
-        for queue in await self.queues():
-            taken += await self._scan_queue(queue)
-            await self._look_after_doubtful(queue)
+        unfinished = list(await self.queues())
+        while unfinished:
+            for queue in list(unfinished):
+                found = await self._scan_queue(queue, _PAGES_IN_A_ROW)
+                taken += found
+                if found < _PAGES_IN_A_ROW * BATCH:
+                    unfinished.remove(queue)
         try:
             await self._reports.caught_up(self._source, began)
         except StoreUnavailable as error:
             log.warning("report_not_written", error=str(error))
         return taken
 
-    async def _scan_queue(self, queue: str) -> int:
+    async def _scan_queue(self, queue: str, pages: int) -> int:
+        """Take in up to ``pages`` pages of a queue's failures; returns how many failures."""
         taken = 0
-        while self._scanned is not None:
-            before = self._scanned.get(queue, "")
-            failures, after = await self._engine.failures(queue, before, BATCH)
-            if not failures:
-                break
-            changed = await self._ledger.record_failures(
-                self._source, queue, failures, (before, after)
-            )
-            if changed is None:
-                self._scanned = await self._ledger.cursors(self._source, "failures")
-                continue
-            self._scanned[queue] = after
-            taken += len(failures)
-            self._remember(queue, failures)
-            await self._tell(changed)
+        async with self._scanning:
+            for _ in range(pages):
+                if self._scanned is None:
+                    self._scanned = await self._ledger.cursors(self._source, "failures")
+                before = self._scanned.get(queue, "")
+                failures, after = await self._engine.failures(queue, before, BATCH)
+                if not failures:
+                    break
+                changed = await self._ledger.record_failures(
+                    self._source, queue, failures, (before, after)
+                )
+                taken += len(failures)
+                if changed is None:
+                    self._scanned = None
+                    continue
+                self._scanned[queue] = after
+                self._remember(queue, failures)
+                await self._tell(changed)
         return taken
 
     async def hear(self) -> None:
@@ -154,15 +161,21 @@ class Follower:
         found = await self._engine.outcomes(cursors, _EVENTS, _EVENT_WAIT_SECONDS)
         for queue, (outcomes, after) in found.items():
             await self._apply(queue, outcomes, after)
-        if not any(len(outcomes) >= _EVENTS // 2 for outcomes, _ in found.values()):
-            self._check.heard_until(asked_at)
+        if all(outcomes for outcomes, _ in found.values()):
+            newest = (outcomes[-1].at for outcomes, _ in found.values())
+            self._check.heard_until(min([asked_at, *newest]))
 
     async def _apply(self, queue: str, outcomes: list[JobOutcome], after: str) -> None:
-        """Record a queue's outcomes; with none, save the cursor at most once a second."""
+        """Record a queue's outcomes; with none, save the cursor at most once a second.
+
+        Announced failures come first and the cursor last: killed in between, they are announced
+        again.
+        """
         if self._heard is None or after == self._heard.get(queue, ""):
             return
         due = monotonic() - self._saved_at >= _SAVE_CURSOR_SECONDS
         if outcomes or due:
+            await self._take_announced(queue, _announced(outcomes))
             saved = self._saved.get(queue, "")
             changed = await self._ledger.record_outcomes(
                 self._source, queue, outcomes, (saved, after)
@@ -174,23 +187,16 @@ class Follower:
             self._saved_at = monotonic()
             await self._tell(changed)
         self._heard[queue] = after
-        for outcome in outcomes:
-            if outcome.kind is OutcomeKind.FAILED:
-                self._doubtful[queue][outcome.job_id] = outcome
 
-    async def _look_after_doubtful(self, queue: str) -> None:
-        """Take in failures that were announced but that the scan did not come upon.
+    async def _take_announced(self, queue: str, announced: dict[JobId, JobOutcome]) -> None:
+        """Take in failures that were announced but that the scan does not come upon.
 
         A worker whose clock is behind puts its failures before the scan's place; a queue that
         drops failed jobs at once only announces them.
         """
-        doubtful = self._doubtful.pop(queue, {})
-        announced = {
-            job_id: outcome
-            for job_id, outcome in doubtful.items()
-            if (queue, job_id) not in self._recent
-        }
-        names = list(announced)
+        if announced:
+            await self._scan_queue(queue, _PAGES_IN_A_ROW)
+        names = [name for name in announced if (queue, name) not in self._recent]
         for start in range(0, len(names), BATCH):
             part = names[start : start + BATCH]
             failures = await self._engine.failures_of(queue, part)
@@ -213,7 +219,7 @@ class Follower:
             stacktrace="",
             attempts_made=0,
             forgets=True,
-            defect="its queue dropped the job at once: only the error is known",
+            defect=DROPPED_AT_ONCE,
             event_only=True,
         )
 
@@ -241,3 +247,16 @@ class Follower:
                 await self._progress.write(progress_of(operation, self._clock.now()))
             except StoreUnavailable as error:
                 log.warning("progress_not_written", error=str(error))
+
+
+def _announced(outcomes: Iterable[JobOutcome]) -> dict[JobId, JobOutcome]:
+    """The failures that nothing later in the stream takes back."""
+    announced: dict[JobId, JobOutcome] = {}
+    for outcome in outcomes:
+        if outcome.kind is OutcomeKind.FAILED:
+            announced[outcome.job_id] = outcome
+        elif outcome.kind is OutcomeKind.REMOVED and not outcome.job_id:
+            announced.clear()
+        else:
+            announced.pop(outcome.job_id, None)
+    return announced

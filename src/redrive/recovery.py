@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import structlog
 
 from redrive.domain import (
+    DATA_UNREADABLE,
+    OPTIONS_UNREADABLE,
     Actor,
     Answer,
     Batch,
@@ -33,6 +35,7 @@ from redrive.errors import (
     LedgerUnavailable,
     StaleRunner,
     StoreUnavailable,
+    Unavailable,
 )
 from redrive.ports import Clock, Engine, OperationLedger, OperationQueue, ProgressStore
 
@@ -160,25 +163,44 @@ class Recovery:
         raise HandOverPending(operation_id=operation.operation_id)
 
     async def _give_back(self, operation: Operation, batch: Batch) -> None:
-        """The engine did nothing: the entry is as it was, with its error."""
-        await self._ledger.release(operation, batch, engine_away=True)
-        finished = await self._ledger.finish(
-            operation, OperationState.FAILED, "the queue system could not be reached"
-        )
+        """The engine did nothing: the entry is as it was, with its error.
+
+        Raises HandOverPending if the ledger is away now too: the operation stays open, and a
+        runner moves the job when both are back.
+        """
+        try:
+            await self._ledger.release(operation, batch, engine_away=True)
+            finished = await self._ledger.finish(
+                operation, OperationState.FAILED, "the queue system could not be reached"
+            )
+        except (LedgerUnavailable, StaleRunner) as error:
+            raise HandOverPending(operation_id=operation.operation_id) from error
         await self._tell(finished)
 
     async def move(self, operation: Operation, batch: Batch) -> list[Settlement]:
         """Hand a claimed batch to its queues. Safe to repeat: receipts answer the second time.
 
         Raises EngineUnavailable; what was moved until then is answered by its receipt later.
+        Whatever else goes wrong with a part of the batch is the ERROR of its entries.
         """
-        settlements: list[Settlement] = []
+        settlements = [
+            self._error(entry, f"not handed over: {entry.defect}")
+            for entry in batch.entries
+            if _is_unreadable(operation, entry)
+        ]
         for source, part, entries in _parts(operation, batch):
             engine = self._engines.get(source)
             if engine is None:
                 settlements += self._unwatched(source, entries)
                 continue
-            results = await engine.requeue(part)
+            try:
+                results = await engine.requeue(part)
+            except Unavailable:
+                raise
+            except Exception as error:
+                log.exception("batch_not_moved", source=source, queue=part.queue)
+                settlements += [self._error(entry, str(error)[:200]) for entry in entries]
+                continue
             for entry, result in zip(entries, results, strict=True):
                 if result.answer is Answer.MISSING:
                     result = await self._rebuild(operation, part, entry, result)
@@ -190,13 +212,24 @@ class Recovery:
 
         What was moved before is answered as moved, the rest as WITHHELD.
         """
-        settlements: list[Settlement] = []
+        settlements = [
+            self._settled(entry, Answer.WITHHELD)
+            for entry in batch.entries
+            if _is_unreadable(operation, entry)
+        ]
         for source, part, entries in _parts(operation, batch):
             engine = self._engines.get(source)
             if engine is None:
                 settlements += self._unwatched(source, entries)
                 continue
-            results = await engine.withhold(part)
+            try:
+                results = await engine.withhold(part)
+            except Unavailable:
+                raise
+            except Exception as error:
+                log.exception("batch_not_withheld", source=source, queue=part.queue)
+                settlements += [self._error(entry, str(error)[:200]) for entry in entries]
+                continue
             settlements += map(_settlement, entries, results)
         return settlements
 
@@ -218,7 +251,15 @@ class Recovery:
         name, payload = await self._ledger.payload(entry.entry_pk)
         if payload is None:
             return _with_detail(missing, "the job is gone and its payload was not kept")
-        return await self._engine(entry.source).rebuild(part, entry.job_id, name, payload)
+        try:
+            return await self._engine(entry.source).rebuild(part, entry.job_id, name, payload)
+        except Unavailable:
+            raise
+        except Exception as error:
+            log.exception("job_not_rebuilt", entry_id=entry.entry_id)
+            return RequeueResult(
+                job_id=entry.job_id, answer=Answer.ERROR, at=missing.at, detail=str(error)[:200]
+            )
 
     async def enqueue(self, operation_id: OperationId) -> None:
         """Hand an open operation to the runners; if that fails their sweep makes up for it."""
@@ -242,25 +283,34 @@ class Recovery:
             raise EngineUnavailable(source=source, sent=False) from None
 
     def _unwatched(self, source: str, entries: list[ClaimedEntry]) -> list[Settlement]:
-        return [
-            Settlement(
-                entry_pk=entry.entry_pk,
-                answer=Answer.ERROR,
-                at=self._clock.now(),
-                detail=f"the source {source} is not watched any more",
-            )
-            for entry in entries
-        ]
+        reason = f"the source {source} is not watched any more"
+        return [self._error(entry, reason) for entry in entries]
+
+    def _error(self, entry: ClaimedEntry, detail: str) -> Settlement:
+        return self._settled(entry, Answer.ERROR, detail)
+
+    def _settled(self, entry: ClaimedEntry, answer: Answer, detail: str = "") -> Settlement:
+        return Settlement(
+            entry_pk=entry.entry_pk, answer=answer, at=self._clock.now(), detail=detail
+        )
+
+
+def _is_unreadable(operation: Operation, entry: ClaimedEntry) -> bool:
+    """Whether no worker could read the job. Put back, it would harm the worker that takes it;
+    who has mended its record can resync it by hand."""
+    by_hand = operation.scope.kind is ScopeKind.ENTRY and operation.kind is OperationKind.RESYNC
+    return entry.defect in (DATA_UNREADABLE, OPTIONS_UNREADABLE) and not by_hand
 
 
 def _parts(
     operation: Operation, batch: Batch
 ) -> list[tuple[str, RequeueBatch, list[ClaimedEntry]]]:
-    """A batch by source and queue, each part in hand-over order."""
+    """A batch by source and queue, each part in hand-over order; the same whenever it is asked."""
     retry = operation.kind is OperationKind.RETRY
     grouped: dict[tuple[str, str], list[ClaimedEntry]] = {}
     for entry in batch.entries:
-        grouped.setdefault((entry.source, entry.queue), []).append(entry)
+        if not _is_unreadable(operation, entry):
+            grouped.setdefault((entry.source, entry.queue), []).append(entry)
     return [
         (
             source,

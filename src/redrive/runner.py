@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 import structlog
@@ -28,6 +29,7 @@ Moved = tuple[Batch, list[Settlement]]
 
 _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.1, 2.0
 _IN_HAND = 1
+_INLINE_AT_MOST = timedelta(seconds=30)
 
 
 class _StoppingError(Exception):
@@ -188,14 +190,17 @@ class Runner:
                 wait = min(wait * 2, _LONGEST_WAIT_SECONDS)
 
 
-async def sweep(ledger: OperationLedger, recovery: Recovery) -> None:
+async def sweep(ledger: OperationLedger, recovery: Recovery, now: datetime) -> None:
     """Hand every open operation to the runners again, and give back loose claims.
 
     For operations whose place in the runners' queue was lost. One that a runner has in hand is
-    in the queue already, and stays there once.
+    in the queue already, and stays there once. A single retry that has just begun is left to the
+    process that carries it out.
     """
     released = await ledger.release_loose()
     if released:
         log.warning("loose_claims_released", entries=released)
     for operation in await ledger.open_operations():
-        await recovery.enqueue(operation.operation_id)
+        inline = operation.scope.kind is ScopeKind.ENTRY
+        if not inline or operation.created_at + _INLINE_AT_MOST < now:
+            await recovery.enqueue(operation.operation_id)

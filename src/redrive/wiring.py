@@ -208,7 +208,7 @@ async def _sweep_regularly(services: Services, stop: asyncio.Event) -> None:
         wait = _SWEEP_SECONDS
         try:
             await services.redis.ping()
-            await sweep(services.operations, services.recovery)
+            await sweep(services.operations, services.recovery, services.clock.now())
         except (Unavailable, OSError, RedisError) as error:
             log.warning("sweep_waits", error=str(error))
             wait = _SWEEP_AFTER_ERROR_SECONDS

@@ -243,3 +243,27 @@ async def test_an_empty_batch_changes_nothing(world: QueueWorld) -> None:
         assert await world.engine.requeue(batch_of(QUEUE, [])) == []
     except RedriveError:
         pytest.fail("an empty batch is a batch")
+
+
+async def test_withhold_sees_a_job_that_was_rebuilt_since(world: QueueWorld) -> None:
+    batch = batch_of(QUEUE, [item("1"), item("2")])
+    await world.engine.requeue(batch)
+    payload = Payload(data=b'{"n":1}', options=b"{}")
+    await world.engine.rebuild(batch, JobId("1"), "job", payload)
+
+    results = await world.engine.withhold(batch)
+
+    assert [result.answer for result in results] == [Answer.RECREATED, Answer.WITHHELD]
+
+
+async def test_a_rebuild_that_comes_after_the_withhold_creates_nothing(world: QueueWorld) -> None:
+    batch = batch_of(QUEUE, [item("1")])
+    await world.engine.requeue(batch)
+    await world.engine.withhold(batch)
+    payload = Payload(data=b'{"n":1}', options=b"{}")
+
+    late = await world.engine.rebuild(batch, JobId("1"), "job", payload)
+
+    assert late.answer is Answer.WITHHELD
+    [status] = await world.engine.statuses(QUEUE, [JobId("1")])
+    assert status.state is JobState.MISSING

@@ -149,7 +149,7 @@ async def test_a_redis_that_comes_back_empty_leaves_a_reason_on_every_item(
     own_redis.start()
 
     rig.queue.waiting.clear()
-    await sweep(rig.operations, rig.recovery)
+    await sweep(rig.operations, rig.recovery, rig.clock.now())
     assert rig.queue.waiting == [operation.operation_id]
     assert await rig.runner.run(operation.operation_id)
 

@@ -119,6 +119,10 @@ class Rig:
         assert new
         return operation
 
+    def scope_of(self, job_id: str, *, app: str = "acme", queue: str = QUEUE) -> Scope:
+        """One job's entry."""
+        return Scope.of_entry(AppId(app), entry_id_of(self.engine.source, queue, job_id))
+
     async def act(
         self,
         job_id: str,
@@ -128,7 +132,7 @@ class Rig:
         queue: str = QUEUE,
     ) -> OneResult:
         """Retry or resync one job's entry by hand."""
-        scope = Scope.of_entry(AppId(app), entry_id_of(self.engine.source, queue, job_id))
+        scope = self.scope_of(job_id, app=app, queue=queue)
         return await self.recovery.act_on_one(self.request(scope, kind))
 
     async def entry(self, job_id: str, queue: str = QUEUE) -> Entry:

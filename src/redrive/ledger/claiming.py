@@ -121,6 +121,7 @@ def unsettled_statement(operation: Operation) -> Select[Any]:
             items.c.generation,
             entries.c.forgets,
             items.c.from_state,
+            items.c.detail,
             items.c.batch_number,
         )
         .join(entries, entries.c.id == items.c.entry_pk)

@@ -27,8 +27,8 @@ from redrive.domain import (
 from redrive.ledger.database import insert_or_ignore, upsert
 from redrive.ledger.schema import FAILURE_SEQ, activity, apps, items, operations, sequences
 
-Moves = Counter[tuple[str, EntryState | None, EntryState]]
-"""How many entries of an app went from one state (None: new) to another."""
+Moves = Counter[tuple[str, EntryState | None, EntryState | None]]
+"""How many entries of an app went from one state (None: they came) to another (None: they left)."""
 
 
 async def move_app_counts(connection: AsyncConnection, moves: Moves) -> None:
@@ -38,7 +38,8 @@ async def move_app_counts(connection: AsyncConnection, moves: Moves) -> None:
         delta = deltas.setdefault(app_id, Counter())
         if before is not None:
             delta[before] -= number
-        delta[after] += number
+        if after is not None:
+            delta[after] += number
     states = sorted({state for delta in deltas.values() for state in delta if delta[state]})
     changes = [
         {"moved_app": app_id} | {f"{state}_by": deltas[app_id][state] for state in states}

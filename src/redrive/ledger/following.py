@@ -16,6 +16,7 @@ from redrive.domain import (
     JobOutcome,
     JobStatus,
     Operation,
+    OutcomeKind,
     entry_id_of,
 )
 from redrive.ledger.database import Database, insert_or_ignore
@@ -76,7 +77,11 @@ class SqlFollowerLedger:
             await _move_cursor(connection, source, queue, OUTCOMES, *cursor)
             if not outcomes:
                 return []
-            last = {entry_id_of(source, queue, outcome.job_id): outcome for outcome in outcomes}
+            last = {
+                entry_id_of(source, queue, outcome.job_id): outcome
+                for outcome in outcomes
+                if outcome.kind is not OutcomeKind.REMOVED
+            }
             now: datetime = self._clock.now()
             return operations_of(await apply_outcomes(self._database, connection, last, now))
 

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Row, bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from redrive.domain import EntryState, Failure, OperationId, Reason, Stamp
+from redrive.domain import AppId, EntryState, Failure, OperationId, Reason, Stamp
 from redrive.ledger.counting import (
     Moves,
     add_activity,
@@ -52,7 +52,7 @@ class Intake:
         if not fresh and not again:
             return []
         numbered = iter(range(first_seq, first_seq + len(latest)))
-        await self._ensure_apps(fresh)
+        await self._ensure_apps([*fresh, *(f for _, f in again if not f.event_only)])
         if fresh:
             rows = [self._new_row(failure, next(numbered)) for failure in fresh]
             await self._connection.execute(insert(entries), rows)
@@ -92,7 +92,14 @@ class Intake:
     def _again_row(self, row: Row[Any], failure: Failure, seq: int) -> dict[str, Any]:
         """An entry's new occurrence. A claimed entry stays so until its batch is settled."""
         claimed = row.state == EntryState.CLAIMED
-        return {f"new_{key}": value for key, value in _occurrence(failure, seq).items()} | {
+        told = _occurrence(failure, seq) | {
+            "app_id": _app_after(row, failure),
+            "job_name": row.job_name if failure.event_only else failure.job_name,
+            "data_size": row.data_size if failure.event_only else failure.data_size,
+            "forgets": row.forgets if failure.event_only else failure.forgets,
+            "created_at": row.created_at if failure.event_only else failure.created_at,
+        }
+        return {f"new_{key}": value for key, value in told.items()} | {
             "pk": row.id,
             "new_state": EntryState.CLAIMED if claimed else EntryState.FAILED,
             "new_early_outcome": _early_outcome(row, failure) if claimed else None,
@@ -100,10 +107,11 @@ class Intake:
         }
 
     async def _ensure_apps(self, fresh: Sequence[Failure]) -> None:
-        for app_id in sorted({failure.app_id for failure in fresh}):
+        names = sorted({failure.app_id for failure in fresh})
+        if names:
             await self._connection.execute(
                 insert_or_ignore(self._connection, apps),
-                {"app_id": app_id, "first_seen_at": self._now},
+                [{"app_id": name, "first_seen_at": self._now} for name in names],
             )
 
     async def _keep_payloads(self, failures: Sequence[Failure]) -> None:
@@ -115,24 +123,25 @@ class Intake:
         self, fresh: Sequence[Failure], again: Sequence[tuple[Row[Any], Failure]]
     ) -> None:
         moves: Moves = Counter((failure.app_id, None, EntryState.FAILED) for failure in fresh)
-        for row, _ in again:
+        for row, failure in again:
             if row.state != EntryState.CLAIMED:
-                moves[(row.app_id, EntryState(row.state), EntryState.FAILED)] += 1
+                moves[(row.app_id, EntryState(row.state), None)] += 1
+                moves[(_app_after(row, failure), None, EntryState.FAILED)] += 1
         newest: dict[str, datetime] = {}
         for app_id, failure in [
             *((failure.app_id, failure) for failure in fresh),
-            *((row.app_id, failure) for row, failure in again),
+            *((_app_after(row, failure), failure) for row, failure in again),
         ]:
             newest[app_id] = max(failure.failed_at, newest.get(app_id, failure.failed_at))
         await move_app_counts(self._connection, moves)
-        for app_id in sorted(newest):
+        for name in sorted(newest):
             await self._connection.execute(
                 update(apps)
                 .where(
-                    apps.c.app_id == app_id,
-                    (apps.c.last_failed_at.is_(None)) | (apps.c.last_failed_at < newest[app_id]),
+                    apps.c.app_id == name,
+                    (apps.c.last_failed_at.is_(None)) | (apps.c.last_failed_at < newest[name]),
                 )
-                .values(last_failed_at=newest[app_id])
+                .values(last_failed_at=newest[name])
             )
         await withdraw(
             self._connection,
@@ -158,6 +167,13 @@ class Intake:
         ]
         moves = await attribute(self._database, self._connection, found)
         return await move_outcome_counts(self._connection, moves)
+
+
+def _app_after(row: Row[Any], failure: Failure) -> AppId:
+    """The app of an entry that failed again: another one if its job id was used anew. A claimed
+    entry keeps its app, under which its operation counts it; an event does not tell the app."""
+    keeps = failure.event_only or row.state == EntryState.CLAIMED
+    return AppId(row.app_id) if keeps else failure.app_id
 
 
 def _is_new(row: Row[Any], failure: Failure) -> bool:
@@ -215,6 +231,11 @@ def _again_statement() -> Any:
         "error_message",
         "attempts_made",
         "defect",
+        "app_id",
+        "job_name",
+        "data_size",
+        "forgets",
+        "created_at",
         "state",
         "early_outcome",
         "early_at",

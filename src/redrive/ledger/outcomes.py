@@ -12,6 +12,7 @@ from sqlalchemy import Row, and_, bindparam, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from redrive.domain import (
+    DROPPED_AT_ONCE,
     EntryId,
     EntryState,
     ItemState,
@@ -19,6 +20,7 @@ from redrive.domain import (
     OperationId,
     Outcome,
     OutcomeKind,
+    Reason,
 )
 from redrive.ledger.counting import (
     Moves,
@@ -27,6 +29,7 @@ from redrive.ledger.counting import (
     move_app_counts,
     move_outcome_counts,
     next_sequences,
+    withdraw,
 )
 from redrive.ledger.database import Database
 from redrive.ledger.schema import entries, items
@@ -109,21 +112,24 @@ async def apply_outcomes(
     """Apply the last outcome of each job; returns operations whose outcome counts moved.
 
     Failures are not applied here: they come with their error through the intake. A failed entry
-    is left to the drift check, because an event from before its failure may arrive late.
+    is left to the drift check, because an event from before its failure may arrive late; but not
+    one whose failure was itself only announced, and so is on the same clock.
     """
     wanted = {
         key: outcome for key, outcome in last.items() if outcome.kind is not OutcomeKind.FAILED
     }
-    seen = select(entries.c.id).where(
-        database.any_of(entries.c.entry_id, "ids"), entries.c.state.in_(_FOLLOWED)
+    followed = or_(
+        entries.c.state.in_(_FOLLOWED),
+        and_(entries.c.state == EntryState.FAILED, entries.c.defect == DROPPED_AT_ONCE),
     )
+    seen = select(entries.c.id).where(database.any_of(entries.c.entry_id, "ids"), followed)
     ids = (await connection.execute(seen, {"ids": database.listed(wanted)})).scalars().all()
     if not ids:
         return []
     seq = await next_sequences(connection, 1)
     found = await connection.execute(
         select(entries)
-        .where(database.any_of(entries.c.id, "ids"), entries.c.state.in_(_FOLLOWED))
+        .where(database.any_of(entries.c.id, "ids"), followed)
         .order_by(entries.c.id)
         .with_for_update(),
         {"ids": database.listed(ids)},
@@ -133,9 +139,15 @@ async def apply_outcomes(
     valid = [
         (row, outcome)
         for row, outcome in rows
-        if row.state != EntryState.CLAIMED and (row.moved_at is None or outcome.at >= row.moved_at)
+        if row.state != EntryState.CLAIMED and _is_news(row, outcome)
     ]
     return await _apply(database, connection, valid, seq, now)
+
+
+def _is_news(row: Row[Any], outcome: JobOutcome) -> bool:
+    if row.state == EntryState.FAILED:
+        return outcome.kind is OutcomeKind.COMPLETED and bool(outcome.at > row.failed_at)
+    return bool(row.moved_at is None or outcome.at >= row.moved_at)
 
 
 async def _note_early(
@@ -204,6 +216,13 @@ async def _apply(
     recovered = [
         (row, outcome) for row, outcome in changed if outcome.kind is OutcomeKind.COMPLETED
     ]
+    await withdraw(
+        connection,
+        [row for row, _ in recovered if row.state == EntryState.FAILED],
+        Reason.RESOLVED_ELSEWHERE,
+        now,
+        to_state=EntryState.ACTIVE,
+    )
     await add_activity(connection, now, recovered=len(recovered))
     attributed = await attribute(
         database,

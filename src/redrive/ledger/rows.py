@@ -93,12 +93,14 @@ CLAIMED_COLUMNS = (
     entries.c.generation,
     entries.c.forgets,
     entries.c.previous_state,
+    entries.c.defect,
 )
 
 
 def claimed_of(row: Any) -> ClaimedEntry:
     """From a row that begins with CLAIMED_COLUMNS, in that order: this runs once per entry."""
-    pk, entry_id, app_id, source, queue, job_id, failed_at, generation, forgets, before = row[:10]
+    pk, entry_id, app_id, source, queue, job_id, failed_at, generation, *rest = row[:11]
+    forgets, before, defect = rest
     return ClaimedEntry(
         entry_pk=pk,
         entry_id=entry_id,
@@ -110,6 +112,7 @@ def claimed_of(row: Any) -> ClaimedEntry:
         generation=generation,
         forgets=forgets,
         from_state=_STATES[before],
+        defect=defect or None,
     )
 
 

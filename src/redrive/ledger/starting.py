@@ -7,7 +7,19 @@ from collections import Counter
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Integer, Row, String, bindparam, cast, insert, or_, select, update
+from sqlalchemy import (
+    Integer,
+    Row,
+    String,
+    bindparam,
+    cast,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from redrive.domain import (
@@ -139,6 +151,8 @@ async def insert_items(
         "generation": entries.c.generation,
         "failed_at": entries.c.failed_at,
         "from_state": entries.c.previous_state,
+        # As it is now: a batch that is repeated has to consist of the same jobs.
+        "detail": func.coalesce(entries.c.defect, ""),
     }
     source = (
         select(*columns.values())
@@ -191,13 +205,15 @@ async def _refuse_overlap(connection: AsyncConnection, request: StartRequest) ->
 
 
 async def _count_selection(connection: AsyncConnection, request: StartRequest) -> int:
-    statement = select(apps)
+    """The size of the selection, from the counters that every transaction keeps."""
+    of_an_app = sum((apps.c[state] for state in BULK_TAKES[request.kind]), literal(0))
+    statement = select(func.sum(of_an_app), func.count()).select_from(apps)
     if request.scope.kind is ScopeKind.APP:
         statement = statement.where(apps.c.app_id == request.scope.app_id)
-    rows: list[Row[Any]] = list((await connection.execute(statement)).all())
-    if request.scope.kind is ScopeKind.APP and not rows:
+    total, known = (await connection.execute(statement)).one()
+    if request.scope.kind is ScopeKind.APP and not known:
         raise AppNotFound(app_id=request.scope.app_id)
-    return sum(getattr(row, state) for row in rows for state in BULK_TAKES[request.kind])
+    return int(total or 0)
 
 
 async def _insert(

@@ -94,9 +94,16 @@ class InMemoryEngine(MemoryQueues):
         return self._once(batch, None, lambda: [self._move(batch, item) for item in batch.items])
 
     async def withhold(self, batch: RequeueBatch) -> list[RequeueResult]:
-        return self._once(
+        results = self._once(
             batch, None, lambda: [self._result(item, Answer.WITHHELD) for item in batch.items]
         )
+        return [
+            self._withhold_rebuild(batch, item) if result.answer is Answer.MISSING else result
+            for item, result in zip(batch.items, results, strict=True)
+        ]
+
+    def _withhold_rebuild(self, batch: RequeueBatch, item: RequeueItem) -> RequeueResult:
+        return self._once(batch, item.job_id, lambda: [self._result(item, Answer.WITHHELD)])[0]
 
     async def rebuild(
         self, batch: RequeueBatch, job_id: JobId, name: str, payload: Payload

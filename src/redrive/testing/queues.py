@@ -107,10 +107,15 @@ class MemoryQueues:
         self._change(queue, job_id, state=JobState.COMPLETED, finished_at=now)
         self._tell(queue, job_id, OutcomeKind.COMPLETED, now)
         if not keep:
-            self.remove(queue, job_id)
+            self.drop(queue, job_id)
 
     def remove(self, queue: str, job_id: str) -> None:
-        """Somebody removes the job, or the queue drops it by plan."""
+        """Somebody removes the job."""
+        self.drop(queue, job_id)
+        self._tell(queue, job_id, OutcomeKind.REMOVED, self._now())
+
+    def drop(self, queue: str, job_id: str) -> None:
+        """The queue drops the job by plan."""
         del self._queue(queue).jobs[JobId(job_id)]
 
     def retry_elsewhere(self, queue: str, job_id: str) -> None:

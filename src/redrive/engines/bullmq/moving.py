@@ -9,6 +9,7 @@ from typing import Any
 import msgpack
 
 from redrive.domain import (
+    Answer,
     JobId,
     Payload,
     RequeueBatch,
@@ -39,9 +40,28 @@ class Mover:
     async def move(
         self, keys: QueueKeys, batch: RequeueBatch, *, withhold: bool = False
     ) -> list[RequeueResult]:
-        """Move the batch, or take its receipt so that it is never moved."""
+        """Move the batch, or take its receipt so that it is never moved.
+
+        A job that was missing may have been rebuilt since, or may still be about to be: to
+        withhold it, its receipt of the rebuild is taken too.
+        """
         receipt = keys.receipt(batch.operation_id, batch.number)
-        return await self._move(keys, batch, batch.items, receipt, withhold=withhold)
+        results = await self._move(keys, batch, batch.items, receipt, withhold=withhold)
+        if not withhold:
+            return results
+        return [
+            await self._withhold_rebuild(keys, batch, item)
+            if result.answer is Answer.MISSING
+            else result
+            for item, result in zip(batch.items, results, strict=True)
+        ]
+
+    async def _withhold_rebuild(
+        self, keys: QueueKeys, batch: RequeueBatch, item: RequeueItem
+    ) -> RequeueResult:
+        receipt = keys.receipt(batch.operation_id, batch.number, item.job_id)
+        [result] = await self._move(keys, batch, (item,), receipt, withhold=True)
+        return result
 
     async def rebuild(
         self, keys: QueueKeys, batch: RequeueBatch, job_id: JobId, name: str, payload: Payload

@@ -17,6 +17,8 @@ KINDS = {
     b"active": OutcomeKind.ACTIVE,
     b"completed": OutcomeKind.COMPLETED,
     b"failed": OutcomeKind.FAILED,
+    b"removed": OutcomeKind.REMOVED,
+    b"cleaned": OutcomeKind.REMOVED,
 }
 ANSWER_SECONDS = 10.0
 """How long an answer may take beyond the wait that was asked for."""
@@ -83,14 +85,14 @@ def _outcomes_of(events: list[Any]) -> tuple[list[JobOutcome], str]:
         kind = KINDS.get(fields[1]) if fields and fields[0] == b"event" else None
         if kind is not None:
             named = dict(zip(fields[::2], fields[1::2], strict=False))
-            if b"jobId" in named:
+            if b"jobId" in named or fields[1] == b"cleaned":
                 outcomes.append(_outcome(event_id, kind, named))
     return outcomes, events[-1][0].decode()
 
 
 def _outcome(event_id: bytes, kind: OutcomeKind, fields: Mapping[bytes, bytes]) -> JobOutcome:
     return JobOutcome(
-        job_id=job_id_of(fields[b"jobId"]),
+        job_id=job_id_of(fields.get(b"jobId", b"")),
         kind=kind,
         at=from_millis(int(event_id.partition(b"-")[0])),
         error_message=clean(fields.get(b"failedReason"), MESSAGE_LIMIT),

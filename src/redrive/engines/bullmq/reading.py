@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from redrive.domain import AppId, Failure, OperationId, Payload, Stamp
+from redrive.domain import (
+    DATA_UNREADABLE,
+    OPTIONS_UNREADABLE,
+    AppId,
+    Failure,
+    OperationId,
+    Payload,
+    Stamp,
+)
 from redrive.engines.bullmq.text import (
     APP_LIMIT,
     MESSAGE_LIMIT,
@@ -153,7 +161,10 @@ def _defect_of(record: Record, readable: bool) -> str | None:
         if record.data_size == 0:
             return "The job has no data."
         return f"The job's data is too large to be read: {record.data_size} bytes."
-    return None if readable else "The job's data is not JSON."
+    if not readable:
+        return DATA_UNREADABLE
+    options = record["opts"]
+    return OPTIONS_UNREADABLE if options is not None and json_or_none(options) is None else None
 
 
 def _is_count(value: object) -> bool:
