@@ -8,10 +8,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 WORKERS ?= auto
 
-.PHONY: help demo test check bench clean
+.PHONY: help demo test check bench screenshots clean
 
 help: ## Show these commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(STAMP) ## Run the console with a sample workload that really fails
 	@exec $(BIN)/redrive demo
@@ -27,6 +27,9 @@ check: $(STAMP) ## Lint, format, types, layers
 
 bench: $(STAMP) ## Measure entries per second of a bulk retry
 	$(BIN)/python -m benchmarks
+
+screenshots: $(STAMP) ## Take the README's pictures of the console again, from the demo
+	$(BIN)/python -m tests.browser.take_images
 
 clean: ## Remove the virtual environment, caches and the demo's data
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache \

@@ -9,7 +9,6 @@ from time import perf_counter
 
 from bullmq import Job, Queue
 from sqlalchemy import select, update
-from tests.support.servers import PostgresServer, RedisServer, running_redis
 
 from benchmarks.report import Measured, save, show
 from benchmarks.seeding import QUEUE, seed_failed_jobs, take_in
@@ -17,6 +16,7 @@ from redrive.domain import Actor, EntryState, OperationKind, OperationState, Sco
 from redrive.ledger.schema import entries
 from redrive.settings import Settings, load_settings
 from redrive.wiring import Services, build_runner, open_services
+from tests.support.servers import PostgresServer, RedisServer, running_redis
 
 _ACTOR = Actor(name="bench", origin="cli")
 

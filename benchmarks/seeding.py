@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 from redis import Redis
-from tests.support.servers import RedisServer
 
 from redrive.wiring import Services, build_follower
+from tests.support.servers import RedisServer
 
 QUEUE = "mail"
 _CHUNK = 2000

@@ -25,6 +25,7 @@ from redrive.domain import (
     OperationId,
     OperationState,
     OperationTally,
+    Outcome,
     Progress,
     QueueCounts,
     progress_of,
@@ -37,6 +38,7 @@ from redrive.errors import (
     QueueNotFound,
     StoreUnavailable,
 )
+from redrive.insight import Insight
 from redrive.ports import (
     Accounts,
     Clock,
@@ -65,6 +67,15 @@ class FollowerLag:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Standing:
+    """What every page shows beside its own content."""
+
+    totals: Mapping[EntryState, int]
+    operations: list[Operation]
+    followers: list[FollowerLag]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Summary:
     """What an operator sees first."""
 
@@ -75,7 +86,7 @@ class Summary:
     followers: list[FollowerLag]
 
 
-class Overview:
+class Overview(Insight):
     """Every read that a face needs. Raises the NotFound errors, BadCursor, LedgerUnavailable."""
 
     def __init__(
@@ -89,13 +100,11 @@ class Overview:
         reports: FollowerReports,
         clock: Clock,
     ) -> None:
-        self._reading = reading
-        self._operations = operations
+        super().__init__(reading, operations, clock)
         self._accounts = accounts
         self._engines = engines
         self._progress = progress
         self._reports = reports
-        self._clock = clock
 
     async def progress(self, operation_id: OperationId) -> Progress:
         """From the hash; from the ledger when the hash has expired, cannot be read, or was left
@@ -138,6 +147,14 @@ class Overview:
             apps=(await self._reading.apps(None, _TOP_APPS)).items,
             operations=await self._operations.open_operations(),
             followers=await self._followers(now),
+        )
+
+    async def standing(self) -> Standing:
+        """The counts, the open operations and the followers' lag: cheap enough for every page."""
+        return Standing(
+            totals=await self._reading.totals(),
+            operations=await self._operations.open_operations(),
+            followers=await self._followers(self._clock.now()),
         )
 
     async def _followers(self, now: datetime) -> list[FollowerLag]:
@@ -214,9 +231,10 @@ class Overview:
         state: ItemState | None,
         cursor: str | None,
         limit: int,
+        outcome: Outcome | None = None,
     ) -> Page[Item]:
         await self.operation(operation_id)
-        return await self._reading.items(operation_id, state, cursor, limit)
+        return await self._reading.items(operation_id, state, cursor, limit, outcome)
 
     async def queues(self) -> list[QueueCounts]:
         """Every watched queue with its counts; one line with the problem for a source that

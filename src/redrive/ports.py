@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Generic, Protocol, TypeVar
 
 from redrive.domain import (
+    ActivityPoint,
     Actor,
     App,
     AppId,
@@ -22,6 +23,7 @@ from redrive.domain import (
     EntryId,
     EntryState,
     Failure,
+    FailureSample,
     Item,
     ItemState,
     JobId,
@@ -33,9 +35,11 @@ from redrive.domain import (
     OperationId,
     OperationState,
     OperationTally,
+    Outcome,
     Payload,
     Progress,
     QueueCounts,
+    ReasonCount,
     RequeueBatch,
     RequeueResult,
     Settlement,
@@ -108,7 +112,9 @@ class Engine(Protocol):
 
     async def withhold(self, batch: RequeueBatch) -> list[RequeueResult]:
         """Take the batch's receipt so that it can never be moved. If it was moved already,
-        nothing changes and the results are those of the move; else all are WITHHELD."""
+        nothing changes and the results are those of the move (RECREATED for a job that was
+        rebuilt since; WITHHELD for a missing one, which is not rebuilt any more); else all are
+        WITHHELD."""
 
     async def rebuild(
         self, batch: RequeueBatch, job_id: JobId, name: str, payload: Payload
@@ -283,9 +289,31 @@ class Page(Generic[T]):
     next_cursor: str | None
 
 
-class ReadingLedger(Protocol):
+class InsightLedger(Protocol):
+    """What an operator asks in an incident, at a bounded cost whatever the ledger's size."""
+
+    async def activity(self, since: datetime, step: timedelta) -> list[ActivityPoint]:
+        """Failures and recoveries by step (whole minutes) from ``since`` on, oldest first;
+        steps without any are left out."""
+
+    async def failure_samples(self, limit: int) -> list[FailureSample]:
+        """What the entries say that are failed now, newest failure first, ``limit`` at most."""
+
+    async def apps_named(self, query: str, limit: int) -> list[App]:
+        """Apps whose id or display name contains ``query``, most failed entries first."""
+
+    async def entries_of_job(self, job_id: JobId) -> list[Entry]:
+        """The entries of a job id, one per queue that was ever followed."""
+
+    async def reasons(self, operation_id: OperationId, limit: int) -> list[ReasonCount]:
+        """How many items ended alike, over the first ``limit`` items in hand-over order."""
+
+
+class ReadingLedger(InsightLedger, Protocol):
     """The ledger's side of reading: bounded cost, keyset pages, no writes.
 
+    A list with a filter that no index serves looks at a bounded number of rows at a time: a page
+    may then be short, even empty, and still name a next cursor, which goes on where it stopped.
     Raises BadCursor for a cursor that the list did not give out.
     """
 
@@ -321,6 +349,7 @@ class ReadingLedger(Protocol):
         state: ItemState | None,
         cursor: str | None,
         limit: int,
+        outcome: Outcome | None = None,
     ) -> Page[Item]:
         """The items of an operation, in hand-over order."""
 

@@ -6,9 +6,11 @@ Values come, first wins, from flags, ``REDRIVE_*`` environment variables and ``r
 
 from __future__ import annotations
 
+import difflib
 import os
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
@@ -38,6 +40,11 @@ def _database_url(value: str) -> str:
     return value
 
 
+_PREFIX = "REDRIVE_"
+_OTHER_VARIABLES = frozenset({"CONFIG", "REQUIRE_ALL"})
+"""No settings: where the settings file is, and that the tests must not skip anything."""
+_SERVICE_LINK = re.compile(r"(^|_)(SERVICE_(HOST|PORT)|PORT_\d+_(TCP|UDP))")
+
 RedisUrl = Annotated[str, AfterValidator(_redis_url)]
 DatabaseUrl = Annotated[str, AfterValidator(_database_url)]
 
@@ -65,6 +72,7 @@ class Source(BaseModel):
     )
     rescan_key: str = Field(
         default="isRescan",
+        pattern=r"^[A-Za-z0-9_.$:-]*$",
         description="Set in a moved job's data: true for a retry; empty: leave data.",
     )
 
@@ -84,7 +92,7 @@ class Settings(BaseSettings):
     """Everything that can be set, with its default."""
 
     model_config = SettingsConfigDict(
-        frozen=True, extra="forbid", env_prefix="REDRIVE_", env_ignore_empty=True
+        frozen=True, extra="forbid", env_prefix=_PREFIX, env_ignore_empty=True
     )
 
     data_dir: Path = Field(Path("redrive-data"), description="Where Redrive keeps its own files.")
@@ -184,10 +192,44 @@ def load_settings(**flags: Any) -> Settings:
     class FileSettings(Settings):
         _file: ClassVar[Mapping[str, Any]] = content
 
+    unknown = _unknown_variables()
     try:
-        return FileSettings(**given)
+        settings = FileSettings(**given)
     except ValidationError as error:
-        raise SettingsError(_problems(error)) from error
+        raise SettingsError((*_problems(error), *unknown)) from error
+    if unknown:
+        raise SettingsError(unknown)
+    return settings
+
+
+def _unknown_variables() -> tuple[str, ...]:
+    """One line for each ``REDRIVE_*`` variable that is no setting; an empty one is not set."""
+    known = {name.upper() for name in Settings.model_fields} | _OTHER_VARIABLES
+    given = {
+        name.removeprefix(_PREFIX): value
+        for name, value in map(_upper, sorted(os.environ.items()))
+        if name.startswith(_PREFIX)
+    }
+    return tuple(
+        f"{_PREFIX}{name}: {_no_such_setting(name, known, _PREFIX)}"
+        for name, value in given.items()
+        if name not in known and value and not _is_service_link(name, value)
+    )
+
+
+def _upper(variable: tuple[str, str]) -> tuple[str, str]:
+    """Variables count in small letters too."""
+    return variable[0].upper(), variable[1]
+
+
+def _is_service_link(name: str, value: str) -> bool:
+    """Kubernetes sets such variables in every pod beside a Service named ``redrive-redis``."""
+    return value.startswith(("tcp://", "udp://")) or _SERVICE_LINK.search(name) is not None
+
+
+def _no_such_setting(name: str, known: Iterable[str], prefix: str = "") -> str:
+    alike = difflib.get_close_matches(name, known, n=1)
+    return "there is no such setting" + (f"; did you mean {prefix}{alike[0]}?" if alike else "")
 
 
 def _problems(error: ValidationError) -> tuple[str, ...]:
@@ -200,7 +242,8 @@ def _problems(error: ValidationError) -> tuple[str, ...]:
             continue
         key = ".".join(str(part) for part in place)
         if problem["type"] == "extra_forbidden":
-            lines.append(f"{key}: there is no such setting")
+            known = (Settings if len(place) == 1 else Source).model_fields
+            lines.append(f"{key}: {_no_such_setting(str(place[-1]), known)}")
             continue
         message = problem["msg"].removeprefix("Value error, ")
         if problem["type"] == "tuple_type":

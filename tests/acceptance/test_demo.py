@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 import redis
+
+from redrive.embedded import read_redis_url
 from tests.support.console import ConsoleProcess
 from tests.support.processes import children_of, is_gone
 from tests.support.waiting import until
-
-from redrive.embedded import read_redis_url
 
 POISON = "order.amount_cents must be above zero"
 

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import redis
+
+from redrive.embedded import read_redis_url
 from tests.support.console import PASSWORD, ConsoleProcess
 from tests.support.failing import fail_jobs, sample_jobs, working
 from tests.support.processes import is_gone
 from tests.support.servers import RedisServer, free_port
 from tests.support.waiting import until
-
-from redrive.embedded import read_redis_url
 
 
 def failed(console: ConsoleProcess) -> int:

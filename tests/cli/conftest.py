@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import pty
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,6 +37,28 @@ class Shell:
 
     def run(self, *arguments: str, typed: str | None = None) -> Result:
         return CliRunner().invoke(app, list(arguments), input=typed)
+
+    def program(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """The same in a process of its own, whose log nothing before has configured."""
+        return subprocess.run(
+            [sys.executable, "-m", "redrive", *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def on_terminal(self, *arguments: str, columns: int = 80) -> list[str]:
+        """The lines that a command prints on a terminal of this width; it must succeed."""
+        controller, terminal = pty.openpty()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "redrive", *arguments],
+            stdout=terminal,
+            env={**os.environ, "TERM": "dumb", "COLUMNS": str(columns)},
+        )
+        os.close(terminal)
+        written = read_all(controller)
+        assert process.wait(60) == 0
+        return written.splitlines()
 
     def data(self, *arguments: str) -> Any:
         """The JSON that a command prints; it must succeed."""
@@ -75,6 +100,18 @@ class Shell:
     async def _carry_out(self, operation_id: OperationId) -> None:
         async with open_services(self.settings) as services:
             await build_runner(services).run(operation_id)
+
+
+def read_all(controller: int) -> str:
+    """What was written to a terminal; reading on at its end is an error on Linux."""
+    parts = []
+    try:
+        while part := os.read(controller, 65536):
+            parts.append(part)
+    except OSError:
+        pass
+    os.close(controller)
+    return b"".join(parts).decode()
 
 
 def use_environment(monkeypatch: pytest.MonkeyPatch, **settings: str) -> None:

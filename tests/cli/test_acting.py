@@ -53,7 +53,87 @@ def test_a_job_that_somebody_moved_meanwhile_is_not_moved_and_the_reason_is_said
     shell.retry_elsewhere(entry)
     result = shell.run("retry", entry.entry_id)
     assert result.exit_code == 4
-    assert "already waiting, active or delayed" in result.stderr
+    assert "already waiting or running" in result.stderr
+
+
+def forget(shell: Shell, entry: wire.Entry) -> None:
+    """Somebody removes the job, and nothing is known to rebuild it from."""
+    with shell.client() as client:
+        client.zrem("bull:mail:failed", entry.job_id)
+        client.delete(f"bull:mail:{entry.job_id}")
+
+
+def test_a_job_that_cannot_be_rebuilt_is_said_to_have_vanished(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REDRIVE_PAYLOAD_LIMIT", "0")
+    shell.fail(sample_jobs(1, apps=1))
+    (entry,) = shell.entries()
+    forget(shell, entry)
+    result = shell.run("retry", entry.entry_id)
+    assert (result.exit_code, result.stdout) == (4, "")
+    assert "The entry is vanished now." in result.stderr
+    assert "Nothing was changed" not in result.stderr
+    assert [one.entry_id for one in shell.entries("--state", "vanished")] == [entry.entry_id]
+
+
+@pytest.mark.parametrize("action", ["retry", "resync"])
+def test_as_json_an_entry_that_was_not_moved_is_told_too_with_exit_code_4(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, action: str
+) -> None:
+    monkeypatch.setenv("REDRIVE_PAYLOAD_LIMIT", "0")
+    shell.fail(sample_jobs(1, apps=1))
+    (entry,) = shell.entries()
+    forget(shell, entry)
+    result = shell.run(action, entry.entry_id, "--json")
+    assert result.exit_code == 4
+    answer = wire.RetryResponse.model_validate_json(result.stdout)
+    assert (answer.job_id, answer.result) == (entry.job_id, "missing")
+    assert "vanished" in answer.message
+    assert shell.operation(answer.operation_id).skipped == 1
+
+
+@pytest.mark.parametrize("action", ["retry", "resync"])
+@pytest.mark.parametrize(
+    "option", [("--idempotency-key", "ticket-1"), ("--watch",), ("--outcomes", "5")]
+)
+def test_one_entry_takes_no_option_of_a_bulk_start(
+    shell: Shell, action: str, option: tuple[str, ...]
+) -> None:
+    result = shell.run(action, "ent_1", *option)
+    assert result.exit_code == 2
+    assert f"{option[0]}: for bulk starts only" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [("retry", "--all"), ("resync", "--app", "a"), ("operations", "op_1")]
+)
+def test_outcomes_are_only_waited_for_by_somebody_who_watches(
+    shell: Shell, arguments: tuple[str, ...]
+) -> None:
+    result = shell.run(*arguments, "--outcomes", "5")
+    assert result.exit_code == 2
+    assert "--outcomes needs --watch" in result.stderr
+
+
+def test_with_redis_away_a_start_is_kept_and_no_log_line_stands_before_its_answer(
+    shell: Shell,
+) -> None:
+    shell.fail(sample_jobs(2, apps=1))
+    process = shell.program("retry", "--all", "--redis-url", "redis://127.0.0.1:1")
+    assert process.returncode == 0
+    assert process.stdout.startswith("Started retry of 2 entries")
+    assert process.stderr.startswith("Watch it: ")
+    assert len(process.stderr.splitlines()) == 1
+
+
+def test_warnings_are_logged_by_a_short_command_that_is_told_to(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REDRIVE_LOG_LEVEL", "warning")
+    shell.fail(sample_jobs(2, apps=1))
+    process = shell.program("retry", "--all", "--redis-url", "redis://127.0.0.1:1")
+    assert "progress_not_written" in process.stderr
 
 
 def test_with_the_queue_system_away_a_retry_changes_nothing(shell: Shell) -> None:

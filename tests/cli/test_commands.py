@@ -42,6 +42,37 @@ def test_an_old_schema_is_refused_and_the_command_named(bare: Shell, command: st
     assert "redrive migrate" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("missing/ledger.db", "unable to open database file"), ("text.db", "file is not a database")],
+)
+def test_a_database_that_cannot_be_opened_is_named_with_the_reason(
+    bare: Shell, tmp_path: Path, name: str, reason: str
+) -> None:
+    (tmp_path / "text.db").write_text("not a database, but long enough to be taken for one " * 20)
+    for command in ("migrate", "failed"):
+        result = bare.run(command, "--database-url", f"sqlite:///{tmp_path / name}")
+        assert result.exit_code == 5
+        assert f"The ledger cannot be reached: {reason} ({tmp_path / name})." in result.stderr
+        assert "Nothing was changed." in result.stderr
+
+
+def test_a_postgresql_that_is_away_is_named_without_its_password(bare: Shell) -> None:
+    url = "postgresql://me:hunter2@127.0.0.1:1/ledger"
+    for command in ("up", "web", "runner", "follower", "failed"):
+        result = bare.run(command, "--database-url", url)
+        assert result.exit_code == 5
+        assert "(127.0.0.1:1/ledger). Nothing was changed." in result.stderr
+        assert "hunter2" not in result.stderr
+
+
+def test_a_misspelt_variable_starts_nothing(bare: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDRIVE_HOSTT", "0.0.0.0")
+    result = bare.run("up")
+    assert result.exit_code == 2
+    assert "REDRIVE_HOSTT: there is no such setting; did you mean REDRIVE_HOST?" in result.stderr
+
+
 def test_migrate_brings_the_schema_and_may_be_repeated(bare: Shell) -> None:
     for _ in range(2):
         assert bare.run("migrate").exit_code == 0

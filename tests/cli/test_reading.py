@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
+import pytest
+
 from redrive import wire
 from tests.cli.conftest import Shell
 from tests.support.failing import sample_jobs
@@ -86,6 +90,27 @@ def test_queues_count_jobs_by_state(shell: Shell) -> None:
     (queue,) = wire.Page[wire.Queue].model_validate_json(shell.data("queues").stdout).items
     assert (queue.queue, queue.counts["failed"]) == ("mail", 4)  # type: ignore[index]
     assert "mail" in shell.run("queues").stdout
+
+
+def test_with_the_queue_system_away_queues_invents_no_row(shell: Shell) -> None:
+    for more in ((), ("--json",)):
+        result = shell.run("queues", "--redis-url", "redis://127.0.0.1:1", *more)
+        assert (result.exit_code, result.stdout) == (5, "")
+        assert "The queue system default cannot be reached" in result.stderr
+
+
+def test_queues_of_the_sources_that_answer_are_listed_and_the_other_one_is_named(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shell.fail(sample_jobs(4, apps=1))
+    sources = [{"name": "here"}, {"name": "there", "url": "redis://127.0.0.1:1"}]
+    monkeypatch.setenv("REDRIVE_SOURCES", json.dumps(sources))
+    result = shell.run("queues", "--json")
+    assert result.exit_code == 5
+    (queue,) = wire.Page[wire.Queue].model_validate_json(result.stdout).items
+    assert (queue.source, queue.queue) == ("here", "mail")
+    assert "there cannot be reached" in result.stderr
+    assert "there" not in shell.run("queues").stdout
 
 
 def test_health_tells_each_part_and_fails_when_one_is_away(

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.cli.conftest import Shell
+from tests.cli.conftest import Shell, read_all
 from tests.support.failing import sample_jobs
 from tests.support.waiting import until
 
@@ -63,7 +63,7 @@ def test_on_a_terminal_the_progress_is_a_bar_and_data_still_goes_to_stdout(
     )
     os.close(terminal)
     stdout, _ = process.communicate(timeout=60)
-    talk = _read_all(controller)
+    talk = read_all(controller)
     assert process.returncode == 0
     assert "━" in talk
     assert "2/2" in talk
@@ -86,15 +86,3 @@ def test_ctrl_c_leaves_the_operation_running_and_says_how_to_go_on(
     operation_id = line.split()[-1]
     assert f"redrive cancel {operation_id}" in log.read_text()
     assert shell.operation(operation_id).state == "queued"
-
-
-def _read_all(controller: int) -> str:
-    """What was written to a terminal; reading on at its end is an error on Linux."""
-    parts = []
-    try:
-        while part := os.read(controller, 65536):
-            parts.append(part)
-    except OSError:
-        pass
-    os.close(controller)
-    return b"".join(parts).decode()

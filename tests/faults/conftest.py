@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 
 import pytest
+
+from redrive.ledger import Database
 from tests.support.bullmq_world import BullMQWorld
 from tests.support.rig import Rig
 from tests.support.servers import RedisServer
-
-from redrive.ledger import Database
 
 
 @pytest.fixture

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
-from tests.support.bullmq_world import BullMQWorld
-from tests.support.rig import QUEUE, Rig
-from tests.support.working import fail_some, run_all
 
 from redrive.domain import EntryState, JobState
 from redrive.testing import Crash, Faults
+from tests.support.bullmq_world import BullMQWorld
+from tests.support.rig import QUEUE, Rig
+from tests.support.working import fail_some, run_all
 
 MakeRig = Callable[..., Rig]
 

@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 import pytest
-from tests.support.bullmq_world import BullMQWorld
-from tests.support.rig import Rig, check_adds_up
-from tests.support.working import fail_some, run_all, waiting
 
 from redrive.domain import EntryState, OperationKind, OperationState, Scope
 from redrive.testing import Crash, Faults
+from tests.support.bullmq_world import BullMQWorld
+from tests.support.rig import Rig, check_adds_up
+from tests.support.working import fail_some, run_all, waiting
 
 MakeRig = Callable[..., Rig]
 

@@ -8,17 +8,17 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
-from tests.support.bullmq_world import BullMQWorld
-from tests.support.ledgers import migrate_now
-from tests.support.rig import QUEUE, Rig, check_adds_up
-from tests.support.servers import PostgresServer, RedisServer
-from tests.support.working import fail_some, run_all, waiting
 
 from redrive.domain import Answer, EntryState, ItemState, OperationState, Outcome
 from redrive.errors import EngineUnavailable, HandOverPending, LedgerUnavailable
 from redrive.ledger import Database
 from redrive.runner import sweep
 from redrive.testing import Faults
+from tests.support.bullmq_world import BullMQWorld
+from tests.support.ledgers import migrate_now
+from tests.support.rig import QUEUE, Rig, check_adds_up
+from tests.support.servers import PostgresServer, RedisServer
+from tests.support.working import fail_some, run_all, waiting
 
 
 @pytest.fixture

@@ -6,14 +6,14 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from tests.support.bullmq_world import BullMQWorld
-from tests.support.rig import QUEUE, Rig, check_adds_up
-from tests.support.working import fail_some, run_all
 
 from redrive.domain import Answer, EntryState, ItemState, OperationKind, OperationState, Reason
 from redrive.errors import EngineUnavailable, HandOverPending, LedgerUnavailable, RedriveError
 from redrive.runner import sweep
 from redrive.testing import Faults
+from tests.support.bullmq_world import BullMQWorld
+from tests.support.rig import QUEUE, Rig, check_adds_up
+from tests.support.working import fail_some, run_all
 
 MakeRig = Callable[..., Rig]
 

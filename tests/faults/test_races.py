@@ -8,9 +8,6 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import pytest
-from tests.support.bullmq_world import BullMQWorld
-from tests.support.rig import OPERATOR, QUEUE, Rig, check_adds_up
-from tests.support.working import fail_some, run_all, waiting
 
 from redrive.domain import (
     Answer,
@@ -22,6 +19,9 @@ from redrive.domain import (
     Scope,
 )
 from redrive.errors import OperationOverlap, WrongState
+from tests.support.bullmq_world import BullMQWorld
+from tests.support.rig import OPERATOR, QUEUE, Rig, check_adds_up
+from tests.support.working import fail_some, run_all, waiting
 
 MakeRig = Callable[..., Rig]
 

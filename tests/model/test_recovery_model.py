@@ -58,11 +58,8 @@ STEPS = [
 ]
 jobs = st.sampled_from(JOBS)
 kinds = st.sampled_from(OperationKind)
-crashes = {
-    "step": st.sampled_from(STEPS),
-    "nth": st.integers(1, 2),
-    "after": st.booleans(),
-}
+steps = st.sampled_from(STEPS)
+counts = st.integers(1, 2)
 
 
 class CountingEngine(InMemoryEngine):
@@ -199,14 +196,20 @@ class RecoveryMachine(RuleBasedStateMachine):
         for operation in self._open():
             self.run(self.rig.runner.run(operation.operation_id))
 
-    @rule(kind=kinds, app=st.sampled_from((None, *APPS)), **crashes)
+    @rule(
+        kind=kinds,
+        app=st.sampled_from((None, *APPS)),
+        step=steps,
+        nth=counts,
+        after=st.booleans(),
+    )
     def a_bulk_starts_and_its_runner_crashes(
         self, kind: OperationKind, app: str | None, step: tuple[str, str], nth: int, after: bool
     ) -> None:
         self.an_operator_starts_a_bulk(kind, app)
         self.a_runner_crashes(step, nth, after)
 
-    @rule(**crashes)
+    @rule(step=steps, nth=counts, after=st.booleans())
     def a_runner_crashes(self, step: tuple[str, str], nth: int, after: bool) -> None:
         for operation in self._open():
             doomed = self._rig(Faults(*step, nth, when="after" if after else "before"))

@@ -83,7 +83,7 @@ def test_sources_can_be_given_as_json_and_must_have_names_of_their_own(
 
 def test_a_misspelt_key_of_a_source_is_named_with_its_place(tmp_path: Path) -> None:
     (tmp_path / "redrive.toml").write_text('[[sources]]\nqueue = ["*"]\n')
-    assert problems_of() == ("sources.0.queue: there is no such setting",)
+    assert problems_of() == ("sources.0.queue: there is no such setting; did you mean queues?",)
 
 
 def test_a_settings_file_that_is_named_must_exist(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,3 +108,54 @@ def test_settings_cannot_be_changed_and_do_not_show_the_password() -> None:
     with pytest.raises(ValueError, match="frozen"):
         settings.port = 1
     assert "long enough" not in repr(settings)
+
+
+def test_a_variable_that_is_no_setting_is_refused_and_the_likely_one_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("REDRIVE_HOSTT", "0.0.0.0")
+    monkeypatch.setenv("REDRIVE_ZZZ", "1")
+    monkeypatch.setenv("REDRIVE_PORT", "0")
+    found = problems_of()
+    assert len(found) == 3
+    assert found[0].startswith("port (REDRIVE_PORT)")
+    assert found[1:] == (
+        "REDRIVE_HOSTT: there is no such setting; did you mean REDRIVE_HOST?",
+        "REDRIVE_ZZZ: there is no such setting",
+    )
+    monkeypatch.delenv("REDRIVE_PORT")
+    assert len(problems_of()) == 2
+
+
+def test_a_key_that_is_no_setting_is_refused_and_the_likely_one_named(tmp_path: Path) -> None:
+    (tmp_path / "redrive.toml").write_text('hosts = "::"\n[[sources]]\nqueue = ["*"]\n')
+    assert problems_of() == (
+        "sources.0.queue: there is no such setting; did you mean queues?",
+        "hosts: there is no such setting; did you mean host?",
+    )
+
+
+def test_variables_that_are_no_settings_but_known_are_left_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "here.toml").write_text("batch_size = 7\n")
+    monkeypatch.setenv("REDRIVE_CONFIG", "here.toml")
+    monkeypatch.setenv("REDRIVE_REQUIRE_ALL", "1")
+    monkeypatch.setenv("REDRIVE_EMPTY", "")
+    assert load_settings().batch_size == 7
+
+
+def test_what_kubernetes_sets_for_a_service_beside_is_left_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in {
+        "SERVICE_HOST": "10.0.0.7",
+        "SERVICE_PORT": "6379",
+        "SERVICE_PORT_REDIS": "6379",
+        "PORT": "tcp://10.0.0.7:6379",
+        "PORT_6379_TCP": "tcp://10.0.0.7:6379",
+        "PORT_6379_TCP_PROTO": "tcp",
+        "PORT_6379_TCP_ADDR": "10.0.0.7",
+    }.items():
+        monkeypatch.setenv(f"REDRIVE_REDIS_{name}", value)
+    assert load_settings().port == 8484

@@ -12,6 +12,7 @@ from fastapi.routing import APIRoute
 from redrive import errors
 from redrive.logs import configure_logging
 from redrive.web.app import ROUTERS, create_app
+from redrive.web.assets import ADDRESSES
 from redrive.web.gate import LARGEST_BODY, PUBLIC
 from redrive.web.openapi import ADDRESS
 from redrive.web.problems import code_of, status_of
@@ -45,6 +46,14 @@ def assert_problem(response: httpx.Response, status: int | None = None) -> None:
     assert_headers(response)
 
 
+def assert_page(response: httpx.Response, status: int, said: str) -> None:
+    """The answer is a page for people."""
+    assert response.status_code == status
+    assert response.headers["content-type"].startswith("text/html")
+    assert said in response.text
+    assert_headers(response)
+
+
 def assert_headers(response: httpx.Response) -> None:
     assert response.headers["x-content-type-options"] == "nosniff"
     assert response.headers["cache-control"] == "no-store"
@@ -53,7 +62,7 @@ def assert_headers(response: httpx.Response) -> None:
 
 
 def test_the_routes_that_need_no_session_are_these() -> None:
-    assert {path for _, path in routes() if path in PUBLIC} == {
+    assert {path for _, path in routes() if path in PUBLIC} - ADDRESSES == {
         "/admin/login",
         "/admin/api/login",
         "/healthz",
@@ -78,8 +87,10 @@ async def test_without_a_session_a_browser_is_sent_to_the_login_page_from_pages_
     if method == "GET" and not path.startswith("/admin/api/"):
         assert response.status_code == 303
         assert response.headers["location"].startswith("/admin/login?next=/")
-    else:
+    elif path.startswith("/admin/api/") or not path.startswith("/admin/"):
         assert_problem(response, 401)
+    else:
+        assert_page(response, 401, "Your session has ended")
 
 
 @pytest.mark.parametrize(("method", "path"), GATED)
@@ -130,7 +141,8 @@ async def test_no_odd_path_opens_the_gate(stranger: httpx.AsyncClient, path: str
 
 async def test_an_unknown_route_is_404_and_a_wrong_method_405(operator: httpx.AsyncClient) -> None:
     assert_problem(await operator.get("/admin/api/nothing"), 404)
-    assert_problem(await operator.get("/admin/nothing", headers=BROWSER), 404)
+    assert_problem(await operator.get("/admin/nothing"), 404)
+    assert_page(await operator.get("/admin/nothing", headers=BROWSER), 404, "nothing here")
     wrong_method = await operator.get("/admin/api/retry")
     assert_problem(wrong_method, 405)
     assert wrong_method.headers["allow"] == "POST"

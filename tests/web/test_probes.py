@@ -8,8 +8,10 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from redrive.errors import LedgerUnavailable
+from redrive.web.gate import LARGEST_BODY
 from tests.support.servers import PostgresServer, RedisServer
-from tests.web.support import Console, open_console, retry_elsewhere
+from tests.web.support import Console, log_in, open_console, retry_elsewhere
 
 Samples = dict[tuple[str, tuple[str, ...]], float]
 
@@ -75,7 +77,7 @@ async def test_metrics_tell_entries_operations_retries_and_outcomes(
     assert found["redrive_operation_duration_seconds_sum", ("retry", "completed")] >= 0
     assert found["redrive_retries_total", ("retry", "requeued")] == 2
     assert found["redrive_retries_total", ("retry", "skipped")] == 1
-    assert found["redrive_outcomes_total", ("retry", "failed_again")] == 0
+    assert found["redrive_outcomes", ("retry", "failed_again")] == 0
     assert found["redrive_follower_lag_seconds", ("default",)] >= 0
 
 
@@ -106,6 +108,45 @@ async def test_requests_are_counted_by_template_so_that_a_scan_does_not_grow_the
     assert not any("nothing-" in label for _, labels in found for label in labels)
 
 
+async def test_requests_that_are_refused_are_counted_under_their_route(
+    console: Console, operator: httpx.AsyncClient, stranger: httpx.AsyncClient
+) -> None:
+    entry, retry = "/admin/api/entries/{entry_id}", "/admin/api/retry"
+    await stranger.get("/admin/api/entries/ent_1")
+    await stranger.get("/admin/apps", headers={"accept": "text/html"})
+    await stranger.get("/admin/api/openapi.json")
+    await stranger.get(retry)
+    await operator.post(retry, headers={"sec-fetch-site": "cross-site"})
+    await operator.post(retry, content=b" " * (LARGEST_BODY + 1))
+    await operator.post(retry, content=b"x", headers={"content-type": "text/plain"})
+    found = await samples(operator)
+    requests = "redrive_http_requests_total"
+    assert found[requests, ("GET", entry, "401")] == 1
+    assert found[requests, ("GET", "/admin/apps", "303")] == 1
+    assert found[requests, ("GET", "/admin/api/openapi.json", "401")] == 1
+    assert found[requests, ("GET", retry, "401")] == 1
+    assert [found[requests, ("POST", retry, status)] for status in ("403", "413", "415")] == [1] * 3
+    assert not any("unmatched" in labels for _, labels in found)
+
+
+async def test_requests_that_are_refused_because_redis_is_away_are_counted_too(
+    own_redis: RedisServer, tmp_path: Path
+) -> None:
+    async with open_console(own_redis, tmp_path) as console, console.operator() as client:
+        own_redis.kill()
+        assert (await client.get("/admin/api/apps")).status_code == 503
+        found = await samples(client)
+        assert found["redrive_http_requests_total", ("GET", "/admin/api/apps", "503")] == 1
+
+
+async def test_an_outcome_that_is_revised_may_go_down_so_it_is_a_gauge(
+    stranger: httpx.AsyncClient,
+) -> None:
+    lines = (await stranger.get("/metrics")).text.splitlines()
+    assert "# TYPE redrive_outcomes gauge" in lines
+    assert "# TYPE redrive_retries_total counter" in lines
+
+
 async def test_metrics_leave_out_what_cannot_be_reached(
     own_redis: RedisServer, tmp_path: Path
 ) -> None:
@@ -127,3 +168,19 @@ async def test_metrics_ask_the_ledger_once_in_a_while_only(
     before = (await samples(stranger))["redrive_entries", ("failed",)]
     await console.fail("17")
     assert (await samples(stranger))["redrive_entries", ("failed",)] == before
+
+
+async def test_what_the_database_says_is_not_told_to_strangers(
+    own_redis: RedisServer, tmp_path: Path
+) -> None:
+    async with open_console(own_redis, tmp_path) as console, console.stranger() as client:
+        await console.services.database.close()
+        ledger = console.services.settings.data_dir / "ledger.db"
+        ledger.unlink()
+        ledger.mkdir()
+        with pytest.raises(LedgerUnavailable, match="unable to open database file"):
+            await console.services.accounts.users()
+        response = await log_in(client)
+        assert response.status_code == 503
+        assert response.json()["detail"] == "The ledger cannot be reached. Nothing was changed."
+        assert "ledger.db" not in response.text + (await client.get("/readyz")).text

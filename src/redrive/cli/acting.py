@@ -12,17 +12,16 @@ from redrive.cli.command import Context, command
 from redrive.cli.exit_codes import ExitCode
 from redrive.cli.output import say
 from redrive.cli.services import opened, this_user
-from redrive.cli.watching import Outcomes, watch_to_the_end
+from redrive.cli.watching import Outcomes, refuse_outcomes_alone, watch_to_the_end
 from redrive.domain import (
-    Answer,
     AppId,
     EntryId,
     OperationId,
     OperationKind,
-    OperationState,
     Scope,
     StartRequest,
 )
+from redrive.web import saying
 from redrive.wiring import Services
 
 EntryArgument = Annotated[str | None, typer.Argument(metavar="ENTRY", help="One entry's id.")]
@@ -35,15 +34,6 @@ KeyOption = Annotated[
     ),
 ]
 WatchOption = Annotated[bool, typer.Option("--watch", help="Follow it until it ends.")]
-
-WHY_NOT_MOVED = {
-    Answer.ALREADY_LIVE: "its job is already waiting, active or delayed",
-    Answer.SUPERSEDED: "its job has failed again meanwhile; look at it again",
-    Answer.NOT_FAILED: "its job has completed meanwhile",
-    Answer.MISSING: "the queue no longer has its job, and not enough is known to rebuild it",
-    Answer.WITHHELD: "it was withheld by a cancel",
-    Answer.ERROR: "the queue system refused it",
-}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,9 +66,10 @@ async def retry(
     if [entry is not None, app is not None, everything].count(True) != 1:
         raise typer.BadParameter("name one of: ENTRY, --app APP, --all")
     bulk = Bulk(reason=reason, key=idempotency_key, watch=watch, outcomes=outcomes)
+    _refuse_what_does_not_fit(entry, bulk)
     async with opened(context.settings) as services:
         if entry is not None:
-            await _act_on_one(context, services, OperationKind.RETRY, EntryId(entry), bulk)
+            await _act_on_one(context, services, OperationKind.RETRY, EntryId(entry), reason)
         else:
             scope = Scope.everything() if app is None else Scope.of_app(AppId(app))
             await _start(context, services, OperationKind.RETRY, scope, bulk)
@@ -97,9 +88,10 @@ async def resync(
     if (entry is None) == (app is None):
         raise typer.BadParameter("name one of: ENTRY, --app APP")
     bulk = Bulk(reason=reason, key=idempotency_key, watch=watch, outcomes=outcomes)
+    _refuse_what_does_not_fit(entry, bulk)
     async with opened(context.settings) as services:
         if entry is not None:
-            await _act_on_one(context, services, OperationKind.RESYNC, EntryId(entry), bulk)
+            await _act_on_one(context, services, OperationKind.RESYNC, EntryId(entry), reason)
         elif app is not None:
             await _start(context, services, OperationKind.RESYNC, Scope.of_app(AppId(app)), bulk)
 
@@ -110,47 +102,55 @@ async def cancel(
     """Stop an operation: what was moved stays moved, the rest stays failed."""
     async with opened(context.settings) as services:
         operation = await services.recovery.cancel(OperationId(operation_id), this_user())
-    done = operation.state is OperationState.CANCELLED
-    message = (
-        "The operation is cancelled; nothing was moved."
-        if done
-        else "The operation is being cancelled: no further entry is taken."
-    )
+    message = saying.cancelled(operation)
     context.output.model(
         wire.CancelResponse(message=message, operation_id=operation_id, state=operation.state),
         message,
     )
 
 
+def _refuse_what_does_not_fit(entry: str | None, bulk: Bulk) -> None:
+    """Raises BadParameter for options that would be without effect."""
+    given = {
+        "--idempotency-key": bulk.key is not None,
+        "--watch": bulk.watch,
+        "--outcomes": bulk.outcomes > 0,
+    }
+    of_bulk_starts = [option for option, is_given in given.items() if is_given]
+    if entry is not None and of_bulk_starts:
+        raise typer.BadParameter(
+            f"{', '.join(of_bulk_starts)}: for bulk starts only; one ENTRY is acted on at once"
+        )
+    refuse_outcomes_alone(bulk.watch, bulk.outcomes)
+
+
 async def _act_on_one(
-    context: Context, services: Services, kind: OperationKind, entry_id: EntryId, bulk: Bulk
+    context: Context, services: Services, kind: OperationKind, entry_id: EntryId, reason: str
 ) -> None:
-    """Move one entry; exit code 4 with the reason if its job was not moved."""
+    """Move one entry and say what happened; exit code 4 if its job was not moved."""
     detail = await services.overview.entry(entry_id)
     result = await services.recovery.act_on_one(
         StartRequest(
             kind=kind,
             scope=Scope.of_entry(detail.entry.app_id, entry_id),
             actor=this_user(),
-            reason=bulk.reason,
-            idempotency_key=bulk.key,
+            reason=reason,
         )
     )
+    message = saying.moved(result)
+    if result.answer.moved or context.output.as_json:
+        context.output.model(
+            wire.RetryResponse(
+                message=message,
+                job_id=result.job_id,
+                operation_id=result.operation.operation_id,
+                result=result.answer,
+            ),
+            message,
+        )
     if not result.answer.moved:
-        why = WHY_NOT_MOVED[result.answer]
-        say(f"Entry {entry_id} was not moved: {why}. {result.detail}".strip(), bad=True)
+        say(message, bad=True)
         raise typer.Exit(ExitCode.CONFLICT)
-    verb = "rebuilt and queued" if result.answer is Answer.RECREATED else "back in its queue"
-    message = f"Job {result.job_id} is {verb}."
-    context.output.model(
-        wire.RetryResponse(
-            message=message,
-            job_id=result.job_id,
-            operation_id=result.operation.operation_id,
-            result=result.answer,
-        ),
-        message,
-    )
 
 
 async def _start(

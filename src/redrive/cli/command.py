@@ -42,8 +42,9 @@ def command(
 ]:
     """Register a function as a command, with the settings' flags added to its own options.
 
-    A coroutine function is run in an event loop of its own. Logging of a short command stays at
-    warnings unless a level is set. Without a name it is what ``app`` itself does.
+    A coroutine function is run in an event loop of its own. A short command logs errors only,
+    unless a level is set: what its user must know, it says itself. Without a name it is what
+    ``app`` itself does.
     """
 
     def register(
@@ -60,7 +61,7 @@ def command(
                 settings = load_settings(**chosen)
                 quiet = not long_running and "log_level" not in settings.model_fields_set
                 configure_logging(
-                    settings.model_copy(update={"log_level": "warning"}) if quiet else settings
+                    settings.model_copy(update={"log_level": "error"}) if quiet else settings
                 )
                 untyped = cast("Callable[..., Coroutine[Any, Any, None] | None]", function)
                 result = untyped(Context(settings=settings, output=output), **given)

@@ -41,7 +41,7 @@ MEANINGS = {
     ExitCode.FAILED: "something unexpected went wrong",
     ExitCode.USAGE: "wrong usage or wrong settings; nothing was started",
     ExitCode.NOT_FOUND: "no such entry, app, operation or queue, or nothing to do",
-    ExitCode.CONFLICT: "the present state does not allow it; nothing was changed",
+    ExitCode.CONFLICT: "the present state does not allow it; no job was moved",
     ExitCode.UNAVAILABLE: "a store or a queue system cannot be reached",
     ExitCode.NOT_ALL_DONE: "a watched operation ended cancelled, failed or with errors",
     ExitCode.INTERRUPTED: "interrupted with Ctrl-C",

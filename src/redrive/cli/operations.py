@@ -10,26 +10,29 @@ from redrive import wire
 from redrive.cli.command import Context, command
 from redrive.cli.paging import Cursor, Limit, say_there_is_more
 from redrive.cli.services import opened
-from redrive.cli.watching import Outcomes, watch_to_the_end
+from redrive.cli.tables import Column
+from redrive.cli.watching import Outcomes, refuse_outcomes_alone, watch_to_the_end
 from redrive.domain import AppId, Operation, OperationId, OperationState, ScopeKind
 from redrive.wiring import Services
 
 COLUMNS = (
-    "OPERATION",
-    "KIND",
-    "SCOPE",
-    "STATE",
-    "TOTAL",
-    "DONE",
-    "MOVED",
-    "SKIPPED",
-    "ERRORS",
-    "RECOVERED",
-    "FAILED AGAIN",
-    "BY",
-    "STARTED AT",
-    "REASON",
+    Column("OPERATION"),
+    Column("KIND", rank=1),
+    Column("SCOPE", least=10),
+    Column("STATE"),
+    Column("TOTAL"),
+    Column("DONE"),
+    Column("MOVED", rank=4),
+    Column("SKIPPED", rank=6),
+    Column("ERRORS", rank=5),
+    Column("RECOVERED", rank=2),
+    Column("FAILED AGAIN", rank=3),
+    Column("BY", rank=7),
+    Column("STARTED AT", rank=8),
+    Column("REASON", rank=9, least=10),
+    Column("ENTRY", rank=10),
 )
+FACT_COLUMNS = ("FIELD", Column("VALUE", least=20, folds=True))
 
 
 def register(app: typer.Typer) -> None:
@@ -49,6 +52,7 @@ async def operations(
     """List operations, newest first; or show, or watch, one."""
     if watch and operation_id is None:
         raise typer.BadParameter("--watch needs the id of an operation")
+    refuse_outcomes_alone(watch, outcomes)
     async with opened(context.settings) as services:
         if operation_id is None:
             page = await services.overview.operations(
@@ -60,7 +64,9 @@ async def operations(
         else:
             found = await services.overview.operation(OperationId(operation_id))
             model = wire.Operation.of(found, services.clock.now())
-            context.output.table(model, COLUMNS, [_row(model)])
+            titles = (column.title for column in COLUMNS)
+            facts = zip(titles, _row(model), strict=True)
+            context.output.table(model, FACT_COLUMNS, [*facts, ("ERROR", model.error)])
 
 
 def _list(
@@ -92,6 +98,7 @@ def _row(one: wire.Operation) -> tuple[object, ...]:
         one.actor,
         one.created_at,
         one.reason,
+        one.entry_id,
     )
 
 
@@ -102,4 +109,4 @@ def _scope(one: wire.Operation) -> str:
         case ScopeKind.APP:
             return f"app {one.app_id}"
         case ScopeKind.ENTRY:
-            return f"entry {one.entry_id}"
+            return "one entry"

@@ -11,8 +11,9 @@ from datetime import UTC, datetime
 import typer
 from pydantic import BaseModel
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
+
+from redrive.cli.tables import Column, print_table
 
 UNLIMITED_WIDTH = 10_000
 CELL_LIMIT = 120
@@ -20,8 +21,9 @@ CELL_LIMIT = 120
 
 def say(message: str, *, bad: bool = False) -> None:
     """One message for a person, on stderr."""
+    text = "\n".join(map(_plain, message.splitlines()))
     Console(stderr=True, soft_wrap=True).print(
-        Text(message, style="red" if bad else ""), highlight=False
+        Text(text, style="red" if bad else ""), highlight=False
     )
 
 
@@ -62,19 +64,20 @@ class Output:
 
     def model(self, model: BaseModel, text: str) -> None:
         """One thing: its JSON, or a line that says it."""
-        typer.echo(model.model_dump_json(indent=2) if self.as_json else text)
+        typer.echo(model.model_dump_json(indent=2) if self.as_json else _plain(text))
 
     def table(
-        self, model: BaseModel, columns: Sequence[str], rows: Iterable[Sequence[object]]
+        self, model: BaseModel, columns: Sequence[Column | str], rows: Iterable[Sequence[object]]
     ) -> None:
-        """A list: its JSON, or a table. Into a pipe, lines are as long as they need to be."""
+        """A list: its JSON, or a table. Into a pipe, lines are as long as they need to be.
+
+        A title alone is a column that is always shown, and whole.
+        """
         if self.as_json:
             typer.echo(model.model_dump_json(indent=2))
             return
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for column in columns:
-            table.add_column(column, overflow="fold")
-        for row in rows:
-            table.add_row(*(Text(shown(cell)) for cell in row))
-        width = None if sys.stdout.isatty() else UNLIMITED_WIDTH
-        Console(width=width).print(table)
+        print_table(
+            [Column(column) if isinstance(column, str) else column for column in columns],
+            [[shown(cell) for cell in row] for row in rows],
+            Console().width if sys.stdout.isatty() else UNLIMITED_WIDTH,
+        )

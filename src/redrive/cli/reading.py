@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -9,24 +10,52 @@ import typer
 from redrive import wire
 from redrive.cli.command import Context, command
 from redrive.cli.exit_codes import ExitCode
+from redrive.cli.output import say
 from redrive.cli.paging import Cursor, Limit, say_there_is_more
 from redrive.cli.services import opened
+from redrive.cli.tables import Column
 from redrive.domain import (
     AppId,
     EntryFilter,
     EntryId,
     EntryState,
     JobState,
+    QueueCounts,
 )
 from redrive.web.masking import Masker
 
-QUEUE_COLUMNS = (
-    JobState.WAITING,
-    JobState.ACTIVE,
-    JobState.DELAYED,
-    JobState.PRIORITIZED,
-    JobState.FAILED,
-    JobState.COMPLETED,
+ENTRY_COLUMNS = (
+    "ENTRY",
+    Column("APP", rank=1, least=10),
+    Column("QUEUE", rank=3, least=10),
+    "JOB",
+    Column("FAILED AT", rank=2),
+    Column("TIMES", rank=4),
+    Column("ERROR", least=12),
+)
+FACT_COLUMNS = ("FIELD", Column("VALUE", least=20, folds=True))
+APP_COLUMNS = (
+    "APP",
+    Column("NAME", rank=2, least=8),
+    "FAILED",
+    Column("QUEUED", rank=1),
+    "RECOVERED",
+    Column("LAST FAILED AT", rank=3),
+)
+QUEUE_STATES = {
+    JobState.WAITING: 0,
+    JobState.ACTIVE: 0,
+    JobState.DELAYED: 2,
+    JobState.PRIORITIZED: 4,
+    JobState.FAILED: 0,
+    JobState.COMPLETED: 3,
+}
+"""The states that are counted, each with its column's rank."""
+QUEUE_COLUMNS: tuple[Column | str, ...] = (
+    Column("SOURCE", rank=5),
+    "QUEUE",
+    *(Column(state.upper(), rank=rank) for state, rank in QUEUE_STATES.items()),
+    Column("NOTE", rank=1, least=6),
 )
 
 
@@ -57,7 +86,7 @@ async def failed(
         page = await services.overview.entries(wanted, cursor, limit, oldest_first=False)
     context.output.table(
         wire.Page[wire.Entry].model_validate(page),
-        ("ENTRY", "APP", "QUEUE", "JOB", "FAILED AT", "TIMES", "ERROR"),
+        ENTRY_COLUMNS,
         (
             (
                 one.entry_id,
@@ -89,7 +118,7 @@ async def entry(
         return
     facts = detail.model_dump(exclude={"stacktrace", "payload", "job", "history"})
     facts["job is now"] = None if detail.job is None else detail.job.state
-    context.output.table(detail, ("FIELD", "VALUE"), facts.items())
+    context.output.table(detail, FACT_COLUMNS, facts.items())
     context.output.text(detail.stacktrace)
     if payload is not None:
         context.output.text(payload.data)
@@ -101,7 +130,7 @@ async def apps(context: Context, limit: Limit = 50, cursor: Cursor = None) -> No
         page = await services.overview.apps(cursor, limit)
     context.output.table(
         wire.Page[wire.App].model_validate(page),
-        ("APP", "NAME", "FAILED", "QUEUED", "RECOVERED", "LAST FAILED AT"),
+        APP_COLUMNS,
         (
             (
                 one.app_id,
@@ -118,17 +147,33 @@ async def apps(context: Context, limit: Limit = 50, cursor: Cursor = None) -> No
 
 
 async def queues(context: Context) -> None:
-    """List the watched queues with their jobs by state."""
+    """List the watched queues with their jobs by state; exit code 5 if a source is away."""
     async with opened(context.settings) as services:
         found = await services.overview.queues()
+    away = [one for one in found if _stands_for_its_source(one)]
+    counted = [one for one in found if one not in away]
+    if counted or not away:
+        _list_queues(context, counted)
+    for one in away:
+        say(one.problem or "", bad=True)
+    if away:
+        raise typer.Exit(ExitCode.UNAVAILABLE)
+
+
+def _stands_for_its_source(one: QueueCounts) -> bool:
+    """Whether it is no queue, but says that a whole source cannot be reached."""
+    return one.queue == "*" and one.problem is not None
+
+
+def _list_queues(context: Context, found: Sequence[QueueCounts]) -> None:
     context.output.table(
         wire.Page[wire.Queue](items=[wire.Queue.model_validate(one) for one in found]),
-        ("SOURCE", "QUEUE", *(state.upper() for state in QUEUE_COLUMNS), "NOTE"),
+        QUEUE_COLUMNS,
         (
             (
                 one.source,
                 one.queue,
-                *(one.counts.get(state, 0) for state in QUEUE_COLUMNS),
+                *(one.counts.get(state, 0) for state in QUEUE_STATES),
                 one.problem or ("paused" if one.paused else ""),
             )
             for one in found

@@ -44,6 +44,12 @@ Outcomes = Annotated[
 ]
 
 
+def refuse_outcomes_alone(watch: bool, outcome_seconds: float) -> None:
+    """Raises BadParameter for ``--outcomes`` without ``--watch``, which would wait for nothing."""
+    if outcome_seconds and not watch:
+        raise typer.BadParameter("--outcomes needs --watch")
+
+
 class Show(Protocol):
     def __call__(self, progress: Progress) -> None: ...
 

@@ -6,7 +6,7 @@ import asyncio
 import json
 import sqlite3
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -94,9 +94,9 @@ class Database:
             except DBAPIError as error:
                 if _sqlstate(error) in _DEADLOCK_STATES and tries < _MOST_TRIES:
                     continue
-                raise _translated(error) from error
+                raise _translated(error, engine) from error
             except (OSError, PoolTimeout) as error:
-                raise LedgerUnavailable from error
+                raise _away(error, engine) from error
         raise LedgerUnavailable
 
     def any_of(self, column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
@@ -149,6 +149,10 @@ def _sqlite_engine(url: str, *, begin: str, connections: int) -> AsyncEngine:
         connect_args={"timeout": BUSY_TIMEOUT_SECONDS, "isolation_level": None},
     )
 
+    @event.listens_for(engine.sync_engine, "do_connect")
+    def before_connect(*_: object) -> None:
+        _probe(engine.url.database or "")
+
     @event.listens_for(engine.sync_engine, "connect")
     def on_connect(connection: Any, _record: object) -> None:
         cursor = connection.cursor()
@@ -164,6 +168,17 @@ def _sqlite_engine(url: str, *, begin: str, connections: int) -> AsyncEngine:
         connection.exec_driver_sql(begin)
 
     return engine
+
+
+def _probe(path: str) -> None:
+    """Raises for a file that cannot be opened, or is no database, before the driver tries: its
+    thread would outlive the failure, and complain on stderr once the event loop is closed."""
+    with closing(sqlite3.connect(path, timeout=0)) as connection:
+        try:
+            connection.execute("PRAGMA schema_version")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_CANTOPEN:
+                raise
 
 
 def _turn_on_wal(connection: Any, cursor: Any) -> None:
@@ -185,16 +200,29 @@ def _sqlstate(error: DBAPIError) -> str | None:
     return getattr(error.orig, "sqlstate", None)
 
 
-def _translated(error: DBAPIError) -> Exception:
+def _translated(error: DBAPIError, engine: AsyncEngine) -> Exception:
     """LedgerUnavailable for lost, refused or locked databases; anything else as it is."""
-    if getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
+    code = getattr(error.orig, "sqlite_errorcode", None)
+    if code == sqlite3.SQLITE_ERROR:
         return error  # a statement that does not fit the schema, which waiting does not mend
     state = _sqlstate(error) or ""
     lost = isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated
+    lost = lost or code == sqlite3.SQLITE_NOTADB
     # PostgreSQL: 08 connection, 53 resources, 55 lock not available, 57 shutting down.
     if lost or state[:2] in ("08", "53", "55", "57"):
-        return LedgerUnavailable()
+        return _away(error.orig or error, engine)
     return error
+
+
+def _away(reason: BaseException, engine: AsyncEngine) -> LedgerUnavailable:
+    """The error with what the database said, and which one it is, never its password."""
+    said = (str(reason).splitlines() or [""])[0] or type(reason).__name__
+    url = engine.url
+    place = f"{url.host}:{url.port or 5432}/{url.database}" if url.host else url.database
+    detail = f"{said} ({place})"
+    return LedgerUnavailable(
+        f"The ledger cannot be reached: {detail}. Nothing was changed.", detail=detail
+    )
 
 
 def insert_or_ignore(connection: AsyncConnection, table: Any) -> Insert:

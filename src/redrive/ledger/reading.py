@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -24,11 +25,13 @@ from redrive.domain import (
     OperationKind,
     OperationState,
     OperationTally,
+    Outcome,
     to_millis,
 )
 from redrive.errors import LedgerUnavailable, SchemaOutdated
 from redrive.ledger.cursors import decode, decode_int, encode
-from redrive.ledger.database import Database
+from redrive.ledger.filters import Walk, conditions_of
+from redrive.ledger.insight import SqlInsightLedger
 from redrive.ledger.migrations import require_current_schema
 from redrive.ledger.payloads import read_payload
 from redrive.ledger.rows import app_of, entry_of, item_of, operation_of
@@ -39,11 +42,8 @@ _HISTORY = 100
 _TALLIED = ("requeued", "skipped", "errored", "recovered", "failed_again", "vanished")
 
 
-class SqlReadingLedger:
+class SqlReadingLedger(SqlInsightLedger):
     """:class:`redrive.ports.ReadingLedger` in SQL."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     async def totals(self) -> Mapping[EntryState, int]:
         sums = [func.coalesce(func.sum(apps.c[state.value]), 0) for state in EntryState]
@@ -96,23 +96,29 @@ class SqlReadingLedger:
     async def entries(
         self, entry_filter: EntryFilter, cursor: str | None, limit: int, oldest_first: bool
     ) -> Page[Entry]:
-        seq = entries.c.failure_seq
-        statement = (
-            select(entries)
-            .where(*_conditions(entry_filter))
-            .order_by(seq if oldest_first else seq.desc())
-            .limit(limit + 1)
-        )
         kind = "entries-up" if oldest_first else "entries-down"
-        if cursor is not None:
-            after = decode_int(kind, cursor)
-            statement = statement.where(seq > after if oldest_first else seq < after)
-        rows = await self._database.rows(statement)
-        more = len(rows) > limit
+        after = None if cursor is None else decode_int(kind, cursor)
+        walk = Walk(entries.c.failure_seq, oldest_first=oldest_first, after=after)
+        last_looked = None
+        if not entry_filter.is_indexed:
+            indexed = EntryFilter(app_id=entry_filter.app_id)
+            if entry_filter.state is EntryState.FAILED:
+                indexed = replace(indexed, state=EntryState.FAILED)
+            last_looked = await self._end_of_look(walk, conditions_of(indexed))
+        statement = walk.bounded(select(entries).where(*conditions_of(entry_filter)), last_looked)
+        rows = await self._database.rows(statement.limit(limit + 1))
+        position = walk.position_after([row.failure_seq for row in rows], limit, last_looked)
         return Page(
             items=[entry_of(row) for row in rows[:limit]],
-            next_cursor=encode(kind, rows[limit - 1].failure_seq) if more else None,
+            next_cursor=None if position is None else encode(kind, position),
         )
+
+    async def _end_of_look(
+        self, walk: Walk, conditions: Sequence[ColumnElement[bool]]
+    ) -> int | None:
+        """Where a page stops looking; None if the list ends before."""
+        rows = await self._database.rows(walk.end_of_look(conditions))
+        return int(rows[0][0]) if rows else None
 
     async def entry(self, entry_id: EntryId) -> EntryDetail | None:
         async def work(connection: AsyncConnection) -> EntryDetail | None:
@@ -166,22 +172,24 @@ class SqlReadingLedger:
         state: ItemState | None,
         cursor: str | None,
         limit: int,
+        outcome: Outcome | None = None,
     ) -> Page[Item]:
-        statement = (
-            _items()
-            .where(items.c.operation_id == operation_id)
-            .order_by(items.c.failure_seq)
-            .limit(limit + 1)
-        )
+        after = None if cursor is None else decode_int("items", cursor)
+        walk = Walk(items.c.failure_seq, oldest_first=True, after=after)
+        of_operation = items.c.operation_id == operation_id
+        statement = _items().where(of_operation)
+        last_looked = None
+        if state is not None or outcome is not None:
+            last_looked = await self._end_of_look(walk, [of_operation])
         if state is not None:
             statement = statement.where(items.c.state == state)
-        if cursor is not None:
-            statement = statement.where(items.c.failure_seq > decode_int("items", cursor))
-        rows = await self._database.rows(statement)
-        more = len(rows) > limit
+        if outcome is not None:
+            statement = statement.where(items.c.outcome == outcome)
+        rows = await self._database.rows(walk.bounded(statement, last_looked).limit(limit + 1))
+        position = walk.position_after([row.failure_seq for row in rows], limit, last_looked)
         return Page(
             items=[item_of(row) for row in rows[:limit]],
-            next_cursor=encode("items", rows[limit - 1].failure_seq) if more else None,
+            next_cursor=None if position is None else encode("items", position),
         )
 
     async def tallies(self) -> list[OperationTally]:
@@ -218,24 +226,3 @@ def _items() -> Select[Any]:
     return select(
         items, entries.c.entry_id, entries.c.app_id, entries.c.job_id, entries.c.queue
     ).join(entries, entries.c.id == items.c.entry_pk)
-
-
-def _conditions(entry_filter: EntryFilter) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = []
-    if entry_filter.app_id is not None:
-        conditions.append(entries.c.app_id == entry_filter.app_id)
-    if entry_filter.state is not None:
-        conditions.append(entries.c.state == entry_filter.state.value)
-    if entry_filter.queue is not None:
-        conditions.append(entries.c.queue == entry_filter.queue)
-    if entry_filter.query:
-        wanted = entry_filter.query
-        conditions.append(
-            or_(
-                entries.c.error_message.icontains(wanted, autoescape=True),
-                entries.c.error_type.icontains(wanted, autoescape=True),
-                entries.c.job_id == wanted,
-                entries.c.entry_id == wanted,
-            )
-        )
-    return conditions

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
+from fastapi.routing import APIRoute
 from starlette.responses import JSONResponse
 
 from redrive import __version__
-from redrive.web import pages, probes
+from redrive.web import assets, pages, probes
 from redrive.web.api import apps, bulk, progress, queues, read, session, single
 from redrive.web.client import ClientReader
 from redrive.web.context import Console
@@ -33,7 +34,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     apps.router,
     queues.router,
     probes.router,
-    pages.router,
+    assets.router,
+    *pages.ROUTERS,
 )
 
 
@@ -53,7 +55,9 @@ def create_app(services: WebServices) -> FastAPI:
         app.include_router(router)
     app.add_api_route(ADDRESS, _openapi, include_in_schema=False)
     add_problem_handlers(app)
-    app.add_middleware(Gate, reader=console.reader, sessions=console.sessions)
+    holders: tuple[APIRouter | FastAPI, ...] = (*ROUTERS, app)
+    routes = [one for holder in holders for one in holder.routes if isinstance(one, APIRoute)]
+    app.add_middleware(Gate, reader=console.reader, sessions=console.sessions, routes=routes)
     app.add_middleware(Edge, reader=console.reader, observe=console.metrics.observe)
     return app
 

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from redrive.web.client import ClientReader
+from redrive.web.pages.errors import for_browsers
 from redrive.web.problems import problem
 
 log = structlog.get_logger()
@@ -70,13 +71,14 @@ class Edge:
                 self._add_headers(request, request_id, message)
             await send(message)
 
+        answer = for_browsers(scope, receive, send_with_headers)
         try:
-            await self._app(scope, receive, send_with_headers)
+            await self._app(scope, receive, answer)
         except Exception:
             log.exception("request_crashed", method=scope["method"], route=_template(scope))
             if status:
                 raise
-            await problem(500, request_id=request_id)(scope, receive, send_with_headers)
+            await problem(500, request_id=request_id)(scope, receive, answer)
         finally:
             seconds = time.monotonic() - started
             self._observe(scope["method"], _template(scope), status, seconds)

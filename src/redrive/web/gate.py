@@ -3,13 +3,16 @@ a new route is gated until it is named here."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from urllib.parse import quote
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from redrive.errors import RedriveError
+from redrive.web.assets import ADDRESSES
 from redrive.web.client import ClientReader
 from redrive.web.cookies import token_of
 from redrive.web.problems import ProblemError, problem_of
@@ -18,8 +21,7 @@ from redrive.web.sessions import Session, Sessions
 API = "/admin/api/"
 LOGIN_PAGE = "/admin/login"
 LOGIN_API = "/admin/api/login"
-PUBLIC = frozenset({LOGIN_PAGE, LOGIN_API, "/healthz", "/readyz", "/metrics"})
-FORMS = frozenset({LOGIN_PAGE, LOGIN_API, "/admin/logout"})
+PUBLIC = frozenset({LOGIN_PAGE, LOGIN_API, "/healthz", "/readyz", "/metrics"}) | ADDRESSES
 LARGEST_BODY = 64 * 1024
 POLL_HEADER = "x-redrive-poll"
 
@@ -31,10 +33,19 @@ class Gate:
     """Lets a request through to its route, or answers for it.
 
     A request that passes has its session in ``request.state.session`` (None on public routes).
+    One that is answered here is given its route too, so that it is counted under its template.
     """
 
-    def __init__(self, app: ASGIApp, *, reader: ClientReader, sessions: Sessions) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        reader: ClientReader,
+        sessions: Sessions,
+        routes: Sequence[BaseRoute],
+    ) -> None:
         self._app = app
+        self._routes = routes
         self._reader = reader
         self._sessions = sessions
 
@@ -46,16 +57,16 @@ class Gate:
         try:
             passed = await self._pass(request)
         except ProblemError as error:
-            await error.response()(scope, receive, send)
+            passed = error.response()
         except ClientDisconnect:
             return
         except RedriveError as error:
-            await problem_of(error)(scope, receive, send)
+            passed = problem_of(error)
+        if isinstance(passed, Response):
+            scope["route"] = _route_of(scope, self._routes)
+            await passed(scope, receive, send)
         else:
-            if isinstance(passed, Response):
-                await passed(scope, receive, send)
-            else:
-                await self._app(scope, passed, send)
+            await self._app(scope, passed, send)
 
     async def _pass(self, request: Request) -> Receive | Response:
         """What the route receives from, or the answer that sends a browser to the login page."""
@@ -66,7 +77,7 @@ class Gate:
         if _path(request) not in PUBLIC:
             request.state.session = await self._session(request)
             if request.state.session is None:
-                if _is_page(request):
+                if _is_page(request) and not is_poll(request):
                     return RedirectResponse(_login_address(request), status_code=303)
                 raise ProblemError(401)
         return await _checked_body(request) if writes else request.receive
@@ -74,9 +85,19 @@ class Gate:
     async def _session(self, request: Request) -> Session | None:
         token = token_of(request, tls=self._reader.is_tls(request))
         session = await self._sessions.find(token) if token else None
-        if token is None or session is None or _is_poll(request):
+        if token is None or session is None or is_poll(request):
             return session
         return await self._sessions.use(token, session)
+
+
+def _route_of(scope: Scope, routes: Sequence[BaseRoute]) -> BaseRoute | None:
+    """The route of a request, or one with its path if no route has its method too."""
+    matches = [(route.matches(scope)[0], route) for route in routes]
+    for wanted in (Match.FULL, Match.PARTIAL):
+        for match, route in matches:
+            if match is wanted:
+                return route
+    return None
 
 
 def _path(request: Request) -> str:
@@ -86,7 +107,7 @@ def _path(request: Request) -> str:
     return path
 
 
-def _is_poll(request: Request) -> bool:
+def is_poll(request: Request) -> bool:
     """Whether a page asked by itself; that does not keep a session alive."""
     return request.method in _SAFE and (
         POLL_HEADER in request.headers or _path(request).endswith("/stream")
@@ -99,6 +120,12 @@ def _is_page(request: Request) -> bool:
         and not _path(request).startswith(API)
         and "text/html" in request.headers.get("accept", "")
     )
+
+
+def _takes_forms(request: Request) -> bool:
+    """Pages are made of forms; the API takes none, but for the login."""
+    path = _path(request)
+    return path == LOGIN_API or not path.startswith(API)
 
 
 def _login_address(request: Request) -> str:
@@ -121,7 +148,7 @@ async def _checked_body(request: Request) -> Receive:
         if len(body) > LARGEST_BODY:
             raise ProblemError(413)
     content_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
-    is_form = content_type == _FORM_TYPE and _path(request) in FORMS
+    is_form = content_type == _FORM_TYPE and _takes_forms(request)
     if body and content_type != "application/json" and not is_form:
         raise ProblemError(415)
     return _given_on(bytes(body), request.receive)

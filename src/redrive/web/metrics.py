@@ -112,8 +112,9 @@ def _operations(tallies: Sequence[OperationTally]) -> tuple[Metric, ...]:
     retries = CounterMetricFamily(
         "redrive_retries", "Entries that operations took, by result.", labels=["kind", "result"]
     )
-    outcomes = CounterMetricFamily(
-        "redrive_outcomes", "What became of requeued jobs.", labels=["kind", "outcome"]
+    # No counter: a job that had vanished may be seen again, and then counts as recovered.
+    outcomes = GaugeMetricFamily(
+        "redrive_outcomes", "What has become of requeued jobs.", labels=["kind", "outcome"]
     )
     results: Tally[tuple[str, str]] = Tally()
     became: Tally[tuple[str, str]] = Tally()

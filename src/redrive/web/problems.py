@@ -112,7 +112,9 @@ def problem_of(error: errors.RedriveError) -> Response:
         name: _showable(str(error.fields[name])) for name in _SHOWN_FIELDS if name in error.fields
     }
     headers = {"Retry-After": "5"} if status is HTTPStatus.SERVICE_UNAVAILABLE else {}
-    return problem(status, code=code_of(type(error)), detail=str(error), headers=headers, **fields)
+    # What a database said names its place and may be answered to people who are not logged in.
+    told = str(type(error)() if "detail" in error.fields else error)
+    return problem(status, code=code_of(type(error)), detail=told, headers=headers, **fields)
 
 
 def code_of(kind: type[errors.RedriveError]) -> str:

@@ -9,13 +9,12 @@ from redrive import wire
 from redrive.domain import (
     Actor,
     AppId,
-    Operation,
     OperationId,
     OperationKind,
-    OperationState,
     Scope,
     StartRequest,
 )
+from redrive.web import saying
 from redrive.web.api.params import AppIdPath, OperationIdPath
 from redrive.web.context import ActorOf, Console, ConsoleOf, answer
 from redrive.web.openapi import problems
@@ -83,7 +82,7 @@ async def cancel(operation_id: OperationIdPath, console: ConsoleOf, actor: Actor
     operation = await console.services.recovery.cancel(OperationId(operation_id), actor)
     return answer(
         wire.CancelResponse(
-            message=_cancelled(operation),
+            message=saying.cancelled(operation),
             operation_id=operation.operation_id,
             state=operation.state,
         ),
@@ -109,30 +108,10 @@ async def _start(
     operation, new = await console.services.recovery.start(request)
     return answer(
         wire.BulkRetryResponse(
-            message=_started(operation, new),
+            message=saying.started(operation, new),
             operation_id=operation.operation_id,
             total=operation.total,
             new=new,
         ),
         status=202,
-    )
-
-
-def _started(operation: Operation, new: bool) -> str:
-    entries = "1 entry" if operation.total == 1 else f"{operation.total} entries"
-    if not new:
-        return (
-            f"This idempotency key has started operation {operation.operation_id} before "
-            f"({entries} of {operation.scope}); nothing new was started."
-        )
-    verb = "Retrying" if operation.kind is OperationKind.RETRY else "Resyncing"
-    return f"{verb} {entries} of {operation.scope}."
-
-
-def _cancelled(operation: Operation) -> str:
-    if operation.state is OperationState.CANCELLED:
-        return "The operation was cancelled before it took any entry."
-    return (
-        "The operation is being cancelled: no further entry is taken, and what is in hand is "
-        "finished or given back."
     )

@@ -40,7 +40,7 @@ async def jobs(
 
     The queue moves meanwhile, so that a job may be on two pages or on none.
     """
-    offset = _offset(query.cursor)
+    offset = offset_of(query.cursor)
     found = await console.services.overview.jobs(
         query.source, name, query.state, offset, query.limit
     )
@@ -48,7 +48,8 @@ async def jobs(
     return answer_page(wire.Job, found, str(offset + query.limit) if more else None)
 
 
-def _offset(cursor: str | None) -> int:
+def offset_of(cursor: str | None) -> int:
+    """The place in a queue's list that a cursor names. Raises BadCursor."""
     if cursor is None:
         return 0
     if not (cursor.isascii() and cursor.isdigit()) or int(cursor[:9]) > _FARTHEST:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from typing import assert_never
-
 from fastapi import APIRouter
 from starlette.responses import Response
 
 from redrive import wire
 from redrive.domain import (
     Actor,
-    Answer,
     AppId,
     EntryId,
     OperationKind,
     Scope,
     StartRequest,
 )
-from redrive.recovery import OneResult
+from redrive.web import saying
 from redrive.web.context import ActorOf, Console, ConsoleOf, answer
 from redrive.web.openapi import problems
 from redrive.web.problems import ProblemError
@@ -59,38 +56,14 @@ async def _act(
         raise ProblemError(
             409,
             code=result.answer.value,
-            detail=_message(result),
+            detail=saying.moved(result),
             operation_id=result.operation.operation_id,
         )
     return answer(
         wire.RetryResponse(
-            message=_message(result),
+            message=saying.moved(result),
             job_id=result.job_id,
             operation_id=result.operation.operation_id,
             result=result.answer,
         )
     )
-
-
-def _message(result: OneResult) -> str:
-    """What happened, in words."""
-    job = f"Job {result.job_id}"
-    match result.answer:
-        case Answer.REQUEUED:
-            return f"{job} is back in its queue."
-        case Answer.RECREATED:
-            return f"{job} had been forgotten by its queue; it was rebuilt and is queued again."
-        case Answer.ALREADY_LIVE:
-            return f"{job} was not moved: it is already waiting or running."
-        case Answer.SUPERSEDED:
-            return f"{job} was not moved: it has failed again since; retry that failure."
-        case Answer.NOT_FAILED:
-            return f"{job} was not moved: it has completed meanwhile."
-        case Answer.MISSING:
-            return f"{job} was not moved: its queue no longer has it, and it cannot be rebuilt."
-        case Answer.WITHHELD:
-            return f"{job} was not moved: the operation was cancelled before the hand-over."
-        case Answer.ERROR:
-            return f"{job} was not moved: {result.detail or 'the queue system refused it'}."
-        case _:
-            assert_never(result.answer)

@@ -1,0 +1,128 @@
+"""What an operator asks in an incident, read from the ledger at a bounded cost."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, or_, select
+
+from redrive.domain import (
+    ActivityPoint,
+    App,
+    AppId,
+    Entry,
+    EntryState,
+    FailureSample,
+    ItemState,
+    JobId,
+    OperationId,
+    Reason,
+    ReasonCount,
+    entry_id_of,
+    from_millis,
+    to_millis,
+)
+from redrive.ledger.database import Database
+from redrive.ledger.rows import app_of, entry_of
+from redrive.ledger.schema import activity, apps, cursors, entries, items
+
+_MESSAGE_START = 300
+_MOST_QUEUES = 1000
+
+
+class SqlInsightLedger:
+    """:class:`redrive.ports.InsightLedger` in SQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def activity(self, since: datetime, step: timedelta) -> list[ActivityPoint]:
+        millis = int(step.total_seconds() * 1000)
+        begin = activity.c.minute - activity.c.minute % millis
+        rows = await self._database.rows(
+            select(
+                begin.label("at"),
+                func.sum(activity.c.failed).label("failed"),
+                func.sum(activity.c.recovered).label("recovered"),
+            )
+            .where(activity.c.minute >= to_millis(since))
+            .group_by(begin)
+            .order_by(begin)
+        )
+        return [
+            ActivityPoint(
+                at=from_millis(row.at), failed=int(row.failed), recovered=int(row.recovered)
+            )
+            for row in rows
+        ]
+
+    async def failure_samples(self, limit: int) -> list[FailureSample]:
+        rows = await self._database.rows(
+            select(
+                entries.c.app_id,
+                entries.c.queue,
+                entries.c.error_type,
+                func.substr(entries.c.error_message, 1, _MESSAGE_START).label("error_message"),
+                entries.c.failed_at,
+            )
+            .where(entries.c.state == EntryState.FAILED.value)
+            .order_by(entries.c.failure_seq.desc())
+            .limit(limit)
+        )
+        return [
+            FailureSample(
+                app_id=AppId(row.app_id),
+                queue=row.queue,
+                error_type=row.error_type,
+                error_message=row.error_message,
+                failed_at=row.failed_at,
+            )
+            for row in rows
+        ]
+
+    async def apps_named(self, query: str, limit: int) -> list[App]:
+        rows = await self._database.rows(
+            select(apps)
+            .where(
+                or_(
+                    apps.c.app_id.icontains(query, autoescape=True),
+                    apps.c.display_name.icontains(query, autoescape=True),
+                )
+            )
+            .order_by(apps.c.failed.desc(), apps.c.app_id)
+            .limit(limit)
+        )
+        return [app_of(row) for row in rows]
+
+    async def entries_of_job(self, job_id: JobId) -> list[Entry]:
+        followed = await self._database.rows(
+            select(cursors.c.source, cursors.c.queue).distinct().limit(_MOST_QUEUES)
+        )
+        ids = [entry_id_of(row.source, row.queue, job_id) for row in followed]
+        rows = await self._database.rows(
+            select(entries).where(self._database.any_of(entries.c.entry_id, "ids")),
+            {"ids": self._database.listed(ids)},
+        )
+        return [entry_of(row) for row in rows]
+
+    async def reasons(self, operation_id: OperationId, limit: int) -> list[ReasonCount]:
+        first = (
+            select(items.c.state, items.c.reason)
+            .where(items.c.operation_id == operation_id)
+            .order_by(items.c.failure_seq)
+            .limit(limit)
+            .subquery()
+        )
+        rows = await self._database.rows(
+            select(first.c.state, first.c.reason, func.count().label("items"))
+            .group_by(first.c.state, first.c.reason)
+            .order_by(func.count().desc())
+        )
+        return [
+            ReasonCount(
+                state=ItemState(row.state),
+                reason=None if row.reason is None else Reason(row.reason),
+                items=int(row.items),
+            )
+            for row in rows
+        ]

@@ -1,0 +1,165 @@
+"""The pages' actions: ask, act, and say on the next page what happened."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import RedirectResponse, Response
+
+from redrive.domain import (
+    BULK_TAKES,
+    AppId,
+    EntryId,
+    OperationId,
+    OperationKind,
+    Scope,
+    StartRequest,
+)
+from redrive.errors import (
+    Conflict,
+    EngineUnavailable,
+    HandOverPending,
+    NotFound,
+    OperationOverlap,
+)
+from redrive.web import saying
+from redrive.web.api.params import EntryIdPath, OperationIdPath
+from redrive.web.context import ActorOf, Console, ConsoleOf, console_of
+from redrive.web.pages.addresses import local
+from redrive.web.pages.flash import Flash, Tone, set_flash
+from redrive.web.pages.formats import address, counted
+from redrive.web.pages.forms import LARGE, BulkForm, CancelForm, OneForm, read_form
+from redrive.web.pages.params import ConfirmQuery
+from redrive.web.pages.rendering import show
+
+router = APIRouter(include_in_schema=False)
+
+_TOLD = (NotFound, Conflict, EngineUnavailable, HandOverPending)
+"""What can come of an action and is said where it was started; other errors have a page."""
+
+
+@router.get("/admin/confirm")
+async def confirm(
+    request: Request, query: Annotated[ConfirmQuery, Query()], console: ConsoleOf
+) -> Response:
+    """Asks before a bulk action: the exact scope, the count at this moment, a reason."""
+    context = await confirm_context(console, OperationKind(query.kind), query.app_id)
+    return await show(request, "confirm.html", context, section="failures")
+
+
+@router.post("/admin/start")
+async def start(request: Request, console: ConsoleOf, actor: ActorOf) -> Response:
+    """Start a confirmed bulk action and go to its page; a second click, or a second operator,
+    goes to the operation that is running already."""
+    form = await read_form(request, BulkForm)
+    kind = OperationKind(form.kind)
+    if not form.is_confirmed:
+        context = await confirm_context(console, kind, form.app_id, form.reason, refused=True)
+        return await show(request, "confirm.html", context, section="failures", status=422)
+    asked = StartRequest(
+        kind=kind,
+        scope=_scope(form.app_id),
+        actor=actor,
+        reason=form.reason,
+        idempotency_key=form.key,
+    )
+    try:
+        operation, _ = await console.services.recovery.start(asked)
+    except OperationOverlap as overlap:
+        running = str(overlap.fields["operation_id"])
+        said = f"{overlap.fields['actor']} has started this one already; nothing new was started."
+        return _go(request, address("/admin/operations", running), "info", said)
+    except _TOLD as error:
+        return _go(request, address("/admin/failures", app_id=form.app_id), "warn", str(error))
+    selected = counted(operation.total, "entry", "entries")
+    said = f"{selected} of {operation.scope} selected; failures from now on are not among them."
+    return _go(request, address("/admin/operations", operation.operation_id), "info", said)
+
+
+@router.post("/admin/entries/{entry_id}/retry")
+async def retry_one(
+    request: Request, entry_id: EntryIdPath, console: ConsoleOf, actor: ActorOf
+) -> Response:
+    """Retry one entry, and back to where that was asked for."""
+    form = await read_form(request, OneForm)
+    scope = Scope.of_entry(AppId(form.app_id), EntryId(entry_id))
+    asked = StartRequest(kind=OperationKind.RETRY, scope=scope, actor=actor, reason=form.reason)
+    return await _act_on_one(request, asked, form.back)
+
+
+@router.post("/admin/entries/{entry_id}/resync")
+async def resync_one(
+    request: Request, entry_id: EntryIdPath, console: ConsoleOf, actor: ActorOf
+) -> Response:
+    """Resync one entry, and back to where that was asked for."""
+    form = await read_form(request, OneForm)
+    scope = Scope.of_entry(AppId(form.app_id), EntryId(entry_id))
+    asked = StartRequest(kind=OperationKind.RESYNC, scope=scope, actor=actor, reason=form.reason)
+    return await _act_on_one(request, asked, form.back)
+
+
+@router.post("/admin/operations/{operation_id}/cancel")
+async def cancel(
+    request: Request, operation_id: OperationIdPath, console: ConsoleOf, actor: ActorOf
+) -> Response:
+    """Cancel an operation, and back to its page."""
+    form = await read_form(request, CancelForm)
+    back = local(form.back or address("/admin/operations", operation_id))
+    try:
+        operation = await console.services.recovery.cancel(OperationId(operation_id), actor)
+    except _TOLD as error:
+        return _go(request, back, "warn", str(error))
+    return _go(request, back, "info", saying.cancelled(operation))
+
+
+async def confirm_context(
+    console: Console,
+    kind: OperationKind,
+    app_id: str | None,
+    reason: str = "",
+    *,
+    refused: bool = False,
+) -> Mapping[str, Any]:
+    """What the question says. Raises AppNotFound."""
+    reading = console.services.overview
+    standing = await reading.standing()
+    counts = standing.totals
+    if app_id is not None:
+        counts = (await reading.app(AppId(app_id))).counts
+    return {
+        "kind": kind,
+        "app_id": app_id,
+        "scope": _scope(app_id),
+        "parts": {state: counts.get(state, 0) for state in BULK_TAKES[kind]},
+        "count": sum(counts.get(state, 0) for state in BULK_TAKES[kind]),
+        "large": LARGE,
+        "reason": reason,
+        "refused": refused,
+        "key": secrets.token_urlsafe(16),
+        "back": address("/admin/failures", app_id=app_id),
+    }
+
+
+async def _act_on_one(request: Request, asked: StartRequest, back: str) -> Response:
+    place = local(back or address("/admin/entries", str(asked.scope.entry_id)))
+    try:
+        result = await console_of(request).services.recovery.act_on_one(asked)
+    except _TOLD as error:
+        return _go(request, place, "danger", str(error))
+    tone: Tone = "ok" if result.answer.moved else "warn"
+    return _go(request, place, tone, saying.moved(result))
+
+
+def _scope(app_id: str | None) -> Scope:
+    return Scope.everything() if app_id is None else Scope.of_app(AppId(app_id))
+
+
+def _go(request: Request, place: str, tone: Tone, said: str) -> Response:
+    """On to a page that says what happened."""
+    response = RedirectResponse(place, status_code=303)
+    tls = console_of(request).reader.is_tls(request)
+    set_flash(response, Flash(tone=tone, text=said), tls=tls)
+    return response

@@ -1,0 +1,94 @@
+"""Failures and recoveries over time, as bars above and below a line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from redrive.domain import ActivityPoint
+
+HEIGHT = 60.0
+"""Of one side, in the drawing's own units; a step is ten units wide."""
+
+STEP_WIDTH = 10
+
+
+class Span(StrEnum):
+    """How far back a chart looks."""
+
+    HOUR = "1h"
+    DAY = "24h"
+    WEEK = "7d"
+
+    @property
+    def length(self) -> timedelta:
+        return _LENGTHS[self][0]
+
+    @property
+    def step(self) -> timedelta:
+        return _LENGTHS[self][1]
+
+
+_LENGTHS = {
+    Span.HOUR: (timedelta(hours=1), timedelta(minutes=1)),
+    Span.DAY: (timedelta(hours=24), timedelta(minutes=15)),
+    Span.WEEK: (timedelta(days=7), timedelta(hours=2)),
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Column:
+    """One step: its time, its counts, and the heights of its two bars."""
+
+    at: datetime
+    until: datetime
+    x: int
+    failed: int
+    recovered: int
+    up: float
+    down: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Chart:
+    span: Span
+    columns: list[Column]
+    width: int
+    highest: int
+    failed: int
+    recovered: int
+
+    @property
+    def peak(self) -> Column:
+        return max(self.columns, key=lambda column: column.failed)
+
+
+def chart_of(span: Span, points: Sequence[ActivityPoint]) -> Chart:
+    """Both sides have one scale; a step with anything in it has a bar that can be seen."""
+    highest = max((max(point.failed, point.recovered) for point in points), default=0)
+    columns = [
+        Column(
+            at=point.at,
+            until=point.at + span.step,
+            x=at * STEP_WIDTH,
+            failed=point.failed,
+            recovered=point.recovered,
+            up=_height(point.failed, highest),
+            down=_height(point.recovered, highest),
+        )
+        for at, point in enumerate(points)
+    ]
+    return Chart(
+        span=span,
+        columns=columns,
+        width=len(columns) * STEP_WIDTH,
+        highest=highest,
+        failed=sum(point.failed for point in points),
+        recovered=sum(point.recovered for point in points),
+    )
+
+
+def _height(count: int, highest: int) -> float:
+    return round(max(HEIGHT * count / highest, 1.5), 2) if count else 0.0

@@ -1,0 +1,102 @@
+"""The list of failures with one of them beside it, and the page of one entry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from redrive.domain import (
+    LIVE_STATES,
+    SINGLE_TAKES,
+    App,
+    AppId,
+    EntryId,
+    EntryState,
+    OperationKind,
+)
+from redrive.errors import AppNotFound, EntryNotFound
+from redrive.web.api.params import EntryIdPath
+from redrive.web.context import Console, ConsoleOf
+from redrive.web.pages.json_view import lay_out
+from redrive.web.pages.params import PAGE, FailuresQuery, Since
+from redrive.web.pages.patience import in_time
+from redrive.web.pages.rendering import show
+from redrive.web.pages.stacktrace import take_apart
+from redrive.web.pages.timeline import timeline_of
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/admin/failures")
+async def failures(
+    request: Request, query: Annotated[FailuresQuery, Query()], console: ConsoleOf
+) -> Response:
+    """Entries by any filter; the failed ones unless asked otherwise."""
+    context = await failures_context(console, query)
+    return await show(request, "failures.html", context, section="failures")
+
+
+@router.get("/admin/entries/{entry_id}")
+async def entry(request: Request, entry_id: EntryIdPath, console: ConsoleOf) -> Response:
+    """One entry, alone on its page."""
+    context = await entry_context(console, EntryId(entry_id))
+    return await show(request, "entry.html", context, section="failures")
+
+
+async def failures_context(console: Console, query: FailuresQuery) -> Mapping[str, Any]:
+    """The list, the counts above it, and the entry beside it."""
+    reading = console.services.overview
+    wanted = query.filter(console.services.clock.now())
+    page = await reading.look_for(wanted, query.cursor, PAGE, query.order == "oldest")
+    return {
+        "query": query,
+        "page": page,
+        "app": await _app(console, query.app_id),
+        "apps": (await reading.apps(None, PAGE)).items,
+        "states": list(EntryState),
+        "sinces": list(Since),
+        "chosen": await _chosen(console, query.entry),
+    }
+
+
+async def entry_context(console: Console, entry_id: EntryId) -> Mapping[str, Any]:
+    """One entry, beside the list or alone. Raises EntryNotFound."""
+    reading = console.services.overview
+    detail = await reading.entry(entry_id)
+    found = detail.entry
+    payload = console.masker.shown(detail.payload) if detail.payload else None
+    return {
+        "entry": found,
+        "job": await in_time(reading.job_status(found)),
+        "payload": payload,
+        "data": lay_out(payload.data) if payload else None,
+        "options": lay_out(payload.options) if payload else None,
+        "stack": take_apart(detail.stacktrace),
+        "moments": timeline_of(detail),
+        "can_retry": found.state in SINGLE_TAKES[OperationKind.RETRY],
+        "can_resync": found.state in SINGLE_TAKES[OperationKind.RESYNC],
+        "is_moving": found.state is EntryState.CLAIMED or found.state in LIVE_STATES,
+    }
+
+
+async def _chosen(console: Console, entry_id: str | None) -> Mapping[str, Any] | None:
+    """The entry beside the list; an address that outlived its entry still shows the list."""
+    if entry_id is None:
+        return None
+    try:
+        return await entry_context(console, EntryId(entry_id))
+    except EntryNotFound:
+        return None
+
+
+async def _app(console: Console, app_id: str | None) -> App | None:
+    """The app of the filter; None where there is none of that name."""
+    if app_id is None:
+        return None
+    try:
+        return await console.services.overview.app(AppId(app_id))
+    except AppNotFound:
+        return None

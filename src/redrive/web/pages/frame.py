@@ -1,0 +1,61 @@
+"""What every page shows around its content: counts in the navigation, running operations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from starlette.requests import Request
+
+from redrive.domain import EntryState, Operation, ScopeKind
+from redrive.overview import FollowerLag
+from redrive.web.context import console_of, session_of
+from redrive.web.pages.formats import percent
+
+LATE_SECONDS = 60.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Frame:
+    user: str
+    section: str
+    failed: int
+    running: list[Operation]
+    late: list[FollowerLag]
+
+    @property
+    def bulk(self) -> Operation | None:
+        """The operation that the title and the icon tell about: the newest of many entries."""
+        of_many = [one for one in self.running if one.scope.kind is not ScopeKind.ENTRY]
+        return of_many[-1] if of_many else None
+
+    def running_over(self, app_id: str | None) -> Operation | None:
+        """The operation that a bulk action on the app, or on everything, would meet."""
+        for one in self.running:
+            kind = one.scope.kind
+            meets = app_id is None or kind is ScopeKind.ALL or one.scope.app_id == app_id
+            if meets and kind is not ScopeKind.ENTRY:
+                return one
+        return None
+
+    @property
+    def headline(self) -> str:
+        """What goes before the page's title."""
+        bulk = self.bulk
+        return "" if bulk is None else f"{percent(bulk.completed, bulk.total)} · "
+
+
+async def frame_of(request: Request, section: str) -> Frame:
+    """The frame of a page in a section of the navigation."""
+    standing = await console_of(request).services.overview.standing()
+    return Frame(
+        user=session_of(request).user,
+        section=section,
+        failed=standing.totals.get(EntryState.FAILED, 0),
+        running=standing.operations,
+        late=[one for one in standing.followers if is_late(one)],
+    )
+
+
+def is_late(follower: FollowerLag) -> bool:
+    """Whether what fails now is not on screen within a minute."""
+    return follower.lag_seconds is None or follower.lag_seconds > LATE_SECONDS

@@ -1,0 +1,64 @@
+"""Operations, and one operation as it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from redrive.domain import AppId, ItemState, OperationId, OperationState, Outcome, progress_of
+from redrive.web.api.params import OperationIdPath
+from redrive.web.context import Console, ConsoleOf
+from redrive.web.pages.params import PAGE, ItemsQuery, OperationsQuery
+from redrive.web.pages.rendering import show
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/admin/operations")
+async def operations(
+    request: Request, query: Annotated[OperationsQuery, Query()], console: ConsoleOf
+) -> Response:
+    """Operations, newest first."""
+    app_id = AppId(query.app_id) if query.app_id else None
+    page = await console.services.overview.operations(query.state, app_id, query.cursor, PAGE)
+    context = {"page": page, "query": query, "states": list(OperationState)}
+    return await show(request, "operations.html", context, section="operations")
+
+
+@router.get("/admin/operations/{operation_id}")
+async def operation(
+    request: Request,
+    operation_id: OperationIdPath,
+    query: Annotated[ItemsQuery, Query()],
+    console: ConsoleOf,
+) -> Response:
+    """One operation: progress, outcome, items."""
+    context = await operation_context(console, OperationId(operation_id), query)
+    return await show(request, "operation.html", context, section="operations")
+
+
+async def operation_context(
+    console: Console, operation_id: OperationId, query: ItemsQuery
+) -> Mapping[str, Any]:
+    """One operation. Raises OperationNotFound.
+
+    The counts are the ledger's own, which only grow: the fast view in Redis can be behind it,
+    and a bar would go backwards.
+    """
+    reading = console.services.overview
+    found = await reading.operation(operation_id)
+    result = query.result
+    state = result if isinstance(result, ItemState) else None
+    outcome = result if isinstance(result, Outcome) else None
+    return {
+        "operation": found,
+        "progress": progress_of(found, console.services.clock.now()),
+        "reasons": await reading.reasons(operation_id) if found.state.terminal else [],
+        "query": query,
+        "page": await reading.items(operation_id, state, query.cursor, PAGE, outcome),
+        "item_states": list(ItemState),
+        "outcomes": list(Outcome),
+    }

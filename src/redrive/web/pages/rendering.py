@@ -1,0 +1,103 @@
+"""From a context to a page, or to the part of it that a script asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import Response
+
+from redrive import domain
+from redrive.web.assets import address_of
+from redrive.web.context import console_of
+from redrive.web.gate import is_poll
+from redrive.web.pages import bars, formats, words
+from redrive.web.pages.flash import clear_flash, read_flash
+from redrive.web.pages.frame import frame_of
+
+PART_HEADER = "x-redrive-part"
+"""Sent by the pages' own script, which replaces the changed parts of what is on screen."""
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("redrive.web"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        auto_reload=False,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    for name in ("number", "rate", "counted", "exact", "duration", "size", "percent", "first_line"):
+        environment.filters[name] = getattr(formats, name)
+    environment.globals.update(
+        address=formats.address,
+        asset=address_of,
+        bars=bars,
+        domain=domain,
+        words=words,
+    )
+    return environment
+
+
+_ENVIRONMENT = _environment()
+
+
+async def show(
+    request: Request,
+    template: str,
+    context: Mapping[str, Any],
+    *,
+    section: str,
+    status: int = 200,
+) -> Response:
+    """A page in its frame. A message of the action before is shown once, not to a poll."""
+    console = console_of(request)
+    tls = console.reader.is_tls(request)
+    flash = None if is_poll(request) else read_flash(request, tls=tls)
+    now = console.services.clock.now()
+    frame = await frame_of(request, section)
+    response = render(
+        request, template, {**context, "frame": frame, "flash": flash}, now=now, status=status
+    )
+    if flash is not None:
+        clear_flash(response, tls=tls)
+    return response
+
+
+def render(
+    request: Request,
+    template: str,
+    context: Mapping[str, Any],
+    *,
+    now: datetime,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """A template as an answer. Half a surrogate pair, which a job made by hand may hold, becomes
+    a question mark: no encoding can carry it."""
+    is_part = PART_HEADER in request.headers
+    html = _ENVIRONMENT.get_template(template).render(
+        **context,
+        layout="part.html" if is_part else "layout.html",
+        now=now,
+        ago=partial(formats.ago, now=now),
+        here=_here(request),
+    )
+    return Response(
+        html.encode("utf-8", "replace"),
+        status_code=status,
+        headers=dict(headers or {}),
+        media_type="text/html",
+    )
+
+
+def _here(request: Request) -> str:
+    """The page's own address, to come back to."""
+    query = request.scope["query_string"].decode("latin-1")
+    path: str = request.scope["raw_path"].decode("latin-1")
+    return f"{path}?{query}" if query else path

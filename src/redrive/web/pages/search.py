@@ -1,0 +1,40 @@
+"""One search over apps, entries and operations."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import RedirectResponse, Response
+
+from redrive.insight import Found
+from redrive.web.context import ConsoleOf
+from redrive.web.pages.formats import address
+from redrive.web.pages.params import SearchQuery
+from redrive.web.pages.rendering import show
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/admin/search")
+async def search(
+    request: Request, query: Annotated[SearchQuery, Query()], console: ConsoleOf
+) -> Response:
+    """What was found; an id that names one thing leads straight to it."""
+    found = Found(apps=[], operations=[], entries=[], more=False)
+    if query.q:
+        found = await console.services.overview.find(query.q)
+    exact = _exact(query.q, found)
+    if exact is not None:
+        return RedirectResponse(exact, status_code=303)
+    return await show(request, "search.html", {"found": found, "query": query}, section="search")
+
+
+def _exact(text: str, found: Found) -> str | None:
+    """The page of the one thing that has this id."""
+    if found.operations:
+        return address("/admin/operations", found.operations[0].operation_id)
+    named = [entry for entry in found.entries if text in (entry.entry_id, entry.job_id)]
+    if len(named) == 1 and len(found.entries) == 1 and not found.apps:
+        return address("/admin/entries", named[0].entry_id)
+    return None

@@ -1,0 +1,155 @@
+"""The words for states, reasons and outcomes, and the tone in which they are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from redrive.domain import (
+    EntryState,
+    ItemState,
+    JobState,
+    Operation,
+    OperationKind,
+    OperationState,
+    Outcome,
+    Reason,
+    ReasonCount,
+    Scope,
+    ScopeKind,
+)
+from redrive.web.pages.formats import counted, number
+
+TONES: Mapping[str, str] = {
+    EntryState.FAILED: "danger",
+    EntryState.CLAIMED: "info",
+    EntryState.QUEUED: "info",
+    EntryState.ACTIVE: "info",
+    EntryState.RECOVERED: "ok",
+    EntryState.DISMISSED: "quiet",
+    EntryState.VANISHED: "warn",
+    OperationState.RUNNING: "info",
+    OperationState.CANCELLING: "warn",
+    OperationState.CANCELLED: "warn",
+    OperationState.COMPLETED: "ok",
+    ItemState.REQUEUED: "info",
+    ItemState.SKIPPED: "warn",
+    ItemState.ERRORED: "danger",
+    ItemState.RELEASED: "quiet",
+    Outcome.FAILED_AGAIN: "danger",
+}
+"""By value; equal words of different enums have the same tone. Others are quiet."""
+
+ITEM_WORDS: Mapping[ItemState, str] = {
+    ItemState.CLAIMED: "in hand",
+    ItemState.REQUEUED: "moved",
+    ItemState.SKIPPED: "skipped",
+    ItemState.ERRORED: "error",
+    ItemState.RELEASED: "given back",
+}
+
+OUTCOME_WORDS: Mapping[Outcome, str] = {
+    Outcome.WAITING: "still waiting",
+    Outcome.RECOVERED: "recovered",
+    Outcome.FAILED_AGAIN: "failed again",
+    Outcome.VANISHED: "vanished",
+}
+
+REASON_WORDS: Mapping[Reason, str] = {
+    Reason.REQUEUED: "back in its queue",
+    Reason.RECREATED: "rebuilt: its queue had dropped it",
+    Reason.ALREADY_LIVE: "already waiting or running",
+    Reason.SUPERSEDED: "failed again since it was taken",
+    Reason.NOT_FAILED: "completed meanwhile",
+    Reason.MISSING: "gone from its queue",
+    Reason.ERROR: "refused by the queue system",
+    Reason.CANCELLED: "given back by the cancel",
+    Reason.ENGINE_AWAY: "given back: the queue system was away",
+    Reason.TAKEN_BY_ANOTHER: "taken by another operation",
+    Reason.FAILED_AGAIN_BEFORE: "failed again before its turn",
+    Reason.RESOLVED_ELSEWHERE: "resolved elsewhere before its turn",
+}
+
+OPERATION_WORDS: Mapping[OperationState, str] = {
+    OperationState.QUEUED: "queued",
+    OperationState.RUNNING: "running",
+    OperationState.CANCELLING: "cancelling",
+    OperationState.COMPLETED: "finished",
+    OperationState.CANCELLED: "cancelled",
+    OperationState.FAILED: "stopped by an error",
+}
+
+COUNT_WORDS: Mapping[str, str] = {
+    "requeued": "moved",
+    "errored": "errors",
+    "released": "given back",
+    "failed_again": "failed again",
+}
+"""The names of an audit row's counts, in the words of the console."""
+
+WHY_NO_RETRY: Mapping[EntryState, str] = {
+    EntryState.CLAIMED: "An operation has it in hand.",
+    EntryState.QUEUED: "Its job is waiting in its queue.",
+    EntryState.ACTIVE: "Its job is running now.",
+    EntryState.RECOVERED: "It has recovered; Resync runs it again.",
+    EntryState.DISMISSED: "It was dismissed; Resync runs it again.",
+    EntryState.VANISHED: "Its queue no longer has it; Resync rebuilds it.",
+}
+
+JOB_WORDS: Mapping[JobState, str] = {
+    JobState.WAITING_CHILDREN: "waiting for children",
+    JobState.MISSING: "not in its queue",
+}
+
+
+def tone(value: str) -> str:
+    return TONES.get(value, "quiet")
+
+
+def job_state(state: JobState) -> str:
+    return JOB_WORDS.get(state, state.value)
+
+
+def scope_words(scope: Scope) -> str:
+    """``app acme``, ``all apps``, ``one entry``."""
+    return "one entry" if scope.kind is ScopeKind.ENTRY else str(scope)
+
+
+def title_of(operation: Operation) -> str:
+    """``Retry of app acme``."""
+    kind = "Retry" if operation.kind is OperationKind.RETRY else "Resync"
+    return f"{kind} of {scope_words(operation.scope)}"
+
+
+def waiting_outcomes(operation: Operation) -> int:
+    """Moved jobs that have not run to an end yet."""
+    known = operation.recovered + operation.failed_again + operation.vanished
+    return max(operation.requeued - known, 0)
+
+
+def what_happened(operation: Operation, reasons: Iterable[ReasonCount]) -> str:
+    """``312 moved, 4 skipped: 3 already waiting or running, 1 completed meanwhile.``"""
+    parts = [f"{number(operation.requeued)} moved"]
+    listed = list(reasons)
+    for state, count in (
+        (ItemState.SKIPPED, operation.skipped),
+        (ItemState.ERRORED, operation.errored),
+    ):
+        if count:
+            word = "skipped" if state is ItemState.SKIPPED else counted(count, "error")
+            said = f"{number(count)} {word}" if state is ItemState.SKIPPED else word
+            parts.append(said + _why(listed, state, count))
+    if operation.state is OperationState.CANCELLED:
+        left = operation.total - operation.completed
+        parts.append(f"{number(left)} left as they were by the cancel")
+    return ", ".join(parts) + "."
+
+
+def _why(reasons: list[ReasonCount], state: ItemState, count: int) -> str:
+    """The reasons of a state, if all of its items were counted."""
+    told = [one for one in reasons if one.state is state and one.reason is not None]
+    if sum(one.items for one in told) != count:
+        return ""
+    if len(told) == 1 and told[0].reason is not None:
+        return f" ({REASON_WORDS[told[0].reason]})"
+    said = [f"{number(one.items)} {REASON_WORDS[one.reason]}" for one in told if one.reason]
+    return f" ({', '.join(said)})"

@@ -1,0 +1,57 @@
+"""What happened, in words: for the API's messages and the pages alike."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from redrive.domain import Answer, Operation, OperationKind, OperationState
+from redrive.recovery import OneResult
+
+
+def moved(result: OneResult) -> str:
+    """What became of one entry."""
+    job = f"Job {result.job_id}"
+    match result.answer:
+        case Answer.REQUEUED:
+            return f"{job} is back in its queue."
+        case Answer.RECREATED:
+            return f"{job} had been forgotten by its queue; it was rebuilt and is queued again."
+        case Answer.ALREADY_LIVE:
+            return f"{job} was not moved: it is already waiting or running."
+        case Answer.SUPERSEDED:
+            return f"{job} was not moved: it has failed again since; retry that failure."
+        case Answer.NOT_FAILED:
+            return f"{job} was not moved: it has completed meanwhile."
+        case Answer.MISSING:
+            return (
+                f"{job} was not moved: its queue no longer has it, and it cannot be rebuilt. "
+                "The entry is vanished now."
+            )
+        case Answer.WITHHELD:
+            return f"{job} was not moved: the operation was cancelled before the hand-over."
+        case Answer.ERROR:
+            return f"{job} was not moved: {result.detail or 'the queue system refused it'}."
+        case _:
+            assert_never(result.answer)
+
+
+def started(operation: Operation, new: bool) -> str:
+    """What a bulk start selected."""
+    entries = "1 entry" if operation.total == 1 else f"{operation.total} entries"
+    if not new:
+        return (
+            f"This idempotency key has started operation {operation.operation_id} before "
+            f"({entries} of {operation.scope}); nothing new was started."
+        )
+    verb = "Retrying" if operation.kind is OperationKind.RETRY else "Resyncing"
+    return f"{verb} {entries} of {operation.scope}."
+
+
+def cancelled(operation: Operation) -> str:
+    """What a cancel has done so far."""
+    if operation.state is OperationState.CANCELLED:
+        return "The operation was cancelled before it took any entry."
+    return (
+        "The operation is being cancelled: no further entry is taken, and what is in hand is "
+        "finished or given back."
+    )

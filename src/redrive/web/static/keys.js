@@ -1,0 +1,80 @@
+// Keyboard shortcuts. Single keys can be switched off: they get in the way of speech input.
+import { visit } from "./visits.js";
+
+const PAGES = {
+  o: "/admin/",
+  f: "/admin/failures",
+  a: "/admin/apps",
+  p: "/admin/operations",
+  q: "/admin/queues",
+  u: "/admin/audit",
+};
+const SETTING = "redrive-single-keys";
+
+let leading = false;
+
+export function startKeys() {
+  const box = document.getElementById("keys-on");
+  box.checked = localStorage.getItem(SETTING) !== "off";
+  box.addEventListener("change", () => localStorage.setItem(SETTING, box.checked ? "on" : "off"));
+  document.addEventListener("keydown", onKey);
+  document.addEventListener("click", (event) => {
+    if (event.target.closest("[data-help]")) document.getElementById("help").showModal();
+  });
+}
+
+function onKey(event) {
+  if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
+    event.preventDefault();
+    search();
+    return;
+  }
+  if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
+  if (event.target.closest("input, select, textarea")) {
+    if (event.key === "Escape") event.target.blur();
+    return;
+  }
+  if (event.key === "Escape") closeDetail();
+  else if (document.getElementById("keys-on").checked) single(event);
+}
+
+function single(event) {
+  const led = leading;
+  leading = false;
+  if (led && PAGES[event.key]) location.assign(PAGES[event.key]);
+  else if (event.key === "g") leading = true;
+  else if (event.key === "/") search();
+  else if (event.key === "?") document.getElementById("help").showModal();
+  else if (event.key === "j") step(1);
+  else if (event.key === "k") step(-1);
+  else if (event.key === "r") retry();
+  else return;
+  event.preventDefault();
+}
+
+function search() {
+  const input = document.getElementById("search");
+  input.focus();
+  input.select();
+}
+
+function step(by) {
+  const rows = [...document.querySelectorAll("[data-row]")].filter((row) => row.offsetParent);
+  const current = document.activeElement.closest("tr, li")?.querySelector("[data-row]");
+  const at = rows.indexOf(current ?? document.querySelector("[data-row][aria-current]"));
+  rows[Math.min(Math.max(at + by, 0), rows.length - 1)]?.focus();
+}
+
+function retry() {
+  const row = document.activeElement.closest("tr") ?? document.querySelector(".split-detail");
+  row?.querySelector("[data-retry]")?.click();
+}
+
+function closeDetail() {
+  const address = document.getElementById("main").dataset.close;
+  if (!address) return;
+  const key = document.querySelector("tr.chosen")?.dataset.key;
+  visit(address).then(() => {
+    document.querySelector(`tr[data-key="${CSS.escape(key ?? "")}"] [data-row]`)?.focus();
+  });
+}

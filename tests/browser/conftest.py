@@ -1,0 +1,75 @@
+"""One browser and one console per module; one window per test."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, async_playwright
+
+from tests.browser.support import (
+    CHROMIUM_FLAGS,
+    Scene,
+    Window,
+    axe_source,
+    chromium,
+    open_window,
+)
+from tests.support.console import ConsoleProcess
+from tests.support.servers import running_redis
+
+OpenWindow = Callable[..., Awaitable[Window]]
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    return axe_source()
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    """A console whose operations move one entry at a time, so that they can be watched."""
+    chromium()
+    folder = tmp_path_factory.mktemp("scene")
+    with running_redis(folder / "redis", appendonly=False) as server:
+        console = ConsoleProcess(folder / "data", redis_url=server.url, batch_size="1")
+        try:
+            console.start()
+            console.log_in()
+            yield Scene(server, console)
+        finally:
+            console.close()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        launched = await playwright.chromium.launch(
+            executable_path=chromium(), args=list(CHROMIUM_FLAGS)
+        )
+        yield launched
+        await launched.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def windows(browser: Browser, scene: Scene) -> AsyncIterator[OpenWindow]:
+    """Opens windows, each somebody else's; closes them after the test."""
+    opened: list[Window] = []
+
+    async def open_one(**options: Any) -> Window:
+        opened.append(await open_window(browser, scene.base, **options))
+        return opened[-1]
+
+    yield open_one
+    for window in opened:
+        await window.context.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def window(windows: OpenWindow) -> Window:
+    """A window that has logged in."""
+    opened = await windows()
+    await opened.log_in()
+    return opened

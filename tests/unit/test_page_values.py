@@ -1,0 +1,166 @@
+"""How values look on a page: JSON, stack traces, numbers, times, bars."""
+
+from __future__ import annotations
+
+import pytest
+
+from redrive.domain import ActivityPoint
+from redrive.web.pages import formats
+from redrive.web.pages.addresses import local
+from redrive.web.pages.chart import HEIGHT, Span, chart_of
+from redrive.web.pages.forms import BulkForm
+from redrive.web.pages.json_view import LONGEST_STRING, MOST_LINES, lay_out
+from redrive.web.pages.stacktrace import MOST_FRAMES, take_apart
+from tests.support.factories import AT, later
+
+NODE_TRACE = """TypeError: x is undefined
+    at Invoice.total (/srv/app/src/invoice.js:41:17)
+    at async Worker.run (/srv/app/node_modules/bullmq/worker.js:5:2)
+    at /srv/app/src/main.js:3:1
+    at node:internal/process/task_queues:95:5"""
+PYTHON_TRACE = """Traceback (most recent call last):
+  File "/usr/lib/python3.11/site-packages/bullmq/worker.py", line 9, in run
+    await self.process(job)
+  File "/srv/app/mail.py", line 12, in send
+    raise Down("provider")
+mail.Down: provider"""
+
+
+def text_of(source: str) -> str:
+    lines = lay_out(source).lines
+    return "\n".join("  " * depth + "".join(part.text for part in parts) for depth, parts in lines)
+
+
+def test_json_is_laid_out_with_every_digit_and_every_doubled_key() -> None:
+    source = '{"big":12345678901234567890,"f":1.10,"e":1e400,"a":[],"o":{},"a":[true,null,"é"]}'
+    assert text_of(source) == (
+        '{\n  "big": 12345678901234567890,\n  "f": 1.10,\n  "e": 1e400,\n  "a": [],\n  "o": {},\n'
+        '  "a": [\n    true,\n    null,\n    "é"\n  ]\n}'
+    )
+
+
+@pytest.mark.parametrize("source", ["{", "", "nonsense", '{"a":}', "[" * 100_000])
+def test_what_is_not_json_is_shown_as_it_is(source: str) -> None:
+    view = lay_out(source)
+    assert (view.lines, view.raw) == ([], source)
+    assert view.problem is not None
+
+
+def test_a_json_value_alone_is_laid_out_too() -> None:
+    assert [text_of(source) for source in ("17", '"x"', "null", "[]")] == [
+        "17",
+        '"x"',
+        "null",
+        "[]",
+    ]
+
+
+def test_long_strings_fold_and_long_documents_are_cut() -> None:
+    (_, parts), *_ = lay_out(f'"{"x" * (LONGEST_STRING + 1)}"').lines
+    assert parts[0].kind == "long"
+    view = lay_out(f"[{','.join('1' for _ in range(MOST_LINES + 5))}]")
+    assert (len(view.lines), view.cut) == (MOST_LINES, True)
+
+
+def test_a_node_trace_is_split_into_own_and_library_frames() -> None:
+    trace = take_apart(NODE_TRACE)
+    assert trace.message == "TypeError: x is undefined"
+    assert [(frame.number, frame.name, frame.place) for frame in trace.own] == [
+        (1, "Invoice.total", "/srv/app/src/invoice.js:41:17"),
+        (3, "", "/srv/app/src/main.js:3:1"),
+    ]
+    assert [frame.number for frame in trace.library] == [2, 4]
+    assert trace.own[0].short_place == "…/app/src/invoice.js:41:17"
+
+
+def test_a_python_trace_is_split_with_the_lines_of_its_source() -> None:
+    trace = take_apart(PYTHON_TRACE)
+    (own,) = trace.own
+    assert (own.number, own.name, own.place) == (2, "send", "/srv/app/mail.py:12")
+    assert own.code == 'raise Down("provider")'
+    assert [frame.number for frame in trace.library] == [1]
+    assert trace.message == "Traceback (most recent call last):\nmail.Down: provider"
+
+
+def test_a_trace_of_any_other_kind_is_a_message() -> None:
+    assert take_apart("it just broke\nbadly").message == "it just broke\nbadly"
+    assert take_apart("").message == ""
+
+
+def test_a_poisoned_trace_is_read_in_no_time_and_cut() -> None:
+    trace = take_apart("\n".join(["    at f (a.js:1:1)"] * 5000 + ["    at " + "(" * 100_000]))
+    assert len(trace.own) == MOST_FRAMES
+    assert trace.more == 5000 - MOST_FRAMES
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0, "just now"),
+        (59, "59 s ago"),
+        (61, "1 min ago"),
+        (7200, "2 h ago"),
+        (400_000, "4 days ago"),
+    ],
+)
+def test_times_are_told_in_the_largest_unit_that_says_something(seconds: int, said: str) -> None:
+    assert formats.ago(AT, later(seconds)) == said
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0.2, "under 1 s"), (4, "4 s"), (200, "3 min 20 s"), (3600, "1 h"), (7500, "2 h 5 min")],
+)
+def test_durations_are_told_in_two_units_at_most(seconds: float, said: str) -> None:
+    assert formats.duration(seconds) == said
+
+
+@pytest.mark.parametrize(
+    ("part", "whole", "said"),
+    [(0, 0, "0%"), (0, 9, "0%"), (1, 10_000, "1%"), (9999, 10_000, "99%"), (5, 5, "100%")],
+)
+def test_a_hundred_percent_means_all_and_nought_means_none(
+    part: int, whole: int, said: str
+) -> None:
+    assert formats.percent(part, whole) == said
+
+
+def test_an_address_leaves_out_what_is_not_set_and_quotes_the_rest() -> None:
+    made = formats.address("/admin/apps", "a/b ü?", q="x&y", cursor=None, state="")
+    assert made == "/admin/apps/a%2Fb%20%C3%BC%3F?q=x%26y"
+
+
+@pytest.mark.parametrize(
+    "wanted", [None, "", "//elsewhere.test", "https://elsewhere.test/", "/admin/\\x", "/other"]
+)
+def test_nobody_is_sent_elsewhere(wanted: str | None) -> None:
+    assert local(wanted) == "/admin/"
+
+
+def test_both_sides_of_a_chart_have_one_scale_and_nothing_small_is_lost() -> None:
+    points = [
+        ActivityPoint(at=later(0), failed=1000, recovered=500),
+        ActivityPoint(at=later(60), failed=1, recovered=0),
+    ]
+    chart = chart_of(Span.HOUR, points)
+    first, second = chart.columns
+    assert (first.up, first.down) == (HEIGHT, HEIGHT / 2)
+    assert second.up > 0
+    assert second.down == 0
+    assert (chart.failed, chart.recovered, chart.peak) == (1001, 500, first)
+
+
+@pytest.mark.parametrize(
+    ("count", "typed", "confirmed"),
+    [
+        (1000, "", True),
+        (1001, "", False),
+        (1001, "1001", True),
+        (1001, "1,001", True),
+        (1001, "1 001 ", True),
+        (1001, "1,002", False),
+    ],
+)
+def test_a_large_count_has_to_be_typed(count: int, typed: str, confirmed: bool) -> None:
+    form = BulkForm(kind="retry", count=count, typed=typed, key="k")
+    assert form.is_confirmed is confirmed

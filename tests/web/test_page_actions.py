@@ -1,0 +1,188 @@
+"""What the pages' forms do, and what is said afterwards."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from tests.web.support import Console
+
+BROWSER = {"accept": "text/html"}
+
+
+@pytest.fixture
+async def browser(console: Console) -> AsyncIterator[httpx.AsyncClient]:
+    async with console.operator() as client:
+        client.headers.update(BROWSER)
+        yield client
+
+
+async def said(browser: httpx.AsyncClient, sent: httpx.Response) -> str:
+    """The message on the page that an action leads to."""
+    assert sent.status_code == 303, sent.text
+    page = await browser.get(sent.headers["location"])
+    found = re.search(r'<p class="flash[^>]*>(.*?)</p>', page.text)
+    assert found is not None
+    return html.unescape(found[1])
+
+
+async def start(browser: httpx.AsyncClient, **fields: object) -> httpx.Response:
+    given = {"kind": "retry", "app_id": "acme", "count": 2, "key": "first"}
+    return await browser.post("/admin/start", data={**given, **fields})
+
+
+async def test_retrying_one_entry_says_what_happened_once_and_comes_back(
+    console: Console, browser: httpx.AsyncClient
+) -> None:
+    entry_id = await console.fail("17")
+    form = {"app_id": "acme", "back": "/admin/failures?app_id=acme"}
+    sent = await browser.post(f"/admin/entries/{entry_id}/retry", data=form)
+    assert sent.headers["location"] == form["back"]
+    assert await said(browser, sent) == "Job 17 is back in its queue."
+    assert 'class="flash' not in (await browser.get(form["back"])).text
+    again = await browser.post(f"/admin/entries/{entry_id}/retry", data=form)
+    assert "Nothing was changed." in await said(browser, again)
+
+
+async def test_nobody_is_sent_elsewhere_after_an_action(
+    console: Console, browser: httpx.AsyncClient
+) -> None:
+    entry_id = await console.fail("17")
+    form = {"app_id": "acme", "back": "//elsewhere.test/"}
+    sent = await browser.post(f"/admin/entries/{entry_id}/retry", data=form)
+    assert sent.headers["location"] == "/admin/"
+
+
+async def test_a_poll_does_not_swallow_the_message(
+    console: Console, browser: httpx.AsyncClient
+) -> None:
+    entry_id = await console.fail("17")
+    sent = await browser.post(f"/admin/entries/{entry_id}/resync", data={"app_id": "acme"})
+    await browser.get("/admin/", headers={"x-redrive-poll": "1"})
+    assert await said(browser, sent) == "Job 17 is back in its queue."
+
+
+async def test_the_question_names_the_scope_and_the_count(
+    console: Console, browser: httpx.AsyncClient
+) -> None:
+    for job_id in ("1", "2"):
+        await console.fail(job_id)
+    page = await browser.get("/admin/confirm?kind=retry&app_id=acme")
+    assert "Retry 2 entries of app acme?" in page.text
+    page = await browser.get("/admin/confirm?kind=retry")
+    assert "Retry 2 entries of all apps?" in page.text
+    assert (await browser.get("/admin/confirm?kind=retry&app_id=nobody")).status_code == 404
+
+
+async def test_a_second_click_meets_the_operation_of_the_first(
+    console: Console, browser: httpx.AsyncClient
+) -> None:
+    for job_id in ("1", "2"):
+        await console.fail(job_id)
+    first, second = await start(browser), await start(browser)
+    assert first.headers["location"] == second.headers["location"]
+    assert first.headers["location"].startswith("/admin/operations/op_")
+    other = await start(browser, key="another")
+    assert other.headers["location"] == first.headers["location"]
+    assert await said(browser, other) == (
+        "admin has started this one already; nothing new was started."
+    )
+
+
+async def test_a_large_count_that_was_not_typed_starts_nothing(
+    console: Console, browser: httpx.AsyncClient
+) -> None:
+    await console.fail("1")
+    refused = await start(browser, count=5000, typed="500", reason="a <b> reason")
+    assert refused.status_code == 422
+    assert "a &lt;b&gt; reason" in refused.text
+    assert (await console.services.overview.operations(None, None, None, 10)).items == []
+
+
+async def test_starting_over_nothing_says_so(console: Console, browser: httpx.AsyncClient) -> None:
+    entry_id = await console.fail("1")
+    await browser.post(f"/admin/entries/{entry_id}/retry", data={"app_id": "acme"})
+    assert "no operation was started" in await said(browser, await start(browser, key="later"))
+
+
+async def test_cancelling_says_what_came_of_it(
+    console: Console, browser: httpx.AsyncClient
+) -> None:
+    await console.fail("1")
+    place = (await start(browser)).headers["location"]
+    first = await browser.post(f"{place}/cancel", data={})
+    assert await said(browser, first) == "The operation was cancelled before it took any entry."
+    second = await browser.post(f"{place}/cancel", data={})
+    assert "already cancelled" in await said(browser, second)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"kind": "remove"},
+        {"kind": "resync", "app_id": ""},
+        {"count": "many"},
+        {"key": ""},
+        {"unknown": "1"},
+    ],
+)
+async def test_a_form_that_is_not_right_changes_nothing(
+    console: Console, browser: httpx.AsyncClient, fields: dict[str, str]
+) -> None:
+    await console.fail("1")
+    answer = await start(browser, **fields)
+    assert answer.status_code == 422
+    assert "Nothing was changed." in answer.text
+    assert (await console.services.overview.operations(None, None, None, 10)).items == []
+
+
+async def test_without_a_session_an_action_keeps_the_place(
+    console: Console, browser: httpx.AsyncClient
+) -> None:
+    browser.cookies.clear()
+    headers = {"referer": "http://console.test/admin/failures?app_id=acme"}
+    answer = await browser.post("/admin/start", data={}, headers=headers)
+    assert answer.status_code == 401
+    assert "/admin/login?next=%2Fadmin%2Ffailures%3Fapp_id%3Dacme" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("query", "lists"),
+    [
+        ("app_id=&queue=&q=&since=&state=failed&order=newest", True),
+        ("state=any&order=oldest&since=24h&name=send", True),
+        ("q=refused", True),
+        ("q=nothing+like+it", False),
+        ("queue=elsewhere", False),
+        ("start=2020-01-01T00:00:00Z&end=2020-01-02T00:00:00Z", False),
+    ],
+)
+async def test_the_list_of_failures_has_an_address_for_every_filter(
+    console: Console, browser: httpx.AsyncClient, query: str, lists: bool
+) -> None:
+    entry_id = await console.fail("17")
+    page = await browser.get(f"/admin/failures?{query}")
+    assert page.status_code == 200
+    assert (f'data-key="{entry_id}"' in page.text) is (lists and "24h" not in query)
+
+
+async def test_a_filter_that_is_not_known_is_refused(browser: httpx.AsyncClient) -> None:
+    for query in ("sate=failed", "state=gone", "since=soon", "start=yesterday"):
+        assert (await browser.get(f"/admin/failures?{query}")).status_code == 422
+
+
+@pytest.mark.parametrize("by", ["entry", "job", "operation"])
+async def test_the_search_leads_straight_to_what_has_that_id(
+    console: Console, browser: httpx.AsyncClient, by: str
+) -> None:
+    entry_id = await console.fail("job-17")
+    await console.services.following.record_failures("default", "mail", [], ("", "1"))
+    place = (await start(browser)).headers["location"]
+    wanted = {"entry": entry_id, "job": "job-17", "operation": place.rsplit("/", 1)[1]}[by]
+    sent = await browser.get("/admin/search", params={"q": wanted})
+    expected = place if by == "operation" else f"/admin/entries/{entry_id}"
+    assert (sent.status_code, sent.headers["location"]) == (303, expected)
