@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, async_playwright, expect
 
 from tests.browser.support import (
     CHROMIUM_FLAGS,
@@ -19,6 +19,9 @@ from tests.browser.support import (
 )
 from tests.support.console import ConsoleProcess
 from tests.support.servers import running_redis
+
+EXPECT_MILLIS = 20_000
+"""How long a page may take to show what a test expects, on the slowest machine."""
 
 OpenWindow = Callable[..., Awaitable[Window]]
 
@@ -45,6 +48,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser() -> AsyncIterator[Browser]:
+    expect.set_options(timeout=EXPECT_MILLIS)
     async with async_playwright() as playwright:
         launched = await playwright.chromium.launch(
             executable_path=chromium(), args=list(CHROMIUM_FLAGS)

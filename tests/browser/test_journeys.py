@@ -47,7 +47,7 @@ async def test_an_entry_is_found_by_its_error_retried_and_recovers(
     await expect(page.locator("#flash")).to_contain_text("is back in its queue")
     await expect(page.locator(".decide")).to_contain_text("Its job is waiting in its queue.")
     async with working(scene.server.url, "orders", deliver):
-        await expect(page.locator(".detail-title")).to_contain_text("recovered", timeout=15000)
+        await expect(page.locator(".detail-title")).to_contain_text("recovered")
     await expect(page.locator(".timeline")).to_contain_text("Recovered")
     assert window.complaints == []
 
@@ -72,7 +72,7 @@ async def test_an_app_is_retried_and_the_bar_watched_to_the_end_without_going_ba
     await dialog.get_by_role("button", name="Retry 900 entries").click()
     await expect(page.get_by_role("heading", level=1)).to_contain_text("Retry of app watched")
     await expect(page.locator("#flash")).to_contain_text("900 entries of app watched selected")
-    await expect(page.get_by_role("heading", level=1)).to_contain_text("finished", timeout=30000)
+    await expect(page.get_by_role("heading", level=1)).to_contain_text("finished")
     await expect(page.locator(".verdict")).to_have_text("900 moved.")
     noted = await page.evaluate("window.seen")
     assert noted, "the page was loaded anew"
@@ -81,7 +81,7 @@ async def test_an_app_is_retried_and_the_bar_watched_to_the_end_without_going_ba
     assert seen[-1] == 100
     await expect(page.get_by_text("the provider is back")).to_be_visible()
     async with working(scene.server.url, "watched", deliver):
-        await expect(page.get_by_label("900 of 900 recovered")).to_be_visible(timeout=15000)
+        await expect(page.get_by_label("900 of 900 recovered")).to_be_visible()
     assert window.complaints == []
 
 
@@ -99,13 +99,13 @@ async def test_an_operation_is_cancelled_half_way_and_its_counts_add_up(
     await expect(button).to_be_disabled()
     await dialog.get_by_label("Type 1,500 to go on").fill("1500")
     await button.click()
-    await expect(page).to_have_title(re.compile(r"^[1-9]\d*% · Retry of app halved"), timeout=15000)
+    await expect(page).to_have_title(re.compile(r"^[1-9]\d*% · Retry of app halved"))
     assert "icon-running" in (await page.locator("#icon").get_attribute("href") or "")
     await page.reload()
     await window.settled()
     await expect(page.get_by_role("heading", level=1)).to_contain_text("running")
     await page.get_by_role("button", name="Cancel").click()
-    await expect(page.get_by_role("heading", level=1)).to_contain_text("cancelled", timeout=15000)
+    await expect(page.get_by_role("heading", level=1)).to_contain_text("cancelled")
     operation = scene.operation_of(page)
     left = 1500 - operation["completed"]
     assert 0 < operation["succeeded"] < 1500
@@ -137,7 +137,7 @@ async def test_a_second_operator_meets_the_operation_that_is_running(
     await expect(window.page.get_by_role("link", name=re.compile("Running: "))).to_be_visible()
     await second.page.get_by_role("button", name="Cancel").click()
     heading = second.page.get_by_role("heading", level=1)
-    await expect(heading).to_contain_text(ENDED, timeout=15000)
+    await expect(heading).to_contain_text(ENDED)
     await expect(window.page.get_by_role("link", name=re.compile("Retry all"))).to_be_visible()
 
 
@@ -150,7 +150,7 @@ async def test_a_list_does_not_move_under_the_pointer_but_offers_what_has_change
     await expect(page.locator("tbody tr")).to_have_count(3)
     scene.fail("moving", 2, queue="moving", error="a newer one")
     offer = page.get_by_role("button", name="The list has changed")
-    await expect(offer).to_be_visible(timeout=15000)
+    await expect(offer).to_be_visible()
     await expect(page.locator("tbody tr")).to_have_count(3)
     await offer.click()
     await expect(page.locator("tbody tr")).to_have_count(5)
@@ -163,7 +163,7 @@ async def test_a_refresh_keeps_focus_and_what_is_typed(scene: Scene, window: Win
     await window.go("/admin/failures?app_id=typing")
     await page.get_by_role("textbox", name="Queue").fill("half a na")
     scene.fail("other-app", 7, queue="typing")
-    await expect(page.locator("h1 .num")).to_have_text(shown_count(scene), timeout=15000)
+    await expect(page.locator("h1 .num")).to_have_text(shown_count(scene))
     await expect(page.get_by_role("textbox", name="Queue")).to_be_focused()
     await expect(page.get_by_role("textbox", name="Queue")).to_have_value("half a na")
     assert scene.state_of(entry_id) == "failed"
@@ -183,8 +183,10 @@ async def test_the_whole_journey_works_by_keyboard_alone(scene: Scene, windows: 
     await page.keyboard.press("?")
     await expect(page.get_by_role("dialog")).to_contain_text("Keyboard shortcuts")
     await page.keyboard.press("Escape")
+    await expect(page.get_by_role("dialog")).to_have_count(0)
     await page.keyboard.press("j")
     await page.keyboard.press("j")
+    await expect(page.locator("tbody tr:nth-child(2) a[data-row]")).to_be_focused()
     await page.keyboard.press("Enter")
     await expect(page.get_by_role("complementary")).to_contain_text("keys are stuck")
     await page.keyboard.press("Escape")
@@ -211,7 +213,7 @@ async def test_the_whole_journey_works_by_keyboard_alone(scene: Scene, windows: 
     await expect(page.get_by_role("dialog").get_by_label("Reason")).to_be_focused()
     await page.keyboard.type("by keyboard")
     await page.keyboard.press("Enter")
-    await expect(page.get_by_role("heading", level=1)).to_contain_text("finished", timeout=15000)
+    await expect(page.get_by_role("heading", level=1)).to_contain_text("finished")
     assert opened.complaints == []
 
 
@@ -223,7 +225,7 @@ async def test_when_the_session_ends_the_page_says_so_and_keeps_the_place(
     await opened.log_in("/admin/failures?app_id=patient")
     await opened.context.clear_cookies()
     ended = opened.page.get_by_role("dialog", name="Your session has ended")
-    await expect(ended).to_be_visible(timeout=15000)
+    await expect(ended).to_be_visible()
     await ended.get_by_role("link", name="Log in again").click()
     await expect(opened.page.get_by_text("You come back to where you were")).to_be_visible()
     await opened.log_in(opened.page.url.removeprefix(scene.base))
@@ -234,9 +236,9 @@ async def test_a_lost_connection_is_told_and_found_again(scene: Scene, window: W
     page = window.page
     await window.go("/admin/")
     await window.context.set_offline(True)
-    await expect(page.locator("#link-state")).to_contain_text("No connection", timeout=15000)
+    await expect(page.locator("#link-state")).to_contain_text("No connection")
     await window.context.set_offline(False)
-    await expect(page.locator("#link-state")).to_have_text("", timeout=15000)
+    await expect(page.locator("#link-state")).to_have_text("")
 
 
 async def test_after_too_many_failures_the_login_page_says_how_long_to_wait(
@@ -252,7 +254,7 @@ async def test_after_too_many_failures_the_login_page_says_how_long_to_wait(
         await expect(page.get_by_role("alert")).to_be_visible()
     await expect(page.get_by_role("alert")).to_contain_text("try again in")
     await expect(page.locator("form button")).to_be_disabled()
-    await expect(page.locator("form button")).to_be_enabled(timeout=20000)
+    await expect(page.locator("form button")).to_be_enabled()
     await expect(page.get_by_label("Name")).to_have_value("nobody-here")
 
 
@@ -263,7 +265,7 @@ async def test_without_a_stream_the_progress_is_polled(scene: Scene, window: Win
     await window.go("/admin/apps/polled")
     await page.get_by_role("link", name="Retry all 60").click()
     await page.get_by_role("button", name="Retry 60 entries").click()
-    await expect(page.locator(".verdict")).to_have_text("60 moved.", timeout=20000)
+    await expect(page.locator(".verdict")).to_have_text("60 moved.")
 
 
 async def test_the_end_of_an_operation_is_announced(scene: Scene, window: Window) -> None:
@@ -273,7 +275,5 @@ async def test_the_end_of_an_operation_is_announced(scene: Scene, window: Window
     await page.get_by_role("link", name="Retry all 5").click()
     await page.get_by_role("button", name="Retry 5 entries").click()
     announcer = page.locator("#announcer")
-    await expect(announcer).to_have_text(
-        "Retry of app spoken: finished, 5 of 5 (100%)", timeout=20000
-    )
+    await expect(announcer).to_have_text("Retry of app spoken: finished, 5 of 5 (100%)")
     await expect(announcer).to_have_attribute("aria-live", "polite")

@@ -42,12 +42,10 @@ async def test_the_whole_journey_needs_no_script(scene: Scene, windows: OpenWind
     await page.get_by_role("button", name="Cancel").click()
     await expect(page.locator("#flash")).to_contain_text("The operation")
     ended = page.get_by_role("heading", level=1, name=re.compile("cancelled|finished"))
-    await expect(ended).to_be_visible(timeout=20000)
+    await expect(ended).to_be_visible()
     async with working(scene.server.url, "plain", deliver):
         moved = scene.operation_of(page)["succeeded"]
-        await expect(page.get_by_label(f"{moved:,} of {moved:,} recovered")).to_be_visible(
-            timeout=20000
-        )
+        await expect(page.get_by_label(f"{moved:,} of {moved:,} recovered")).to_be_visible()
     await page.get_by_role("searchbox", name="Find an app").fill("plain")
     await page.keyboard.press("Enter")
     await expect(page.get_by_role("heading", level=1)).to_contain_text("Found for")
