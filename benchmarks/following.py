@@ -58,7 +58,7 @@ async def _follow(settings: Settings, server: RedisServer, count: int) -> tuple[
         client.delete(f"bull:{QUEUE}:{_REMOVED}")
         client.close()
         began = perf_counter()
-        await follower.check()
+        await follower.check_entries()
         seconds = perf_counter() - began
         found = await services.overview.entry(entry_id_of("default", QUEUE, _REMOVED))
         if taken != count or found.entry.state is not EntryState.VANISHED:

@@ -1,6 +1,6 @@
 """The follower: reads what an engine reports and writes it to the ledger.
 
-Three loops per source: the scan takes in failures, the outcomes tell what became of moved jobs,
+Per source, the scan takes in failures, the outcomes tell what became of moved jobs,
 and the check (:mod:`redrive.drift`) compares ledger and engine, as the truth behind both. Killed
 anywhere it loses nothing, because cursors move in the transaction that records what they cover.
 """
@@ -78,7 +78,9 @@ class Follower:
             async with asyncio.TaskGroup() as loops:
                 loops.create_task(self._forever(self.scan, _IDLE_SECONDS, stop))
                 loops.create_task(self._forever(self.hear, 0.0, stop))
-                loops.create_task(self._forever(self.check, DriftCheck.PAUSE_SECONDS, stop))
+                pause = DriftCheck.PAUSE_SECONDS
+                loops.create_task(self._forever(self.check_entries, pause, stop))
+                loops.create_task(self._forever(self._find_unrecorded, pause, stop))
 
     async def _forever(
         self, step: Callable[[], Awaitable[object]], pause: float, stop: asyncio.Event
@@ -224,8 +226,16 @@ class Follower:
         )
 
     async def check(self) -> None:
-        """One pass of the drift check."""
-        await self._check.run(await self.queues())
+        """One pass of the drift check, in both directions."""
+        await self.check_entries()
+        await self._find_unrecorded()
+
+    async def check_entries(self) -> None:
+        """The half of the check that notices what was done elsewhere."""
+        await self._check.check_entries()
+
+    async def _find_unrecorded(self) -> None:
+        await self._check.find_unrecorded(await self.queues())
 
     async def _record(self, queue: str, failures: list[Failure]) -> None:
         """Take in failures found beside the scan."""
