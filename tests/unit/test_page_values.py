@@ -6,6 +6,7 @@ import pytest
 
 from redrive.domain import ActivityPoint
 from redrive.web.pages import formats
+from redrive.web.pages.acting import why_not_yet
 from redrive.web.pages.addresses import local
 from redrive.web.pages.chart import HEIGHT, Span, chart_of
 from redrive.web.pages.forms import BulkForm
@@ -164,3 +165,21 @@ def test_both_sides_of_a_chart_have_one_scale_and_nothing_small_is_lost() -> Non
 def test_a_large_count_has_to_be_typed(count: int, typed: str, confirmed: bool) -> None:
     form = BulkForm(kind="retry", count=count, typed=typed, key="k")
     assert form.is_confirmed is confirmed
+
+
+@pytest.mark.parametrize(
+    ("shown", "typed", "now", "why"),
+    [
+        (900, "", 990, None),
+        (2602, "2,602", 2651, None),
+        (2602, "2602", 1, None),
+        (2602, "260", 2651, "That is not 2,602. Nothing was started."),
+        (900, "", 5000, "It is 5,000 now, not 900. Nothing was started."),
+        (2602, "2602", 9315, "It is 9,315 now, not 2,602. Nothing was started."),
+    ],
+)
+def test_a_bulk_action_that_has_grown_far_beyond_its_question_is_asked_again(
+    shown: int, typed: str, now: int, why: str | None
+) -> None:
+    form = BulkForm(kind="retry", count=shown, typed=typed, key="k")
+    assert why_not_yet(form, now) == why

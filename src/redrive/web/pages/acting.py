@@ -30,7 +30,7 @@ from redrive.web.api.params import EntryIdPath, OperationIdPath
 from redrive.web.context import ActorOf, Console, ConsoleOf, console_of
 from redrive.web.pages.addresses import local
 from redrive.web.pages.flash import Flash, Tone, set_flash
-from redrive.web.pages.formats import address, counted
+from redrive.web.pages.formats import address, counted, number
 from redrive.web.pages.forms import LARGE, BulkForm, CancelForm, OneForm, read_form
 from redrive.web.pages.params import ConfirmQuery
 from redrive.web.pages.rendering import show
@@ -56,9 +56,6 @@ async def start(request: Request, console: ConsoleOf, actor: ActorOf) -> Respons
     goes to the operation that is running already."""
     form = await read_form(request, BulkForm)
     kind = OperationKind(form.kind)
-    if not form.is_confirmed:
-        context = await confirm_context(console, kind, form.app_id, form.reason, refused=True)
-        return await show(request, "confirm.html", context, section="failures", status=422)
     asked = StartRequest(
         kind=kind,
         scope=_scope(form.app_id),
@@ -67,6 +64,10 @@ async def start(request: Request, console: ConsoleOf, actor: ActorOf) -> Respons
         idempotency_key=form.key,
     )
     try:
+        context = await confirm_context(console, kind, form.app_id, form.reason)
+        if (refusal := why_not_yet(form, context["count"])) is not None:
+            context = {**context, "refused": refusal}
+            return await show(request, "confirm.html", context, section="failures", status=422)
         operation, _ = await console.services.recovery.start(asked)
     except OperationOverlap as overlap:
         running = str(overlap.fields["operation_id"])
@@ -75,7 +76,11 @@ async def start(request: Request, console: ConsoleOf, actor: ActorOf) -> Respons
     except _TOLD as error:
         return _go(request, address("/admin/failures", app_id=form.app_id), "warn", str(error))
     selected = counted(operation.total, "entry", "entries")
-    said = f"{selected} of {operation.scope} selected; failures from now on are not among them."
+    asked_for = "" if operation.total == form.count else f" ({number(form.count)} when asked)"
+    said = (
+        f"{selected} of {operation.scope} selected{asked_for}; "
+        "failures from now on are not among them."
+    )
     return _go(request, address("/admin/operations", operation.operation_id), "info", said)
 
 
@@ -120,8 +125,6 @@ async def confirm_context(
     kind: OperationKind,
     app_id: str | None,
     reason: str = "",
-    *,
-    refused: bool = False,
 ) -> Mapping[str, Any]:
     """What the question says. Raises AppNotFound."""
     reading = console.services.overview
@@ -137,10 +140,20 @@ async def confirm_context(
         "count": sum(counts.get(state, 0) for state in BULK_TAKES[kind]),
         "large": LARGE,
         "reason": reason,
-        "refused": refused,
+        "refused": None,
         "key": secrets.token_urlsafe(16),
         "back": address("/admin/failures", app_id=app_id),
     }
+
+
+def why_not_yet(form: BulkForm, count: int) -> str | None:
+    """Why nothing is started yet: a large number was not typed, or it has grown by more than a
+    tenth since the question was asked, as it does when a page is left open in an incident."""
+    if not form.is_confirmed:
+        return f"That is not {number(form.count)}. Nothing was started."
+    if count > LARGE and count > form.count * 1.1:
+        return f"It is {number(count)} now, not {number(form.count)}. Nothing was started."
+    return None
 
 
 async def _act_on_one(request: Request, asked: StartRequest, back: str) -> Response:
