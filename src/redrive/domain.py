@@ -274,9 +274,13 @@ class JobStatus:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClaimedEntry:
-    """One item in hand: enough for an engine to move the job."""
+    """One item in hand: enough for an engine to move the job.
+
+    ``failure_seq`` is of the occurrence that was claimed, whatever the entry has met since.
+    """
 
     entry_pk: int
+    failure_seq: int
     entry_id: EntryId
     app_id: AppId
     source: str

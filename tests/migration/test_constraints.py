@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from redrive.domain import Answer, EntryState, ItemState, OperationState
 from redrive.ledger import Database
-from redrive.ledger.schema import apps, entries, items, operations
+from redrive.ledger.schema import apps, entries, identities, items, operations
 from tests.support.books import Books, results
 
 
@@ -78,7 +78,11 @@ async def test_an_occurrence_is_in_an_operation_once(books: Books) -> None:
     await refused(books.database, insert(items).values(**rows[0]._mapping))
 
 
-@pytest.mark.parametrize("column", ["entry_id", "failure_seq"])
-async def test_an_entry_and_a_sequence_number_are_there_once(books: Books, column: str) -> None:
-    value = text(f"(SELECT min({column}) FROM entries)")
-    await refused(books.database, update(entries).values({column: value}))
+async def test_a_sequence_number_is_there_once(books: Books) -> None:
+    value = text("(SELECT min(failure_seq) FROM entries)")
+    await refused(books.database, update(entries).values(failure_seq=value))
+
+
+async def test_an_entry_is_there_once(books: Books) -> None:
+    (row, *_) = await books.database.rows(select(entries))
+    await refused(books.database, insert(identities).values(entry_id=row.entry_id, entry_pk=99))

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, Select, bindparam, select, update
+from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from redrive.domain import (
@@ -39,10 +39,11 @@ async def claim(
     """
     own = operations.c.operation_id == operation.operation_id
     position = (await connection.execute(select(operations).where(own))).one()
-    claimed = await connection.execute(
-        _claim_statement(operation), {"after": position.claimed_through, "most": limit}
-    )
-    rows = sorted(claimed.all(), key=lambda row: int(row.failure_seq))
+    where = {"after": position.claimed_through, "most": limit}
+    rows = await _take(connection, operation, where)
+    # None also when others took every candidate meanwhile; the next ones are looked for then.
+    while not rows and await _anything_left(connection, operation, where):
+        rows = await _take(connection, operation, where)
     if not rows:
         await _require_epoch(connection, operation)
         return None
@@ -74,30 +75,56 @@ async def claim(
     return Batch(operation_id=operation.operation_id, number=number, entries=taken)
 
 
+async def _take(
+    connection: AsyncConnection, operation: Operation, where: dict[str, int]
+) -> list[Row[Any]]:
+    claimed = await connection.execute(_claim_statement(operation), where)
+    return sorted(claimed.all(), key=lambda row: int(row.failure_seq))
+
+
+async def _anything_left(
+    connection: AsyncConnection, operation: Operation, where: dict[str, int]
+) -> bool:
+    left = select(_candidates(operation).subquery().c.failure_seq).limit(1)
+    return (await connection.execute(left, where)).first() is not None
+
+
 def _claim_statement(operation: Operation) -> Any:
-    takes = BULK_TAKES[operation.kind]
-    state = entries.c.state
-    wanted = (
-        select(entries.c.id)
-        .where(
-            state == takes[0].value if len(takes) == 1 else state.in_(takes),
-            entries.c.failure_seq > bindparam("after"),
-            entries.c.failure_seq <= operation.cutoff_seq,
-            entries.c.selectable_seq <= operation.cutoff_seq,
-        )
-        .order_by(entries.c.failure_seq)
-        .limit(bindparam("most"))
-        .with_for_update()
-    )
-    if operation.scope.kind is ScopeKind.APP:
-        wanted = wanted.where(entries.c.app_id == operation.scope.app_id)
-    picked = wanted.cte("picked")
+    """Take the oldest entries after a position, as many as wanted.
+
+    The entries lie side by side in the order of the selection, so that one range names them. An
+    entry that another transaction holds is waited for, and looked at again as that one left it.
+    """
+    candidates = _candidates(operation).subquery()
+    last = select(func.max(candidates.c.failure_seq)).scalar_subquery()
     return (
         update(entries)
-        .where(entries.c.id.in_(select(picked.c.id)))
+        .where(_selectable(operation), entries.c.failure_seq <= last)
         .values(claim_values(operation.operation_id))
-        .returning(*CLAIMED_COLUMNS, entries.c.failure_seq)
+        .returning(*CLAIMED_COLUMNS)
     )
+
+
+def _candidates(operation: Operation) -> Select[Any]:
+    return (
+        select(entries.c.failure_seq)
+        .where(_selectable(operation), entries.c.failure_seq <= operation.cutoff_seq)
+        .order_by(entries.c.failure_seq)
+        .limit(bindparam("most"))
+    )
+
+
+def _selectable(operation: Operation) -> ColumnElement[bool]:
+    takes = BULK_TAKES[operation.kind]
+    state = entries.c.state
+    wanted = and_(
+        state == takes[0].value if len(takes) == 1 else state.in_(takes),
+        entries.c.failure_seq > bindparam("after"),
+        entries.c.selectable_seq <= operation.cutoff_seq,
+    )
+    if operation.scope.kind is ScopeKind.APP:
+        return and_(wanted, entries.c.app_id == operation.scope.app_id)
+    return wanted
 
 
 async def _require_epoch(connection: AsyncConnection, operation: Operation) -> None:
@@ -122,10 +149,13 @@ def unsettled_statement(operation: Operation) -> Select[Any]:
             entries.c.forgets,
             items.c.from_state,
             items.c.detail,
+            items.c.failure_seq,
             items.c.batch_number,
         )
         .join(entries, entries.c.id == items.c.entry_pk)
         .where(
+            entries.c.operation_id == operation.operation_id,
+            entries.c.state == EntryState.CLAIMED.value,
             items.c.operation_id == operation.operation_id,
             items.c.state == ItemState.CLAIMED.value,
         )

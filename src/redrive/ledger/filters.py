@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Column, ColumnElement, Select, or_, select
 
 from redrive.domain import EntryFilter
+from redrive.ledger.identities import named
 from redrive.ledger.schema import entries
 
 ROWS_PER_LOOK = 10_000
@@ -75,7 +76,7 @@ def conditions_of(entry_filter: EntryFilter) -> list[ColumnElement[bool]]:
                 entries.c.error_message.icontains(wanted, autoescape=True),
                 entries.c.error_type.icontains(wanted, autoescape=True),
                 entries.c.job_id == wanted,
-                entries.c.entry_id == wanted,
+                named(wanted),
             )
         )
     return conditions

@@ -21,6 +21,7 @@ from redrive.domain import (
 )
 from redrive.ledger.database import Database, insert_or_ignore
 from redrive.ledger.drift import apply_verdicts
+from redrive.ledger.identities import any_named
 from redrive.ledger.intake import Intake
 from redrive.ledger.outcomes import apply_outcomes
 from redrive.ledger.rows import operations_of
@@ -127,9 +128,7 @@ class SqlFollowerLedger:
     async def unrecorded(self, source: str, queue: str, failed: Sequence[JobStatus]) -> list[JobId]:
         wanted = {entry_id_of(source, queue, status.job_id): status for status in failed}
         rows = await self._database.rows(
-            select(entries.c.entry_id, entries.c.failed_at).where(
-                self._database.any_of(entries.c.entry_id, "ids")
-            ),
+            select(entries.c.entry_id, entries.c.failed_at).where(any_named(self._database, "ids")),
             {"ids": self._database.listed(wanted)},
         )
         known = {row.entry_id: row.failed_at for row in rows}

@@ -23,6 +23,7 @@ from redrive.domain import (
     to_millis,
 )
 from redrive.ledger.database import Database
+from redrive.ledger.identities import any_named
 from redrive.ledger.rows import app_of, entry_of
 from redrive.ledger.schema import activity, apps, cursors, entries, items
 
@@ -100,7 +101,7 @@ class SqlInsightLedger:
         )
         ids = [entry_id_of(row.source, row.queue, job_id) for row in followed]
         rows = await self._database.rows(
-            select(entries).where(self._database.any_of(entries.c.entry_id, "ids")),
+            select(entries).where(any_named(self._database, "ids")),
             {"ids": self._database.listed(ids)},
         )
         return [entry_of(row) for row in rows]

@@ -20,6 +20,7 @@ from redrive.ledger.counting import (
     withdraw,
 )
 from redrive.ledger.database import Database, insert_or_ignore, upsert
+from redrive.ledger.identities import add_identities, any_named
 from redrive.ledger.outcomes import FAILED_AGAIN, Attribution, attribute
 from redrive.ledger.payloads import payload_row
 from redrive.ledger.schema import apps, entries, payloads
@@ -56,6 +57,7 @@ class Intake:
         if fresh:
             rows = [self._new_row(failure, next(numbered)) for failure in fresh]
             await self._connection.execute(insert(entries), rows)
+            await add_identities(self._connection, first_seq)
         if again:
             changes = [self._again_row(row, failure, next(numbered)) for row, failure in again]
             await self._connection.execute(_again_statement(), changes)
@@ -66,7 +68,7 @@ class Intake:
     async def _known(self, entry_ids: list[Any]) -> dict[str, Row[Any]]:
         found = await self._connection.execute(
             select(entries)
-            .where(self._database.any_of(entries.c.entry_id, "ids"))
+            .where(any_named(self._database, "ids"))
             .order_by(entries.c.id)
             .with_for_update(),
             {"ids": self._database.listed(entry_ids)},

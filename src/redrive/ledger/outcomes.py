@@ -32,6 +32,7 @@ from redrive.ledger.counting import (
     withdraw,
 )
 from redrive.ledger.database import Database
+from redrive.ledger.identities import any_named
 from redrive.ledger.schema import entries, items
 
 RECOVERED, FAILED_AGAIN, VANISHED = Outcome.RECOVERED, Outcome.FAILED_AGAIN, Outcome.VANISHED
@@ -122,7 +123,7 @@ async def apply_outcomes(
         entries.c.state.in_(_FOLLOWED),
         and_(entries.c.state == EntryState.FAILED, entries.c.defect == DROPPED_AT_ONCE),
     )
-    seen = select(entries.c.id).where(database.any_of(entries.c.entry_id, "ids"), followed)
+    seen = select(entries.c.id).where(any_named(database, "ids"), followed)
     ids = (await connection.execute(seen, {"ids": database.listed(wanted)})).scalars().all()
     if not ids:
         return []

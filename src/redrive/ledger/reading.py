@@ -31,6 +31,7 @@ from redrive.domain import (
 from redrive.errors import LedgerUnavailable, SchemaOutdated
 from redrive.ledger.cursors import decode, decode_int, encode
 from redrive.ledger.filters import Walk, conditions_of
+from redrive.ledger.identities import named
 from redrive.ledger.insight import SqlInsightLedger
 from redrive.ledger.migrations import require_current_schema
 from redrive.ledger.payloads import read_payload
@@ -122,9 +123,7 @@ class SqlReadingLedger(SqlInsightLedger):
 
     async def entry(self, entry_id: EntryId) -> EntryDetail | None:
         async def work(connection: AsyncConnection) -> EntryDetail | None:
-            row = (
-                await connection.execute(select(entries).where(entries.c.entry_id == entry_id))
-            ).first()
+            row = (await connection.execute(select(entries).where(named(entry_id)))).first()
             if row is None:
                 return None
             kept = await read_payload(connection, entry_id)

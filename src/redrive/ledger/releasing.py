@@ -13,7 +13,7 @@ from redrive.domain import OPEN_STATES, Batch, EntryState, ItemState, Operation,
 from redrive.ledger.counting import Moves, move_app_counts, next_sequences
 from redrive.ledger.database import Database
 from redrive.ledger.schema import entries, items, operations
-from redrive.ledger.settling import FAILED_AFTER_MOVE, FAILED_BEFORE_MOVE
+from redrive.ledger.settling import FAILED_AFTER_MOVE, FAILED_BEFORE_MOVE, claimed_items
 
 
 async def release(
@@ -47,11 +47,7 @@ async def release(
     await move_app_counts(connection, moves)
     await connection.execute(
         update(items)
-        .where(
-            items.c.operation_id == operation.operation_id,
-            items.c.batch_number == batch.number,
-            items.c.state == ItemState.CLAIMED.value,
-        )
+        .where(claimed_items(operation, batch))
         .values(state=ItemState.RELEASED, reason=reason, settled_at=now)
     )
     return len(rows)

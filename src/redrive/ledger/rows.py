@@ -94,13 +94,14 @@ CLAIMED_COLUMNS = (
     entries.c.forgets,
     entries.c.previous_state,
     entries.c.defect,
+    entries.c.failure_seq,
 )
 
 
 def claimed_of(row: Any) -> ClaimedEntry:
     """From a row that begins with CLAIMED_COLUMNS, in that order: this runs once per entry."""
-    pk, entry_id, app_id, source, queue, job_id, failed_at, generation, *rest = row[:11]
-    forgets, before, defect = rest
+    pk, entry_id, app_id, source, queue, job_id, failed_at, generation, *rest = row[:12]
+    forgets, before, defect, failure_seq = rest
     return ClaimedEntry(
         entry_pk=pk,
         entry_id=entry_id,
@@ -113,6 +114,7 @@ def claimed_of(row: Any) -> ClaimedEntry:
         forgets=forgets,
         from_state=_STATES[before],
         defect=defect or None,
+        failure_seq=failure_seq,
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, assert_never
 
-from sqlalchemy import Row, func, select, update
+from sqlalchemy import ColumnElement, Row, and_, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from redrive.domain import (
@@ -227,6 +227,17 @@ def _heard_state(answer: Answer, row: Row[Any], at: datetime) -> EntryState:
     return entry or EntryState(row.previous_state or EntryState.FAILED)
 
 
+def claimed_items(operation: Operation, batch: Batch) -> ColumnElement[bool]:
+    """The items of a batch that are not settled yet; a batch lies side by side in its operation."""
+    seqs = [entry.failure_seq for entry in batch.entries]
+    return and_(
+        items.c.operation_id == operation.operation_id,
+        items.c.failure_seq.between(min(seqs), max(seqs)),
+        items.c.batch_number == batch.number,
+        items.c.state == ItemState.CLAIMED.value,
+    )
+
+
 async def _settle_items(
     database: Database,
     connection: AsyncConnection,
@@ -238,11 +249,7 @@ async def _settle_items(
     now: datetime,
 ) -> None:
     answer, detail, _ = key
-    statement = update(items).where(
-        items.c.operation_id == operation.operation_id,
-        items.c.batch_number == batch.number,
-        items.c.state == ItemState.CLAIMED.value,
-    )
+    statement = update(items).where(claimed_items(operation, batch))
     parameters: dict[str, Any] = {}
     if not whole:
         statement = statement.where(database.any_of(items.c.entry_pk, "ids"))

@@ -52,6 +52,7 @@ from redrive.ledger.counting import (
     share_selection,
     withdraw,
 )
+from redrive.ledger.identities import named
 from redrive.ledger.rows import CLAIMED_COLUMNS, claimed_of, operation_of
 from redrive.ledger.schema import apps, entries, items, operations
 
@@ -86,7 +87,7 @@ async def start_single(
     await share_selection(connection)
     found = await connection.execute(
         select(entries)
-        .where(entries.c.entry_id == scope.entry_id, entries.c.app_id == scope.app_id)
+        .where(named(scope.entry_id), entries.c.app_id == scope.app_id)
         .with_for_update()
     )
     entry = found.first()

@@ -100,13 +100,18 @@ def _create_entries() -> None:
         _one_of("entries", "state", *_ENTRY_STATES),
     )
     failed, live = "state = 'failed'", "state IN ('queued', 'active')"
-    _index("ux_entries_entry_id", "entries", ["entry_id"])
     _index("ux_entries_failure_seq", "entries", ["failure_seq"])
     _index("ix_entries_app", "entries", ["app_id", "failure_seq"])
     _index("ix_entries_failed", "entries", ["failure_seq"], failed)
     _index("ix_entries_failed_app", "entries", ["app_id", "failure_seq"], failed)
     _index("ix_entries_live", "entries", ["id"], live)
     _index("ix_entries_claimed", "entries", ["operation_id"], "state = 'claimed'")
+    op.create_table(
+        "identities",
+        sa.Column("entry_id", sa.String(32), nullable=False),
+        sa.Column("entry_pk", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("entry_id", name=op.f("pk_identities")),
+    )
     op.create_table(
         "payloads",
         sa.Column("entry_id", sa.String(32), nullable=False),
@@ -199,9 +204,9 @@ def _create_items() -> None:
             *("waiting", "recovered", "failed_again", "vanished"),
             nullable=True,
         ),
+        postgresql_with={"fillfactor": "50"},
     )
     _index("ix_items_entry", "items", ["entry_pk", "operation_id"])
-    _index("ix_items_claimed", "items", ["operation_id", "batch_number"], "state = 'claimed'")
 
 
 def _create_rest() -> None:
@@ -254,6 +259,6 @@ def _create_rest() -> None:
 def downgrade() -> None:
     for table in (
         *("audit", "users", "activity", "cursors", "sequences"),
-        *("items", "operations", "payloads", "entries", "apps"),
+        *("items", "operations", "payloads", "identities", "entries", "apps"),
     ):
         op.drop_table(table)
