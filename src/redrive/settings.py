@@ -15,8 +15,17 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+)
 from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -159,18 +168,47 @@ class Settings(BaseSettings):
         environment = _Environment(settings_cls)
         return init_settings, environment, InitSettingsSource(settings_cls, dict(cls._file))
 
-    @model_validator(mode="after")
-    def _sources_are_named_apart(self) -> Settings:
-        names = [source.name for source in self.sources]
-        doubled = sorted({name for name in names if names.count(name) > 1})
-        if doubled:
-            raise ValueError(f"sources: the names {', '.join(doubled)} are used more than once")
-        return self
+    @field_validator("sources", mode="wrap")
+    @classmethod
+    def _sources_are_named_apart(
+        cls, value: Any, build: ValidatorFunctionWrapHandler
+    ) -> tuple[Source, ...]:
+        """Beside whatever else is wrong with them: every problem is listed at once."""
+        found = [] if (doubled := _doubled_names(value)) is None else [doubled]
+        try:
+            sources: tuple[Source, ...] = build(value)
+        except ValidationError as error:
+            found = [_kept(problem) for problem in error.errors()] + found
+        if found:
+            raise ValidationError.from_exception_data("sources", found)
+        return sources
 
     @property
     def ledger_url(self) -> str:
         """The ledger's URL, with the default filled in."""
         return self.database_url or f"sqlite:///{(self.data_dir / 'ledger.db').absolute()}"
+
+
+def _doubled_names(sources: Any) -> InitErrorDetails | None:
+    """The problem with sources, as they were given, of which two have the same name."""
+    if not isinstance(sources, list | tuple):
+        return None
+    default = Source.model_fields["name"].default
+    names = [
+        source.name if isinstance(source, Source) else source.get("name", default)
+        for source in sources
+        if isinstance(source, Source | Mapping)
+    ]
+    doubled = sorted({str(name) for name in names if names.count(name) > 1})
+    if not doubled:
+        return None
+    problem = PydanticCustomError("doubled", "each source needs a name of its own")
+    return InitErrorDetails(type=problem, loc=("name",), input=", ".join(doubled))
+
+
+def _kept(problem: ErrorDetails) -> InitErrorDetails:
+    said = PydanticCustomError(problem["type"], "{said}", {"said": problem["msg"]})
+    return InitErrorDetails(type=said, loc=problem["loc"], input=problem["input"])
 
 
 def load_settings(**flags: Any) -> Settings:

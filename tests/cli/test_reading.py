@@ -56,6 +56,21 @@ def test_escape_sequences_of_a_job_never_reach_the_terminal(shell: Shell) -> Non
     assert "[red]1" in shell.run("failed").stdout
 
 
+def test_no_message_carries_an_escape_sequence_to_the_terminal(shell: Shell) -> None:
+    shell.fail([{"app_id": "evil\x1b[2J", "number": 1}])
+    (entry,) = shell.entries()
+    for command in (
+        ("cancel", "op_\x1b[2J"),
+        ("entry", "ent_\x9b2J"),
+        ("retry", "--app", "nobody\x1b]0;owned\x07"),
+        ("failed", "--cursor", "\x1b[31m"),
+        ("retry", entry.entry_id),
+    ):
+        result = shell.run(*command)
+        assert result.output.strip(), command
+        assert not {"\x1b", "\x07", "\x9b"} & set(result.output), command
+
+
 def test_entry_shows_the_stack_trace_and_masks_secrets(shell: Shell) -> None:
     shell.fail([{"app_id": "a", "number": 1, "password": "hunter2"}])
     (entry,) = shell.entries()

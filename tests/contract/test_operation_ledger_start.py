@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from sqlalchemy import select
 
 from redrive.domain import EntryState, OperationKind, OperationState, Scope
 from redrive.errors import AppNotFound, IdempotencyMismatch, NothingToDo
+from redrive.ledger.schema import entries
 from tests.support.books import ALL, Books, app_scope, job_ids, request
 from tests.support.factories import ADA, AT, BOB
 
@@ -159,3 +161,16 @@ async def test_two_starts_at_once_with_one_key_are_one_operation(
     )
     assert one == two
     assert sorted([one_new, two_new]) == [False, True]
+
+
+async def test_the_total_is_what_a_count_of_the_entries_says(books: Books) -> None:
+    await books.fail("1", "2", "3")
+    await books.fail("4", "5", app="globex", at=10)
+    await books.fail("6", app="initech", at=20)
+    await books.drift("2", EntryState.RECOVERED)
+    await books.drift("4", EntryState.VANISHED)
+    counted = await books.database.rows(select(entries.c.state).where(entries.c.state == "failed"))
+    operation = await books.start()
+    assert operation.total == len(counted) == 4
+    await books.operations.request_cancel(operation.operation_id, ADA)
+    assert (await books.start(kind=RESYNC)).total == 5, "failed and recovered, not vanished"

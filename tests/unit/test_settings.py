@@ -26,6 +26,9 @@ def problems_of(**flags: object) -> tuple[str, ...]:
     return caught.value.problems
 
 
+DOUBLED = "sources.name (REDRIVE_SOURCES): each source needs a name of its own (given: 'a')"
+
+
 def test_without_anything_the_defaults_are_for_one_machine() -> None:
     settings = load_settings()
     assert (settings.host, settings.port, settings.redis_url) == ("127.0.0.1", 8484, None)
@@ -78,7 +81,31 @@ def test_sources_can_be_given_as_json_and_must_have_names_of_their_own(
     first, second = load_settings().sources
     assert (first.prefix, second.queues) == ("x", ("mail-*",))
     monkeypatch.setenv("REDRIVE_SOURCES", '[{"name": "a"}, {"name": "a"}]')
-    assert problems_of() == ("sources: the names a are used more than once",)
+    assert problems_of() == (DOUBLED,)
+
+
+def test_a_doubled_name_is_listed_beside_everything_else_that_is_wrong(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(
+        "REDRIVE_SOURCES", '[{"name": "a", "queue": ["*"]}, {"name": "a", "engine": "rq"}]'
+    )
+    monkeypatch.setenv("REDRIVE_PORT", "0")
+    found = problems_of()
+    assert found[:3] == (
+        "sources.0.queue: there is no such setting; did you mean queues?",
+        "sources.1.engine (REDRIVE_SOURCES): Input should be 'bullmq' (given: 'rq')",
+        DOUBLED,
+    )
+    assert found[3].startswith("port (REDRIVE_PORT)")
+    assert len(found) == 4
+
+
+def test_a_source_without_a_name_is_called_default_and_counts_as_such(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("REDRIVE_SOURCES", '[{"prefix": "x"}, {"name": "default"}]')
+    assert problems_of() == (DOUBLED.replace("'a'", "'default'"),)
 
 
 def test_a_misspelt_key_of_a_source_is_named_with_its_place(tmp_path: Path) -> None:

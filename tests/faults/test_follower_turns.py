@@ -1,0 +1,114 @@
+"""How far the follower counts the stream as heard, and whose turn it is in a scan."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+
+from redrive import follower as following
+from redrive.domain import EntryFilter, EntryState
+from redrive.follower import Follower
+from redrive.ledger import Database
+from redrive.testing import InMemoryEngine, ManualClock
+from redrive.wiring import SystemClock
+from tests.support.rig import QUEUE, Rig
+from tests.support.servers import RedisServer
+
+
+@pytest.fixture
+async def rig(database: Database, redis_server: RedisServer) -> AsyncIterator[Rig]:
+    rig = Rig(database, InMemoryEngine(), redis_server.url)
+    yield rig
+    await rig.close()
+
+
+@pytest.fixture
+def queues(rig: Rig) -> InMemoryEngine:
+    assert isinstance(rig.engine, InMemoryEngine)
+    return rig.engine
+
+
+def an_hour_later(rig: Rig) -> Follower:
+    """A follower for which every hand-over until now lies long behind."""
+    return Follower(
+        engine=rig.engine,
+        ledger=rig.following,
+        progress=rig.progress,
+        reports=rig.reports,
+        clock=ManualClock(SystemClock().now() + timedelta(hours=1)),
+    )
+
+
+async def moved(rig: Rig, queues: InMemoryEngine, job_id: str) -> None:
+    """A job failed and was handed back."""
+    queues.fail(QUEUE, job_id)
+    await rig.follower.scan()
+    await rig.act(job_id)
+
+
+async def test_a_job_that_is_gone_is_not_given_up_while_its_outcome_is_still_to_be_heard(
+    rig: Rig, queues: InMemoryEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "_EVENTS", 1)
+    await moved(rig, queues, "1")
+    queues.complete(QUEUE, "1", keep=False)
+    follower = an_hour_later(rig)
+
+    await follower.hear()
+    await follower.check_entries()
+    assert (await rig.entry("1")).state is EntryState.QUEUED
+
+    await follower.hear()
+    await follower.check_entries()
+    assert (await rig.entry("1")).state is EntryState.RECOVERED
+
+
+async def test_a_job_that_is_gone_is_given_up_once_the_stream_is_heard_to_its_end(
+    rig: Rig, queues: InMemoryEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "_EVENT_WAIT_SECONDS", 0.0)
+    await moved(rig, queues, "1")
+    queues.drop(QUEUE, "1")
+    follower = an_hour_later(rig)
+
+    await follower.check_entries()
+    assert (await rig.entry("1")).state is EntryState.QUEUED, "nothing was heard yet"
+
+    await follower.hear()
+    await follower.hear()
+    await follower.check_entries()
+    assert (await rig.entry("1")).state is EntryState.VANISHED
+
+
+async def test_a_queue_that_lags_behind_holds_the_others_verdicts_up(
+    rig: Rig, queues: InMemoryEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "_EVENTS", 1)
+    queues.fail("other", "2")
+    await moved(rig, queues, "1")
+    queues.start(QUEUE, "1")
+    queues.drop(QUEUE, "1")
+    queues.complete("other", "2")
+    follower = an_hour_later(rig)
+
+    await follower.hear()
+    await follower.check_entries()
+    assert (await rig.entry("1")).state is EntryState.QUEUED
+
+
+async def test_a_small_queue_is_scanned_before_a_large_one_is_through(
+    rig: Rig, queues: InMemoryEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "BATCH", 1)
+    monkeypatch.setattr(following, "_PAGES_IN_A_ROW", 2)
+    for number in range(6):
+        queues.fail("a-large-one", str(number))
+    queues.fail("small", "1")
+
+    assert await rig.follower.scan() == 7
+
+    page = await rig.reading.entries(EntryFilter(), None, 50, oldest_first=True)
+    order = [entry.queue for entry in page.items]
+    assert order == ["a-large-one"] * 2 + ["small"] + ["a-large-one"] * 4
