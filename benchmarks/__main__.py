@@ -7,25 +7,42 @@ import asyncio
 
 import structlog
 
-from benchmarks import bulk_retry, following
+from benchmarks import bulk_retry, cancelling, following, neighbours, others
+from benchmarks.report import Measured
+from benchmarks.worlds import world
+
+PARTS = ("bulk-retry", "others", "cancelling", "neighbours", "following")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
-    parser.add_argument("--entries", type=int, default=100_000, help="entries of a bulk retry")
-    parser.add_argument("--loop-entries", type=int, default=2_000, help="of the per-entry loop")
+    parser.add_argument("--only", choices=PARTS, action="append", help="may be given repeatedly")
+    parser.add_argument(
+        "--sizes", default="1000,10000,100000", help="entries of a bulk retry, several with commas"
+    )
+    parser.add_argument("--entries", type=int, default=100_000, help="of every other measurement")
+    parser.add_argument("--loop-entries", type=int, default=2_000, help="of loops over a call")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--only", choices=("bulk-retry", "following"))
-    given = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
-    if given.only in (None, "bulk-retry"):
-        asyncio.run(
-            bulk_retry.run(
-                count=given.entries, loop_count=given.loop_entries, repeats=given.repeats
-            )
-        )
-    if given.only in (None, "following"):
-        asyncio.run(following.run(count=given.entries, repeats=given.repeats))
+    asyncio.run(_measure(parser.parse_args()))
+
+
+async def _measure(given: argparse.Namespace) -> None:
+    parts = given.only or PARTS
+    count, repeats = given.entries, given.repeats
+    rates: dict[str, Measured] = {}
+    with world() as servers:
+        if "bulk-retry" in parts:
+            sizes = [int(size) for size in given.sizes.split(",")]
+            rates = await bulk_retry.run(servers, sizes=sizes, repeats=repeats)
+        if "others" in parts:
+            await others.run(servers, count=given.loop_entries, repeats=repeats, beside=rates)
+        if "cancelling" in parts:
+            await cancelling.run(servers, count=count, repeats=repeats)
+        if "neighbours" in parts:
+            await neighbours.run(servers, count=count, repeats=repeats)
+        if "following" in parts:
+            await following.run(servers, count=count, repeats=repeats)
 
 
 if __name__ == "__main__":

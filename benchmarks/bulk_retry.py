@@ -1,109 +1,124 @@
-"""A bulk retry with ledger, items and progress, beside a plain per-entry loop in the same run."""
+"""A bulk retry with ledger, items and progress: real runner processes on seeded failures."""
 
 from __future__ import annotations
 
-import tempfile
-from contextlib import ExitStack
-from pathlib import Path
+import asyncio
+import json
+import os
+import sys
+from asyncio.subprocess import PIPE
+from collections import defaultdict
+from collections.abc import Sequence
 from time import perf_counter
 
-from bullmq import Job, Queue
-from sqlalchemy import select, update
-
 from benchmarks.report import Measured, save, show
-from benchmarks.seeding import QUEUE, seed_failed_jobs, take_in
-from redrive.domain import Actor, EntryState, OperationKind, OperationState, Scope, StartRequest
-from redrive.ledger.schema import entries
-from redrive.settings import Settings, load_settings
-from redrive.wiring import Services, build_runner, open_services
-from tests.support.servers import PostgresServer, RedisServer, running_redis
+from benchmarks.seeding import seed_failed_jobs, take_in
+from benchmarks.worlds import BACKENDS, World
+from redrive.domain import (
+    Actor,
+    AppId,
+    Operation,
+    OperationId,
+    OperationKind,
+    OperationState,
+    Scope,
+    StartRequest,
+)
+from redrive.settings import Settings
+from redrive.wiring import open_services
 
-_ACTOR = Actor(name="bench", origin="cli")
-
-
-async def run(*, count: int, loop_count: int, repeats: int) -> None:
-    """Measure on SQLite and PostgreSQL, print and save."""
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="redrive-bench-")))
-        server = stack.enter_context(running_redis(folder / "redis", appendonly=False))
-        postgres = PostgresServer()
-        stack.callback(postgres.stop)
-        for backend in ("sqlite", "postgresql"):
-            bulk: list[float] = []
-            starts: list[float] = []
-            loop: list[float] = []
-            for repeat in range(repeats):
-                url = (
-                    f"sqlite:///{folder / f'bulk-{repeat}.db'}"
-                    if backend == "sqlite"
-                    else postgres.create_database()
-                )
-                settings = load_settings(data_dir=folder, redis_url=server.url, database_url=url)
-                rate, start = await _bulk(settings, server, count)
-                bulk.append(rate)
-                starts.append(start * 1000)
-                url = (
-                    url.replace("bulk", "loop")
-                    if backend == "sqlite"
-                    else postgres.create_database()
-                )
-                settings = load_settings(data_dir=folder, redis_url=server.url, database_url=url)
-                loop.append(await _loop(settings, server, loop_count))
-            rows = [
-                Measured(name="per-entry loop", unit="entries/s", values=loop),
-                Measured(name="redrive bulk retry", unit="entries/s", values=bulk),
-            ]
-            show(f"Bulk retry of {count:,} entries, {backend}", rows, beside="per-entry loop")
-            answer = Measured(name="answer to the start", unit="ms", values=starts)
-            show("", [answer])
-            save(f"bulk-retry-{backend}", [*rows, answer])
+ACTOR = Actor(name="bench", origin="cli")
+_ONCE_FROM = 1_000_000
+"""From this size on, one run each: seeding takes minutes."""
 
 
-async def _bulk(settings: Settings, server: RedisServer, count: int) -> tuple[float, float]:
-    """Entries per second of a bulk retry of everything, and seconds until its start answered."""
-    seed_failed_jobs(server, count)
-    async with open_services(settings, migrate_first=True) as services:
+async def run(world: World, *, sizes: Sequence[int], repeats: int) -> dict[str, Measured]:
+    """Measure on both databases, one and two runners; returns the rates of one runner on the
+    size nearest to the budget's, by backend."""
+    nearest = min(sizes, key=lambda size: abs(size - 100_000))
+    rates: dict[str, Measured] = {}
+    for backend in BACKENDS:
+        speed: list[Measured] = []
+        answers: list[Measured] = []
+        memory: list[Measured] = []
+        for size in sizes:
+            for runners in (1, 2):
+                found = await _repeated(world, backend, size, runners, repeats)
+                name = f"{size:,} entries, {runners} runner{'s'[: runners - 1]}"
+                speed.append(Measured(name=name, unit="entries/s", values=found["rate"]))
+                answers.append(Measured(name=name, unit="ms to the answer", values=found["answer"]))
+                memory.append(Measured(name=name, unit="MB at most", values=found["memory"]))
+                if (size, runners) == (nearest, 1):
+                    rates[backend] = speed[-1]
+        show(f"Bulk retry, {backend}", speed, beside=speed[0].name)
+        show(f"Answer to the start of a bulk retry, {backend}", answers)
+        show(f"Memory of a runner process, {backend}", memory)
+        save(f"bulk-retry-{backend}", [*speed, *answers, *memory])
+    return rates
+
+
+async def _repeated(
+    world: World, backend: str, size: int, runners: int, repeats: int
+) -> dict[str, list[float]]:
+    found: defaultdict[str, list[float]] = defaultdict(list)
+    seed_failed_jobs(world.server, size, apps=runners)
+    seeded = world.ledger(backend)
+    async with open_services(seeded, migrate_first=True) as services:
         await take_in(services)
-        began = perf_counter()
-        request = StartRequest(
-            kind=OperationKind.RETRY, scope=Scope.everything(), actor=_ACTOR, reason="benchmark"
+    for repeat in range(1 if size >= _ONCE_FROM else repeats):
+        if repeat:
+            seed_failed_jobs(world.server, size, apps=runners)
+        settings = world.ledger(backend, copy_of=seeded)
+        for name, value in (await measure(settings, size, runners)).items():
+            found[name].append(value)
+        world.drop(settings)
+    world.drop(seeded)
+    return found
+
+
+async def measure(settings: Settings, size: int, runners: int) -> dict[str, float]:
+    """Retry everything with one runner, or the apps beside each other with one runner each."""
+    async with open_services(settings) as services:
+        started: list[Operation] = []
+        answer = 0.0
+        for number in range(runners):
+            scope = Scope.everything() if runners == 1 else Scope.of_app(AppId(f"app-{number}"))
+            began = perf_counter()
+            operation, _ = await services.recovery.start(
+                StartRequest(kind=OperationKind.RETRY, scope=scope, actor=ACTOR, reason="benchmark")
+            )
+            answer = max(answer, perf_counter() - began)
+            started.append(operation)
+        seconds, peak = await run_processes(settings, [o.operation_id for o in started])
+        ends = [await services.overview.operation(o.operation_id) for o in started]
+    moved = sum(end.requeued for end in ends)
+    if moved != size or any(end.state is not OperationState.COMPLETED for end in ends):
+        raise RuntimeError(f"the operations ended as {ends}")
+    return {"rate": size / seconds, "answer": answer * 1000, "memory": peak}
+
+
+async def run_processes(
+    settings: Settings, operation_ids: Sequence[OperationId]
+) -> tuple[float, float]:
+    """Seconds from the word to the last one's end, and the largest process's peak in MB."""
+    environment = {
+        **os.environ,
+        "REDRIVE_DATA_DIR": str(settings.data_dir),
+        "REDRIVE_REDIS_URL": str(settings.redis_url),
+        "REDRIVE_DATABASE_URL": str(settings.database_url),
+    }
+    processes = [
+        await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "benchmarks.runner_process", operation_id),
+            env=environment,
+            stdin=PIPE,
+            stdout=PIPE,
         )
-        operation, _ = await services.recovery.start(request)
-        answered = perf_counter() - began
-        began = perf_counter()
-        await build_runner(services).run(operation.operation_id)
-        seconds = perf_counter() - began
-        finished = await services.overview.operation(operation.operation_id)
-        if finished.state is not OperationState.COMPLETED or finished.requeued != count:
-            raise RuntimeError(f"the operation ended as {finished}")
-    return count / seconds, answered
-
-
-async def _loop(settings: Settings, server: RedisServer, count: int) -> float:
-    """Entries per second of what teams write today: check, reset, remove, add, count."""
-    seed_failed_jobs(server, count)
-    async with open_services(settings, migrate_first=True) as services:
-        await take_in(services)
-        rows = await services.database.rows(select(entries.c.id, entries.c.job_id))
-        queue = Queue(QUEUE, {"connection": server.url})
-        began = perf_counter()
-        for row in rows:
-            await _retry_one(services, queue, row.id, row.job_id)
-        seconds = perf_counter() - began
-        await queue.close()
-    return len(rows) / seconds
-
-
-async def _retry_one(services: Services, queue: Queue, entry_pk: int, job_id: str) -> None:
-    if await queue.getJobState(job_id) != "failed":
-        return
-    statement = update(entries).where(entries.c.id == entry_pk)
-    await services.database.write(
-        lambda connection: connection.execute(statement.values(state=EntryState.QUEUED))
-    )
-    job = await Job.fromId(queue, job_id)
-    if job is None:
-        return
-    await job.remove()
-    await queue.add(job.name, {**job.data, "isRescan": True}, {"jobId": job_id, "attempts": 3})
-    await services.redis.hincrby("benchmark:progress", "completed", 1)
+        for operation_id in operation_ids
+    ]
+    for process in processes:
+        assert process.stdout is not None
+        await process.stdout.readline()
+    ends = await asyncio.gather(*(process.communicate(b"\n") for process in processes))
+    said = [json.loads(output) for output, _ in ends]
+    return max(one["seconds"] for one in said), max(one["peak_megabytes"] for one in said)

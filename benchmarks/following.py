@@ -2,47 +2,32 @@
 
 from __future__ import annotations
 
-import tempfile
-from contextlib import ExitStack
-from pathlib import Path
 from time import perf_counter
 
 from benchmarks.report import Measured, save, show
 from benchmarks.seeding import QUEUE, seed_failed_jobs
+from benchmarks.worlds import BACKENDS, World
 from redrive.domain import EntryState, entry_id_of
-from redrive.settings import Settings, load_settings
+from redrive.settings import Settings
 from redrive.wiring import build_follower, open_services
-from tests.support.servers import PostgresServer, RedisServer, running_redis
+from tests.support.servers import RedisServer
 
 _REMOVED = "7"
 
 
-async def run(*, count: int, repeats: int) -> None:
+async def run(world: World, *, count: int, repeats: int) -> None:
     """Measure on SQLite and PostgreSQL, print and save."""
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="redrive-bench-")))
-        server = stack.enter_context(running_redis(folder / "redis", appendonly=False))
-        postgres = PostgresServer()
-        stack.callback(postgres.stop)
-        for backend in ("sqlite", "postgresql"):
-            intake: list[float] = []
-            check: list[float] = []
-            for repeat in range(repeats):
-                url = (
-                    f"sqlite:///{folder / f'follow-{repeat}.db'}"
-                    if backend == "sqlite"
-                    else postgres.create_database()
-                )
-                settings = load_settings(data_dir=folder, redis_url=server.url, database_url=url)
-                rate, seconds = await _follow(settings, server, count)
-                intake.append(rate)
-                check.append(seconds)
-            rows = [
-                Measured(name="intake of failures", unit="entries/s", values=intake),
-                Measured(name="one pass of the drift check", unit="s", values=check),
-            ]
-            show(f"Following {count:,} failed jobs, {backend}", rows)
-            save(f"following-{backend}", rows)
+    for backend in BACKENDS:
+        intake = Measured(name="intake of failures", unit="entries/s", values=[])
+        check = Measured(name="one pass of the drift check", unit="s", values=[])
+        for _ in range(repeats):
+            settings = world.ledger(backend)
+            rate, seconds = await _follow(settings, world.server, count)
+            intake.values.append(rate)
+            check.values.append(seconds)
+            world.drop(settings)
+        show(f"Following {count:,} failed jobs, {backend}", [intake, check])
+        save(f"following-{backend}", [intake, check])
 
 
 async def _follow(settings: Settings, server: RedisServer, count: int) -> tuple[float, float]:

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 RESULTS = Path(__file__).parent / "results"
+_WIDTH = 120
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,7 +24,7 @@ class Measured:
 
     name: str
     unit: str
-    values: Sequence[float]
+    values: list[float]
 
     @property
     def median(self) -> float:
@@ -31,7 +32,7 @@ class Measured:
 
     @property
     def spread(self) -> str:
-        return f"{min(self.values):,.0f} to {max(self.values):,.0f}"
+        return f"{_figure(min(self.values))} to {_figure(max(self.values))}"
 
 
 def show(title: str, rows: Sequence[Measured], *, beside: str | None = None) -> None:
@@ -44,8 +45,19 @@ def show(title: str, rows: Sequence[Measured], *, beside: str | None = None) -> 
         table.add_column(f"ratio to {beside}", justify="right")
     for row in rows:
         ratio = [f"{row.median / base:,.1f}"] if base else []
-        table.add_row(row.name, f"{row.median:,.0f}", row.unit, row.spread, *ratio)
-    Console().print(table)
+        table.add_row(row.name, _figure(row.median), row.unit, row.spread, *ratio)
+    console = Console()
+    (console if console.is_terminal else Console(width=_WIDTH)).print(table)
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The value that this share of the values does not exceed."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:,.1f}"
 
 
 def save(name: str, rows: Sequence[Measured]) -> Path:

@@ -293,6 +293,11 @@ class ClaimedEntry:
     defect: str | None = None
 
 
+BATCH_BYTES = 8 * 1024 * 1024
+"""A batch ends with the entry whose data brings it to this size, however few they are: a queue's
+store does nothing else while it hands a batch over."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Batch:
     """A claimed batch of one operation, in hand-over order; ``number`` counts from 1."""

@@ -163,8 +163,9 @@ class OperationLedger(Protocol):
         """
 
     async def claim(self, operation: Operation, limit: int) -> Batch | None:
-        """Claim the next entries in the order they failed; None when the selection is done or
-        the operation is cancelling."""
+        """Claim the next entries in the order they failed: ``limit`` at most, and fewer where
+        their data is large (BATCH_BYTES). None when the selection is done or the operation is
+        cancelling."""
 
     async def unsettled(self, operation: Operation) -> list[Batch]:
         """The batches that are claimed and not settled, each under its own number."""

@@ -6,7 +6,14 @@ import asyncio
 
 import pytest
 
-from redrive.domain import Answer, EntryState, OperationId, OperationKind, OperationState
+from redrive.domain import (
+    BATCH_BYTES,
+    Answer,
+    EntryState,
+    OperationId,
+    OperationKind,
+    OperationState,
+)
 from redrive.errors import StaleRunner
 from tests.support.books import Books, app_scope, job_ids, results
 from tests.support.factories import ADA, later
@@ -189,6 +196,17 @@ async def test_of_two_claims_at_once_each_entry_is_in_one(books: Books, second: 
     assert isinstance(old, StaleRunner)
     assert not isinstance(new, BaseException)
     assert job_ids(new) == ["1", "2", "3"]
+
+
+async def test_a_batch_ends_where_its_data_becomes_large(books: Books) -> None:
+    half, whole = BATCH_BYTES // 2, BATCH_BYTES
+    await books.fail("1", "2", "3", data_size=half)
+    await books.fail("4", data_size=10 * whole, at=10)
+    await books.fail("5", "6", data_size=0, at=20)
+    operation = await books.begin()
+    claimed = [job_ids(await books.claim(operation)) for _ in range(3)]
+    assert claimed == [["1", "2"], ["3", "4"], ["5", "6"]]
+    assert await books.operations.claim(operation, 100) is None
 
 
 async def test_unsettled_batches_come_back_each_under_its_own_number(books: Books) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from redrive.domain import (
+    BATCH_BYTES,
     BULK_TAKES,
     Batch,
     EntryState,
@@ -90,13 +91,21 @@ async def _anything_left(
 
 
 def _claim_statement(operation: Operation) -> Any:
-    """Take the oldest entries after a position, as many as wanted.
+    """Take the oldest entries after a position, as many as wanted or as their data allows.
 
     The entries lie side by side in the order of the selection, so that one range names them. An
     entry that another transaction holds is waited for, and looked at again as that one left it.
     """
-    candidates = _candidates(operation).subquery()
-    last = select(func.max(candidates.c.failure_seq)).scalar_subquery()
+    oldest = _candidates(operation).subquery()
+    up_to_here = func.sum(oldest.c.data_size).over(order_by=oldest.c.failure_seq)
+    measured = select(
+        oldest.c.failure_seq, (up_to_here - oldest.c.data_size).label("bytes_before")
+    ).subquery()
+    last = (
+        select(func.max(measured.c.failure_seq))
+        .where(measured.c.bytes_before < BATCH_BYTES)
+        .scalar_subquery()
+    )
     return (
         update(entries)
         .where(_selectable(operation), entries.c.failure_seq <= last)
@@ -107,7 +116,7 @@ def _claim_statement(operation: Operation) -> Any:
 
 def _candidates(operation: Operation) -> Select[Any]:
     return (
-        select(entries.c.failure_seq)
+        select(entries.c.failure_seq, entries.c.data_size)
         .where(_selectable(operation), entries.c.failure_seq <= operation.cutoff_seq)
         .order_by(entries.c.failure_seq)
         .limit(bindparam("most"))

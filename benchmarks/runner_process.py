@@ -1,0 +1,36 @@
+"""``python -m benchmarks.runner_process OPERATION_ID``: one runner, in a process of its own.
+
+Says ``ready``, waits for a line, carries the operation out and says as JSON how long that took
+(``seconds``) and the most memory that the process ever had (``peak_megabytes``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import resource
+import sys
+from time import perf_counter
+
+import structlog
+
+from redrive.domain import OperationId
+from redrive.settings import load_settings
+from redrive.wiring import build_runner, open_services
+
+
+async def main(operation_id: OperationId) -> None:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
+    async with open_services(load_settings()) as services:
+        await services.overview.operation(operation_id)
+        print("ready", flush=True)
+        sys.stdin.readline()
+        began = perf_counter()
+        await build_runner(services).run(operation_id)
+        seconds = perf_counter() - began
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"seconds": seconds, "peak_megabytes": peak}))
+
+
+if __name__ == "__main__":
+    asyncio.run(main(OperationId(sys.argv[1])))
