@@ -30,6 +30,8 @@ CHROMIUM_FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
+SLOWDOWN = float(os.environ.get("REDRIVE_BROWSER_SLOWDOWN", "1"))
+"""How many times slower the pages' own scripts run, to find what depends on a fast machine."""
 
 
 def missing(problem: str) -> None:
@@ -110,6 +112,9 @@ async def open_window(browser: Browser, base: str, **options: Any) -> Window:
     window = Window(context=context, page=await context.new_page(), base=base, scripted=scripted)
     window.page.on("console", window.heard)
     window.page.on("pageerror", lambda error: window.complaints.append(str(error)))
+    if SLOWDOWN > 1:
+        session = await context.new_cdp_session(window.page)
+        await session.send("Emulation.setCPUThrottlingRate", {"rate": SLOWDOWN})
     return window
 
 

@@ -201,9 +201,11 @@ async def test_the_whole_journey_works_by_keyboard_alone(scene: Scene, windows: 
     await page.keyboard.type("typist")
     await page.keyboard.press("Enter")
     await expect(page.get_by_role("heading", level=1)).to_contain_text("Found for")
+    await opened.settled()
     await page.keyboard.press("j")
     await page.keyboard.press("Enter")
     await expect(page.get_by_role("heading", level=1)).to_have_text("typist")
+    await opened.settled()
     retry = page.get_by_role("link", name="Retry all 3")
     for _ in range(40):
         if await retry.evaluate("(link) => link === document.activeElement"):

@@ -6,6 +6,15 @@ export function startDialogs() {
   document.addEventListener("input", onInput);
 }
 
+// A closed dialog gives the focus back at once, to the content where nothing had it. Otherwise it
+// would stay on the hidden dialog until the next rendering, and take the keys pressed until then.
+export function openDialog(dialog) {
+  if (document.activeElement === document.body) {
+    document.getElementById("main").focus({ preventScroll: true });
+  }
+  dialog.showModal();
+}
+
 function onClick(event) {
   const link = event.target.closest("a[data-dialog]");
   if (link && !event.metaKey && !event.ctrlKey && !event.shiftKey) {
@@ -31,7 +40,7 @@ async function ask(address) {
     return;
   }
   checkTyped(dialog.querySelector("[data-typed]"));
-  dialog.showModal();
+  openDialog(dialog);
   (dialog.querySelector("[data-typed]") ?? dialog.querySelector("[data-focus]") ?? dialog).focus();
 }
 

@@ -47,16 +47,20 @@ function topRow(list) {
   return list.querySelector("tbody tr")?.dataset.key;
 }
 
-// A row that goes away takes the focus along; the row in its place gets it.
+// Where the focus is: the element, and the row that it is in.
 function placeOfFocus() {
-  const row = document.activeElement?.closest("tr[data-key]");
-  if (!row) return null;
-  return { body: row.parentElement, index: [...row.parentElement.children].indexOf(row) };
+  const element = document.activeElement;
+  const row = element?.closest("tr[data-key]");
+  return { element, index: row ? [...row.parentElement.children].indexOf(row) : -1 };
 }
 
-function restore(focus) {
-  if (!focus || document.activeElement !== document.body) return;
+// An element that was moved among its siblings has lost the focus by that, and gets it back. A row
+// that went away took it along; the row in its place gets it.
+function restore({ element, index }) {
+  if (document.activeElement !== document.body || element === document.body) return;
+  if (element?.isConnected) element.focus({ preventScroll: true });
+  if (index < 0 || document.activeElement !== document.body) return;
   const rows = document.querySelectorAll("#main tbody tr[data-key]");
-  const row = rows[Math.min(focus.index, rows.length - 1)];
+  const row = rows[Math.min(index, rows.length - 1)];
   (row?.querySelector("[data-row]") ?? document.getElementById("main")).focus();
 }
