@@ -1,5 +1,5 @@
 // Keyboard shortcuts. Single keys can be switched off: they get in the way of speech input.
-import { openDialog } from "./dialogs.js";
+import { openDialog } from "./modal.js";
 import { visit } from "./visits.js";
 
 const PAGES = {

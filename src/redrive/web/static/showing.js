@@ -22,12 +22,14 @@ export function show(page, { poll }) {
   for (const listener of listeners) listener({ poll });
 }
 
-// What the page said about the last action stays until the next one, and a list does not move
-// under the pointer: what has changed is offered instead.
+// What the page said about the last action stays until what it speaks of has changed, and a list
+// does not move under the pointer: what has changed is offered instead.
 function prepare(old, fresh, poll) {
   if (!poll) return;
-  const said = old.querySelector("#flash");
-  fresh.querySelector("#flash")?.replaceWith(said.cloneNode(true));
+  if (old.dataset.subject === fresh.dataset.subject) {
+    const said = old.querySelector("#flash");
+    fresh.querySelector("#flash")?.replaceWith(said.cloneNode(true));
+  }
   const list = old.querySelector("[data-offer]");
   const newer = fresh.querySelector("[data-offer]");
   if (!list || !newer || topRow(list) === topRow(newer)) return;
