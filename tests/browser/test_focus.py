@@ -30,6 +30,15 @@ async def test_a_key_pressed_before_the_closed_dialog_has_gone_from_the_screen_c
     await expect(page.locator("tbody tr:nth-child(1) a[data-row]")).to_be_focused()
 
 
+async def test_the_list_of_shortcuts_does_not_begin_in_its_checkbox(window: Window) -> None:
+    page = window.page
+    await window.go("/admin/")
+    await page.keyboard.press("?")
+    await expect(page.get_by_role("button", name="Close")).to_be_focused()
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("dialog")).to_have_count(0)
+
+
 async def test_a_closed_dialog_gives_the_focus_back(scene: Scene, window: Window) -> None:
     page = window.page
     scene.fail("returned", 2, queue="returned")

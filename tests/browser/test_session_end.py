@@ -6,14 +6,14 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.browser.conftest import OpenWindow
-from tests.browser.support import Scene, Window
+from tests.browser.support import Scene, Window, serious_issues
 from tests.support.console import PASSWORD
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
 
 async def test_the_dialog_can_be_closed_but_a_banner_stays(
-    scene: Scene, windows: OpenWindow
+    scene: Scene, windows: OpenWindow, axe: str
 ) -> None:
     opened, page = await _signed_out(scene, windows, "closed-over")
     ended = page.get_by_role("dialog", name="Your session has ended")
@@ -21,6 +21,7 @@ async def test_the_dialog_can_be_closed_but_a_banner_stays(
     await expect(ended).to_have_count(0)
     banner = page.get_by_role("status").filter(has_text="Your session has ended")
     await expect(banner).to_be_visible()
+    assert await serious_issues(page, axe) == []
     await page.locator("a[data-row]").click()
     await expect(ended).to_be_visible()
     await page.keyboard.press("Escape")

@@ -15,7 +15,7 @@ export function startSuggesting() {
   list.setAttribute("role", "listbox");
   list.setAttribute("aria-label", "Suggestions");
   list.hidden = true;
-  box.after(list);
+  box.form.append(list);
   // A search field cannot be a combobox; a text field can.
   box.type = "text";
   box.setAttribute("enterkeyhint", "search");
