@@ -53,6 +53,32 @@ async def test_a_closed_dialog_gives_the_focus_back(scene: Scene, window: Window
     await expect(page.locator("tbody tr:nth-child(1) a[data-row]")).to_be_focused()
 
 
+async def test_a_key_that_is_held_down_retries_one_entry_only(scene: Scene, window: Window) -> None:
+    page = window.page
+    scene.fail("held", 3, queue="held")
+    await window.go("/admin/failures?app_id=held")
+    await page.keyboard.press("j")
+    await page.keyboard.down("r")
+    await expect(page.locator("tbody tr")).to_have_count(2)
+    await page.keyboard.down("r")
+    await page.keyboard.up("r")
+    await page.get_by_role("link", name="Clear all filters").click()
+    await expect(page.get_by_role("heading", level=1)).to_be_visible()
+    assert scene.failed_of("held") == 2
+
+
+async def test_an_offer_that_was_taken_leaves_the_focus_in_the_content(
+    scene: Scene, window: Window
+) -> None:
+    page = window.page
+    scene.fail("offered", 1, queue="offered")
+    await window.go("/admin/failures?app_id=offered")
+    scene.fail("offered", 1, queue="offered")
+    await page.get_by_role("button", name="The list has changed").press("Enter")
+    await expect(page.locator("tbody tr")).to_have_count(2)
+    await expect(page.locator("#main")).to_be_focused()
+
+
 async def test_single_keys_work_while_a_checkbox_has_the_focus(
     scene: Scene, window: Window
 ) -> None:

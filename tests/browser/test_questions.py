@@ -88,3 +88,26 @@ async def test_a_question_that_cannot_be_asked_leaves_the_page_in_place(
     await expect(page.locator("#flash")).to_contain_text("The console cannot be reached")
     await expect(page.get_by_role("heading", level=1)).to_have_text("unasked")
     await window.context.set_offline(False)
+
+
+async def test_a_question_is_closed_by_a_click_beside_it_only(scene: Scene, window: Window) -> None:
+    page = window.page
+    scene.fail("pressed", queue="pressed")
+    await window.go("/admin/apps/pressed")
+    await page.get_by_role("link", name="Retry all 1").click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_label("Reason").fill("marked with the mouse")
+    box = await dialog.bounding_box()
+    field = await dialog.get_by_label("Reason").bounding_box()
+    assert box is not None
+    assert field is not None
+    await page.mouse.click(box["x"] + 5, box["y"] + 5)
+    await expect(dialog).to_be_visible()
+    await page.mouse.move(field["x"] + 50, field["y"] + 10)
+    await page.mouse.down()
+    await page.mouse.move(box["x"] - 50, field["y"] + 10)
+    await page.mouse.up()
+    await expect(dialog).to_be_visible()
+    await expect(dialog.get_by_label("Reason")).to_have_value("marked with the mouse")
+    await page.mouse.click(box["x"] - 50, field["y"] + 10)
+    await expect(dialog).to_have_count(0)

@@ -98,3 +98,21 @@ async def test_a_page_from_the_browsers_memory_is_brought_up_to_date_at_once(
         await page.evaluate(
             "window.dispatchEvent(new PageTransitionEvent('pageshow', {persisted: true}))"
         )
+
+
+async def test_a_way_back_that_failed_is_taken_when_the_console_answers_again(
+    scene: Scene, window: Window
+) -> None:
+    page = window.page
+    scene.fail("way-back", 2, queue="way-back")
+    await window.go("/admin/failures?app_id=way-back")
+    await page.get_by_label("Job name").fill("nothing")
+    await page.get_by_label("Job name").press("Enter")
+    await expect(page.get_by_text("No entry fits this filter")).to_be_visible()
+    await window.context.set_offline(True)
+    await page.go_back()
+    await expect(page.locator("#flash")).to_contain_text("cannot be reached")
+    await window.context.set_offline(False)
+    await expect(page.locator("tbody tr")).to_have_count(2)
+    await expect(page.locator("#flash p")).to_have_count(0)
+    await expect(page.get_by_label("Job name")).to_have_value("")

@@ -8,9 +8,19 @@ import { attempt, isVisiting } from "./visits.js";
 const LOOK_EVERY = 3000;
 
 export function startDialogs() {
+  document.addEventListener("pointerdown", onPointerDown);
   document.addEventListener("click", onClick);
   document.addEventListener("input", onInput);
   setInterval(look, LOOK_EVERY);
+}
+
+let pressedOutside = false;
+
+// A press that begins inside, as marking text does, is no click beside the dialog where it ends.
+function onPointerDown({ target, clientX, clientY }) {
+  const { left, right, top, bottom } = document.getElementById("dialog").getBoundingClientRect();
+  const inside = clientX >= left && clientX <= right && clientY >= top && clientY <= bottom;
+  pressedOutside = target.id === "dialog" && !inside;
 }
 
 function onClick(event) {
@@ -20,7 +30,8 @@ function onClick(event) {
     ask(link.href);
   }
   const dialog = document.getElementById("dialog");
-  const dismissed = event.target.closest("dialog [data-dismiss]") || event.target === dialog;
+  const beside = event.target === dialog && pressedOutside;
+  const dismissed = event.target.closest("dialog [data-dismiss]") || beside;
   if (dismissed && dialog.open) {
     event.preventDefault();
     dialog.close();

@@ -42,6 +42,8 @@ function onKey(event) {
 }
 
 function single(event) {
+  // A key that is held down moves along a list; it does not act again and again.
+  if (event.repeat && event.key !== "j" && event.key !== "k") return;
   const led = leading;
   leading = false;
   if (led && PAGES[event.key]) location.assign(PAGES[event.key]);

@@ -3,7 +3,7 @@
 import { Away, load, SessionEnded } from "./loading.js";
 import { afterLogin, hasEnded, sessionEnded } from "./session.js";
 import { afterShowing, show } from "./showing.js";
-import { isVisiting, visitsSoFar } from "./visits.js";
+import { isElsewhere, isVisiting, visit, visitsSoFar } from "./visits.js";
 
 const SOON = 400;
 // What is not looked at only keeps its title and icon true.
@@ -52,6 +52,11 @@ async function refresh() {
   if (hasEnded()) return;
   if (busy || isVisiting()) {
     refreshIn(SOON);
+    return;
+  }
+  if (isElsewhere()) {
+    await visit(location.href, { push: false });
+    refreshIn(interval());
     return;
   }
   busy = true;

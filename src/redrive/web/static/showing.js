@@ -57,12 +57,14 @@ function placeOfFocus() {
 }
 
 // An element that was moved among its siblings has lost the focus by that, and gets it back. A row
-// that went away took it along; the row in its place gets it.
+// that went away took it along; the row in its place gets it, and else the content.
 function restore({ element, index }) {
   if (document.activeElement !== document.body || element === document.body) return;
   if (element?.isConnected) element.focus({ preventScroll: true });
-  if (index < 0 || document.activeElement !== document.body) return;
+  if (document.activeElement !== document.body) return;
   const rows = document.querySelectorAll("#main tbody tr[data-key]");
-  const row = rows[Math.min(index, rows.length - 1)];
-  (row?.querySelector("[data-row]") ?? document.getElementById("main")).focus();
+  const row = index < 0 ? null : rows[Math.min(index, rows.length - 1)];
+  const link = row?.querySelector("[data-row]");
+  if (link) link.focus();
+  else document.getElementById("main").focus({ preventScroll: true });
 }

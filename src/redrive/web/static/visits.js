@@ -21,6 +21,11 @@ export function visitsSoFar() {
   return asked;
 }
 
+// Whether Back or Forward led to a page that could not be loaded.
+export function isElsewhere() {
+  return shown !== location.pathname + location.search;
+}
+
 export function isVisiting() {
   return underWay > 0;
 }
@@ -58,7 +63,7 @@ function arrive({ page, address }, { push, scroll }) {
 
 // A jump within the page is no visit.
 function onPopState(event) {
-  if (shown === location.pathname + location.search) return;
+  if (!isElsewhere()) return;
   visit(location.href, { push: false, scroll: event.state?.scroll ?? 0 });
 }
 
