@@ -111,3 +111,23 @@ async def test_a_question_is_closed_by_a_click_beside_it_only(scene: Scene, wind
     await expect(dialog.get_by_label("Reason")).to_have_value("marked with the mouse")
     await page.mouse.click(box["x"] - 50, field["y"] + 10)
     await expect(dialog).to_have_count(0)
+
+
+async def test_a_refusal_stays_until_it_was_answered(scene: Scene, window: Window) -> None:
+    page = window.page
+    scene.fail("grown", 1001, queue="grown")
+    await window.go("/admin/apps/grown")
+    await page.get_by_role("link", name="Retry all 1,001").click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_label("Type 1,001 to go on").fill("1001")
+    scene.fail("grown", 200, queue="grown")
+    await dialog.get_by_role("button", name="Retry 1,001 entries").click()
+    refusal = dialog.get_by_role("alert")
+    await expect(refusal).to_contain_text("Nothing was started")
+    scene.fail("grown", 1, queue="grown")
+    await expect(dialog.get_by_role("status")).to_have_text("It is 1,202 now.")
+    await expect(refusal).to_contain_text("It is 1,201 now, not 1,001")
+    await dialog.get_by_label("Type 1,201 to go on").fill("1201")
+    await dialog.get_by_role("button", name="Retry 1,201 entries").click()
+    await expect(page.get_by_role("heading", level=1)).to_contain_text("Retry of app grown")
+    await page.get_by_role("button", name="Cancel").click()

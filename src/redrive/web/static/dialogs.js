@@ -76,13 +76,14 @@ async function look() {
   }
 }
 
-// A number that is being typed does not change under the hands: the newer one is said beside it.
+// A number that is being typed does not change under the hands, nor does a refusal go away before it
+// was read: the newer number is said beside it.
 function freshen(question, fresh) {
   const [count, now] = [question, fresh].map((one) => one.querySelector("[name=count]"));
   const [typed, wanted] = [question, fresh].map((one) => one.querySelector("[data-typed]"));
-  if (typed?.value) {
-    const text = now?.value === count.value ? "" : `It is ${Number(now?.value ?? 0).toLocaleString("en")} now.`;
-    say(typed, text);
+  if (typed && (typed.value || question.querySelector("[role=alert]"))) {
+    const newer = Number(now?.value ?? 0);
+    say(typed, newer === Number(count.value) ? "" : `It is ${newer.toLocaleString("en")} now.`);
     return;
   }
   morph(question, fresh, { poll: true });
