@@ -94,7 +94,7 @@ async def test_a_page_from_the_browsers_memory_is_brought_up_to_date_at_once(
     await window.go("/admin/failures?app_id=remembered&q=provider")
     await expect(page.locator("tbody tr")).to_have_count(1)
     scene.fail("remembered", 1, queue="remembered")
-    async with page.expect_request(lambda one: "x-redrive-poll" in one.headers, timeout=4000):
+    async with page.expect_request(lambda one: "x-redrive-poll" in one.headers, timeout=10_000):
         await page.evaluate(
             "window.dispatchEvent(new PageTransitionEvent('pageshow', {persisted: true}))"
         )
