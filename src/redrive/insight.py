@@ -26,6 +26,7 @@ _SAMPLES = 1000
 _PATIENCE_SECONDS = 1.0
 _MOST_CAUSES = 6
 _MOST_FOUND = 20
+_MOST_SUGGESTED = 5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,14 +67,23 @@ class Insight:
 
     async def find(self, query: str) -> Found:
         """Apps by name, operations and entries by id, entries by job id or error text."""
-        operation = await self._operations.operation(OperationId(query))
         page = await self.look_for(EntryFilter(query=query), None, _MOST_FOUND, False)
+        return await self._found(query, page, _MOST_FOUND)
+
+    async def suggest(self, query: str) -> Found:
+        """As ``find``, but a few of each and without looking on: entries by error text are those
+        among the newest only, so that it can be asked at every key."""
+        page = await self._reading.entries(EntryFilter(query=query), None, _MOST_SUGGESTED, False)
+        return await self._found(query, page, _MOST_SUGGESTED)
+
+    async def _found(self, query: str, page: Page[Entry], most: int) -> Found:
+        operation = await self._operations.operation(OperationId(query))
         named = await self._reading.entry(EntryId(query))
         exact = [] if named is None else [named.entry]
         exact += await self._reading.entries_of_job(JobId(query))
         entries = {entry.entry_id: entry for entry in (*exact, *page.items)}
         return Found(
-            apps=await self._reading.apps_named(query, _MOST_FOUND),
+            apps=await self._reading.apps_named(query, most),
             operations=[] if operation is None else [operation],
             entries=list(entries.values()),
             more=page.next_cursor is not None,

@@ -30,6 +30,11 @@ CHROMIUM_FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
+SLOWDOWN = float(os.environ.get("REDRIVE_BROWSER_SLOWDOWN", "1"))
+"""How many times slower the pages' own scripts run, to find what depends on a fast machine."""
+
+INTAKE_SECONDS = 90
+"""How long the ledger may take to hear of a failure, on the slowest machine."""
 
 
 def missing(problem: str) -> None:
@@ -110,6 +115,9 @@ async def open_window(browser: Browser, base: str, **options: Any) -> Window:
     window = Window(context=context, page=await context.new_page(), base=base, scripted=scripted)
     window.page.on("console", window.heard)
     window.page.on("pageerror", lambda error: window.complaints.append(str(error)))
+    if SLOWDOWN > 1:
+        session = await context.new_cdp_session(window.page)
+        await session.send("Emulation.setCPUThrottlingRate", {"rate": SLOWDOWN})
     return window
 
 
@@ -168,8 +176,11 @@ class Scene:
             entry_id_of("default", queue, str(number))
             for number in range(before + 1, self._number + 1)
         ]
-        until(lambda: self.state_of(ids[-1]) == "failed", f"the ledger has {ids[-1]}")
-        until(lambda: self.state_of(ids[0]) == "failed", f"the ledger has {ids[0]}")
+
+        def taken_in() -> bool:
+            return all(self.state_of(one) == "failed" for one in (ids[-1], ids[0]))
+
+        until(taken_in, f"the ledger has {ids[0]} to {ids[-1]}", INTAKE_SECONDS)
         return ids
 
     def state_of(self, entry_id: str) -> str | None:

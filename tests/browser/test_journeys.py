@@ -38,7 +38,7 @@ async def test_an_entry_is_found_by_its_error_retried_and_recovers(
         return len(scene.console.get("/entries", queue="orders")["items"]) == 20
 
     await eventually(taken_in, "the ledger has all failures")
-    await page.get_by_role("searchbox", name="Find an app").fill("provider refused 13")
+    await page.get_by_role("combobox", name="Find an app").fill("provider refused 13")
     await page.keyboard.press("Enter")
     await page.locator("a[data-row]", has_text="the provider refused 13").click()
     await expect(page.get_by_role("heading", level=1)).to_contain_text("deliver failed")
@@ -197,13 +197,15 @@ async def test_the_whole_journey_works_by_keyboard_alone(scene: Scene, windows: 
     await expect(page.locator("tbody tr")).to_have_count(3)
     await expect(page.locator("tbody tr:nth-child(2) a[data-row]")).to_be_focused()
     await page.keyboard.press("Control+k")
-    await expect(page.get_by_role("searchbox", name="Find an app")).to_be_focused()
+    await expect(page.get_by_role("combobox", name="Find an app")).to_be_focused()
     await page.keyboard.type("typist")
     await page.keyboard.press("Enter")
     await expect(page.get_by_role("heading", level=1)).to_contain_text("Found for")
+    await opened.settled()
     await page.keyboard.press("j")
     await page.keyboard.press("Enter")
     await expect(page.get_by_role("heading", level=1)).to_have_text("typist")
+    await opened.settled()
     retry = page.get_by_role("link", name="Retry all 3")
     for _ in range(40):
         if await retry.evaluate("(link) => link === document.activeElement"):

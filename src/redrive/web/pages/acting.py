@@ -117,7 +117,7 @@ async def cancel(
         operation = await console.services.recovery.cancel(OperationId(operation_id), actor)
     except _TOLD as error:
         return _go(request, back, "warn", str(error))
-    return _go(request, back, "info", saying.cancelled(operation))
+    return _go(request, back, "info", saying.cancelled(operation), str(operation.state))
 
 
 async def confirm_context(
@@ -170,9 +170,9 @@ def _scope(app_id: str | None) -> Scope:
     return Scope.everything() if app_id is None else Scope.of_app(AppId(app_id))
 
 
-def _go(request: Request, place: str, tone: Tone, said: str) -> Response:
+def _go(request: Request, place: str, tone: Tone, said: str, subject: str = "") -> Response:
     """On to a page that says what happened."""
     response = RedirectResponse(place, status_code=303)
     tls = console_of(request).reader.is_tls(request)
-    set_flash(response, Flash(tone=tone, text=said), tls=tls)
+    set_flash(response, Flash(tone=tone, text=said, subject=subject), tls=tls)
     return response

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
 from starlette.requests import Request
@@ -21,15 +21,19 @@ _TONES: tuple[Tone, ...] = ("ok", "warn", "danger", "info")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Flash:
+    """``subject``, if given, is the state of which the text speaks: a page that shows another one
+    by then leaves the message out."""
+
     tone: Tone
     text: str
+    subject: str = ""
 
 
 def read_flash(request: Request, *, tls: bool) -> Flash | None:
     """The message that came with the request; None for one that cannot be read."""
     try:
         fields = json.loads(base64.urlsafe_b64decode(request.cookies[_name(tls)]))
-        flash = Flash(tone=fields["tone"], text=str(fields["text"]))
+        flash = Flash(tone=fields["tone"], text=str(fields["text"]), subject=str(fields["subject"]))
     except (KeyError, TypeError, ValueError):
         return None
     return flash if flash.tone in _TONES else None
@@ -38,7 +42,7 @@ def read_flash(request: Request, *, tls: bool) -> Flash | None:
 def set_flash(response: Response, flash: Flash, *, tls: bool) -> None:
     """Show the message on the next page."""
     text = flash.text.encode("utf-8", "replace").decode()
-    cut = Flash(tone=flash.tone, text=text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…")
+    cut = replace(flash, text=text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…")
     packed = base64.urlsafe_b64encode(json.dumps(asdict(cut)).encode()).decode()
     response.set_cookie(
         _name(tls), packed, path="/", secure=tls, httponly=True, samesite="strict", max_age=60

@@ -11,9 +11,11 @@ from redrive.insight import Found
 from redrive.web.context import ConsoleOf
 from redrive.web.pages.formats import address
 from redrive.web.pages.params import SearchQuery
-from redrive.web.pages.rendering import show
+from redrive.web.pages.rendering import render, show
 
 router = APIRouter(include_in_schema=False)
+
+_NOTHING = Found(apps=[], operations=[], entries=[], more=False)
 
 
 @router.get("/admin/search")
@@ -21,13 +23,25 @@ async def search(
     request: Request, query: Annotated[SearchQuery, Query()], console: ConsoleOf
 ) -> Response:
     """What was found; an id that names one thing leads straight to it."""
-    found = Found(apps=[], operations=[], entries=[], more=False)
+    found = _NOTHING
     if query.q:
         found = await console.services.overview.find(query.q)
     exact = _exact(query.q, found)
     if exact is not None:
         return RedirectResponse(exact, status_code=303)
     return await show(request, "search.html", {"found": found, "query": query}, section="search")
+
+
+@router.get("/admin/search/suggestions")
+async def suggestions(
+    request: Request, query: Annotated[SearchQuery, Query()], console: ConsoleOf
+) -> Response:
+    """What the search box offers while it is typed into: a fragment for the pages' own script."""
+    found = _NOTHING
+    if query.q:
+        found = await console.services.overview.suggest(query.q)
+    now = console.services.clock.now()
+    return render(request, "suggestions.html", {"found": found}, now=now)
 
 
 def _exact(text: str, found: Found) -> str | None:

@@ -4,9 +4,15 @@ export function startCopying() {
   document.addEventListener("click", async (event) => {
     const button = event.target.closest("[data-copy]");
     if (!button) return;
-    await navigator.clipboard.writeText(button.dataset.copy);
+    const announcer = document.getElementById("announcer");
+    try {
+      await navigator.clipboard.writeText(button.dataset.copy);
+    } catch {
+      announcer.textContent = "The browser did not allow to copy.";
+      return;
+    }
     button.classList.add("copied");
-    document.getElementById("announcer").textContent = "Copied";
+    announcer.textContent = "Copied";
     setTimeout(() => button.classList.remove("copied"), 1500);
   });
 }

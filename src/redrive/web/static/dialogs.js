@@ -1,9 +1,26 @@
-// Asks in a native dialog what the page of the link would ask.
-import { load, SessionEnded, sessionEnded } from "./loading.js";
+// Asks in a native dialog what the page of the link would ask, and keeps the question true.
+import { load, SessionEnded } from "./loading.js";
+import { openDialog } from "./modal.js";
+import { morph } from "./morphing.js";
+import { hasEnded, sessionEnded } from "./session.js";
+import { attempt, isVisiting } from "./visits.js";
+
+const LOOK_EVERY = 3000;
 
 export function startDialogs() {
+  document.addEventListener("pointerdown", onPointerDown);
   document.addEventListener("click", onClick);
   document.addEventListener("input", onInput);
+  setInterval(look, LOOK_EVERY);
+}
+
+let pressedOutside = false;
+
+// A press that begins inside, as marking text does, is no click beside the dialog where it ends.
+function onPointerDown({ target, clientX, clientY }) {
+  const { left, right, top, bottom } = document.getElementById("dialog").getBoundingClientRect();
+  const inside = clientX >= left && clientX <= right && clientY >= top && clientY <= bottom;
+  pressedOutside = target.id === "dialog" && !inside;
 }
 
 function onClick(event) {
@@ -13,26 +30,81 @@ function onClick(event) {
     ask(link.href);
   }
   const dialog = document.getElementById("dialog");
-  const dismissed = event.target.closest("dialog [data-dismiss]") || event.target === dialog;
+  const beside = event.target === dialog && pressedOutside;
+  const dismissed = event.target.closest("dialog [data-dismiss]") || beside;
   if (dismissed && dialog.open) {
     event.preventDefault();
     dialog.close();
   }
 }
 
-async function ask(address) {
-  const dialog = document.getElementById("dialog");
-  try {
+let asked = 0;
+
+// Of two questions the later one is asked, and none on a page that it was not asked for.
+export async function ask(address) {
+  asked += 1;
+  const number = asked;
+  const place = location.href;
+  await attempt(async () => {
     const { page } = await load(address);
+    if (number !== asked || place !== location.href) return;
+    const dialog = document.getElementById("dialog");
     dialog.replaceChildren(document.importNode(page.getElementById("question"), true));
+    dialog.dataset.address = address;
+    checkTyped(dialog.querySelector("[data-typed]"));
+    openDialog(dialog);
+    (dialog.querySelector("[data-typed]") ?? dialog.querySelector("[data-focus]") ?? dialog).focus();
+  });
+}
+
+let looking = false;
+
+async function look() {
+  const dialog = document.querySelector("#dialog[open]");
+  if (!dialog || looking || hasEnded() || isVisiting() || document.hidden) return;
+  looking = true;
+  const question = dialog.querySelector("#question");
+  try {
+    const { page } = await load(dialog.dataset.address, { poll: true });
+    const fresh = page.getElementById("question");
+    if (fresh && question.isConnected && !isVisiting()) freshen(question, fresh);
   } catch (error) {
+    // Whether the console answers is said by the page behind.
     if (error instanceof SessionEnded) sessionEnded();
-    else location.assign(address);
+  } finally {
+    looking = false;
+  }
+}
+
+// A number that is being typed does not change under the hands, nor does a refusal go away before it
+// was read: the newer number is said beside it.
+function freshen(question, fresh) {
+  const [count, now] = [question, fresh].map((one) => one.querySelector("[name=count]"));
+  const [typed, wanted] = [question, fresh].map((one) => one.querySelector("[data-typed]"));
+  if (typed && (typed.value || question.querySelector("[role=alert]"))) {
+    const newer = Number(now?.value ?? 0);
+    say(typed, newer === Number(count.value) ? "" : `It is ${newer.toLocaleString("en")} now.`);
     return;
   }
-  checkTyped(dialog.querySelector("[data-typed]"));
-  dialog.showModal();
-  (dialog.querySelector("[data-typed]") ?? dialog.querySelector("[data-focus]") ?? dialog).focus();
+  morph(question, fresh, { poll: true });
+  if (count && now) count.value = now.value;
+  if (typed && wanted) {
+    typed.dataset.typed = wanted.dataset.typed;
+    typed.removeAttribute("aria-invalid");
+  }
+  checkTyped(question.querySelector("[data-typed]"));
+}
+
+function say(typed, text) {
+  let note = typed.form.querySelector("[data-now]");
+  if (!note && text) {
+    note = document.createElement("p");
+    note.className = "note";
+    note.dataset.now = "";
+    note.setAttribute("role", "status");
+    typed.closest("label").after(note);
+  }
+  if (note && note.textContent !== text) note.textContent = text;
 }
 
 function onInput(event) {
@@ -40,7 +112,7 @@ function onInput(event) {
 }
 
 // The button works once the number stands there, with or without separators.
-function checkTyped(input) {
+export function checkTyped(input) {
   if (!input) return;
   const button = input.form.querySelector("[data-confirm]");
   button.disabled = input.value.replace(/\D/g, "") !== input.dataset.typed;

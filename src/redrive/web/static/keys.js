@@ -1,4 +1,5 @@
 // Keyboard shortcuts. Single keys can be switched off: they get in the way of speech input.
+import { openDialog } from "./modal.js";
 import { visit } from "./visits.js";
 
 const PAGES = {
@@ -10,6 +11,8 @@ const PAGES = {
   u: "/admin/audit",
 };
 const SETTING = "redrive-single-keys";
+// Where a single key means itself. A checkbox is not typed into.
+const TYPING = "input:not([type=checkbox], [type=radio]), select, textarea";
 
 let leading = false;
 
@@ -19,7 +22,7 @@ export function startKeys() {
   box.addEventListener("change", () => localStorage.setItem(SETTING, box.checked ? "on" : "off"));
   document.addEventListener("keydown", onKey);
   document.addEventListener("click", (event) => {
-    if (event.target.closest("[data-help]")) document.getElementById("help").showModal();
+    if (event.target.closest("[data-help]")) help();
   });
 }
 
@@ -30,7 +33,7 @@ function onKey(event) {
     return;
   }
   if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
-  if (event.target.closest("input, select, textarea")) {
+  if (event.target.closest(TYPING)) {
     if (event.key === "Escape") event.target.blur();
     return;
   }
@@ -39,17 +42,23 @@ function onKey(event) {
 }
 
 function single(event) {
+  // A key that is held down moves along a list; it does not act again and again.
+  if (event.repeat && event.key !== "j" && event.key !== "k") return;
   const led = leading;
   leading = false;
   if (led && PAGES[event.key]) location.assign(PAGES[event.key]);
   else if (event.key === "g") leading = true;
   else if (event.key === "/") search();
-  else if (event.key === "?") document.getElementById("help").showModal();
+  else if (event.key === "?") help();
   else if (event.key === "j") step(1);
   else if (event.key === "k") step(-1);
   else if (event.key === "r") retry();
   else return;
   event.preventDefault();
+}
+
+function help() {
+  openDialog(document.getElementById("help"));
 }
 
 function search() {

@@ -1,9 +1,13 @@
 // Keeps the page up to date: server-sent events where an operation is shown, polling everywhere,
 // and the other way round when one of them does not work.
-import { Away, load, SessionEnded, sessionEnded } from "./loading.js";
+import { Away, load, SessionEnded } from "./loading.js";
+import { afterLogin, hasEnded, sessionEnded } from "./session.js";
 import { afterShowing, show } from "./showing.js";
+import { isElsewhere, isVisiting, visit, visitsSoFar } from "./visits.js";
 
 const SOON = 400;
+// What is not looked at only keeps its title and icon true.
+const UNSEEN = 10000;
 const LONGEST_WAIT = 30000;
 
 let timer = null;
@@ -11,19 +15,16 @@ let stream = null;
 let streamed = null;
 let failures = 0;
 let busy = false;
-let visits = 0;
 
 export function startLive() {
-  afterShowing(({ poll }) => {
-    if (!poll) visits += 1;
-    follow();
-  });
+  afterShowing(follow);
+  afterLogin(() => refreshIn(0));
   document.addEventListener("visibilitychange", () => {
     if (!document.hidden) refreshIn(0);
   });
   window.addEventListener("online", () => refreshIn(0));
   window.addEventListener("pagehide", closeStream);
-  window.addEventListener("pageshow", follow);
+  window.addEventListener("pageshow", ({ persisted }) => persisted && refreshIn(0));
   follow();
 }
 
@@ -31,8 +32,15 @@ function follow() {
   const main = document.getElementById("main");
   openStream(main.dataset.stream);
   announce(main.querySelector("[data-announce]"));
-  if (main.dataset.refresh) refreshIn(Number(main.dataset.refresh));
+  if (main.dataset.refresh) refreshIn(interval());
   else clearTimeout(timer);
+}
+
+// A hidden page that shows a running operation in its title goes on as if it were seen.
+function interval() {
+  const running = document.getElementById("icon")?.href.includes("icon-running");
+  const wanted = Number(document.getElementById("main").dataset.refresh ?? 5000);
+  return document.hidden && !running ? Math.max(wanted, UNSEEN) : wanted;
 }
 
 function refreshIn(millis) {
@@ -41,20 +49,24 @@ function refreshIn(millis) {
 }
 
 async function refresh() {
-  const main = document.getElementById("main");
-  const running = document.getElementById("icon")?.href.includes("icon-running");
-  const asking = document.querySelector("dialog[open]");
-  if (busy || asking || (document.hidden && !running)) {
-    refreshIn(Number(main.dataset.refresh ?? 5000));
+  if (hasEnded()) return;
+  if (busy || isVisiting()) {
+    refreshIn(SOON);
+    return;
+  }
+  if (isElsewhere()) {
+    await visit(location.href, { push: false });
+    refreshIn(interval());
     return;
   }
   busy = true;
-  const visit = visits;
+  const visits = visitsSoFar();
   try {
-    const { page } = await load(location.href, { poll: true });
+    const { page, address } = await load(location.href, { poll: true });
     failures = 0;
     state("");
-    if (visit === visits) show(page, { poll: true });
+    const isStill = visits === visitsSoFar() && address === location.pathname + location.search;
+    if (isStill) show(page, { poll: true });
     else follow();
   } catch (error) {
     failed(error);
@@ -86,6 +98,10 @@ function openStream(address) {
   if (!address || !window.EventSource) return;
   streamed = address;
   stream = new EventSource(address);
+  // One that was refused is not tried again by the browser; the next refresh does.
+  stream.addEventListener("error", ({ target }) => {
+    if (target === stream && target.readyState === EventSource.CLOSED) closeStream();
+  });
   let due = 0;
   stream.addEventListener("progress", () => {
     const now = performance.now();

@@ -1,5 +1,8 @@
 // Asks the server for a page and reads what came back.
 
+// A page that asks by itself does not wait for ever: it would never ask again.
+const POLL_PATIENCE = 20000;
+
 export class SessionEnded extends Error {}
 
 // The server cannot be reached.
@@ -25,13 +28,15 @@ export async function load(address, { poll = false, form = null } = {}) {
     headers,
     credentials: "same-origin",
     cache: "no-store",
+    signal: poll ? AbortSignal.timeout(POLL_PATIENCE) : null,
   });
-  const answer = await asked.catch(() => {
+  const gone = () => {
     throw new Away();
-  });
+  };
+  const answer = await asked.catch(gone);
   const url = new URL(answer.url);
   if (answer.status === 401 || url.pathname === "/admin/login") throw new SessionEnded();
-  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const page = new DOMParser().parseFromString(await answer.text().catch(gone), "text/html");
   // A parsed page has no scripting, so what is for browsers without it comes as elements: the
   // reload that keeps an operation's page alive there would reload this one, too.
   for (const element of page.querySelectorAll("noscript")) element.remove();
@@ -40,12 +45,4 @@ export async function load(address, { poll = false, form = null } = {}) {
     throw new Problem(answer.status, said ?? `The console answered ${answer.status}.`, page);
   }
   return { page, address: url.pathname + url.search };
-}
-
-// Says that the session is over and keeps the place.
-export function sessionEnded() {
-  const dialog = document.getElementById("session-ended");
-  const back = encodeURIComponent(location.pathname + location.search);
-  document.getElementById("session-login").href = `/admin/login?next=${back}`;
-  if (!dialog.open) dialog.showModal();
 }

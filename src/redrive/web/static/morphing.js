@@ -15,8 +15,10 @@ export function morph(old, fresh, { poll }) {
   }
   if (old.isEqualNode(fresh) && !CONTROLS.has(old.nodeName)) return;
   if (old.hasAttribute("data-keep") || (poll && CONTROLS.has(old.nodeName))) return;
+  // What is being typed and was not sent yet.
+  const typing = document.activeElement === old && old.value !== old.defaultValue;
   morphAttributes(old, fresh);
-  if (CONTROLS.has(old.nodeName)) morphValue(old, fresh);
+  if (CONTROLS.has(old.nodeName) && !typing) morphValue(old, fresh);
   morphChildren(old, fresh, { poll });
 }
 
@@ -31,7 +33,7 @@ function morphAttributes(old, fresh) {
 }
 
 function morphValue(old, fresh) {
-  if (document.activeElement === old || old.nodeName === "SELECT") return;
+  if (old.nodeName === "SELECT") return;
   if (old.value !== fresh.value) old.value = fresh.value;
 }
 

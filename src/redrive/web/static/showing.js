@@ -22,12 +22,14 @@ export function show(page, { poll }) {
   for (const listener of listeners) listener({ poll });
 }
 
-// What the page said about the last action stays until the next one, and a list does not move
-// under the pointer: what has changed is offered instead.
+// What the page said about the last action stays until what it speaks of has changed, and a list
+// does not move under the pointer: what has changed is offered instead.
 function prepare(old, fresh, poll) {
   if (!poll) return;
-  const said = old.querySelector("#flash");
-  fresh.querySelector("#flash")?.replaceWith(said.cloneNode(true));
+  if (old.dataset.subject === fresh.dataset.subject) {
+    const said = old.querySelector("#flash");
+    fresh.querySelector("#flash")?.replaceWith(said.cloneNode(true));
+  }
   const list = old.querySelector("[data-offer]");
   const newer = fresh.querySelector("[data-offer]");
   if (!list || !newer || topRow(list) === topRow(newer)) return;
@@ -47,16 +49,22 @@ function topRow(list) {
   return list.querySelector("tbody tr")?.dataset.key;
 }
 
-// A row that goes away takes the focus along; the row in its place gets it.
+// Where the focus is: the element, and the row that it is in.
 function placeOfFocus() {
-  const row = document.activeElement?.closest("tr[data-key]");
-  if (!row) return null;
-  return { body: row.parentElement, index: [...row.parentElement.children].indexOf(row) };
+  const element = document.activeElement;
+  const row = element?.closest("tr[data-key]");
+  return { element, index: row ? [...row.parentElement.children].indexOf(row) : -1 };
 }
 
-function restore(focus) {
-  if (!focus || document.activeElement !== document.body) return;
+// An element that was moved among its siblings has lost the focus by that, and gets it back. A row
+// that went away took it along; the row in its place gets it, and else the content.
+function restore({ element, index }) {
+  if (document.activeElement !== document.body || element === document.body) return;
+  if (element?.isConnected) element.focus({ preventScroll: true });
+  if (document.activeElement !== document.body) return;
   const rows = document.querySelectorAll("#main tbody tr[data-key]");
-  const row = rows[Math.min(focus.index, rows.length - 1)];
-  (row?.querySelector("[data-row]") ?? document.getElementById("main")).focus();
+  const row = index < 0 ? null : rows[Math.min(index, rows.length - 1)];
+  const link = row?.querySelector("[data-row]");
+  if (link) link.focus();
+  else document.getElementById("main").focus({ preventScroll: true });
 }

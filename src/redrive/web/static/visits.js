@@ -1,35 +1,70 @@
 // Links and forms that change the content in place, with addresses and history as usual.
-import { Away, load, Problem, SessionEnded, sessionEnded } from "./loading.js";
+import { say, sayAsOn } from "./flash.js";
+import { Away, load, Problem, SessionEnded } from "./loading.js";
+import { keepScroll, toTop } from "./scrolling.js";
+import { sessionEnded } from "./session.js";
 import { show } from "./showing.js";
 
 export function startVisits() {
   document.addEventListener("click", onClick);
   document.addEventListener("submit", onSubmit);
   document.addEventListener("change", onChange);
-  window.addEventListener("popstate", () => visit(location.href, { push: false }));
+  window.addEventListener("popstate", onPopState);
 }
 
+let shown = location.pathname + location.search;
 let asked = 0;
+let underWay = 0;
 
-// Of two visits that overlap the later one counts.
-export async function visit(address, { push = true } = {}) {
+// How many visits and actions there were so far.
+export function visitsSoFar() {
+  return asked;
+}
+
+// Whether Back or Forward led to a page that could not be loaded.
+export function isElsewhere() {
+  return shown !== location.pathname + location.search;
+}
+
+export function isVisiting() {
+  return underWay > 0;
+}
+
+// Of two visits that overlap the later one counts; an action is a visit to what it answers.
+export async function visit(address, { push = true, form = null, scroll = null } = {}) {
   asked += 1;
   const number = asked;
-  await attempt(async () => {
-    const answer = await load(address);
-    if (number === asked) arrive(answer, push);
-  });
+  underWay += 1;
+  try {
+    await attempt(async () => {
+      const answer = await load(address, { form });
+      if (number === asked) arrive(answer, { push, scroll });
+      else if (form) sayAsOn(answer.page);
+    });
+  } finally {
+    underWay -= 1;
+  }
 }
 
-function arrive({ page, address }, push) {
-  const before = location.pathname;
-  if (push && address !== location.pathname + location.search) history.pushState(null, "", address);
+function arrive({ page, address }, { push, scroll }) {
+  const before = new URL(location.href);
+  if (push && address !== shown) {
+    keepScroll();
+    history.pushState(null, "", address);
+  }
+  shown = location.pathname + location.search;
   for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
   show(page, { poll: false });
-  if (before !== location.pathname && push) {
-    window.scrollTo(0, 0);
-    document.getElementById("main").focus();
-  }
+  const isList = before.pathname === location.pathname;
+  const turned = before.searchParams.get("cursor") !== new URL(location.href).searchParams.get("cursor");
+  if (scroll !== null) window.scrollTo(0, scroll);
+  else if (push && (!isList || turned)) toTop(isList);
+}
+
+// A jump within the page is no visit.
+function onPopState(event) {
+  if (!isElsewhere()) return;
+  visit(location.href, { push: false, scroll: event.state?.scroll ?? 0 });
 }
 
 function onClick(event) {
@@ -44,6 +79,8 @@ function onClick(event) {
   return visit(link.href);
 }
 
+const busy = new WeakSet();
+
 async function onSubmit(event) {
   const form = event.target;
   if (!form.matches("[data-enhance]")) return;
@@ -52,15 +89,14 @@ async function onSubmit(event) {
     visit(addressOf(form));
     return;
   }
+  if (busy.has(form)) return;
   const button = event.submitter ?? form.querySelector("button");
-  if (form.dataset.busy) return;
-  form.dataset.busy = "yes";
+  busy.add(form);
   button?.setAttribute("aria-busy", "true");
-  const body = new URLSearchParams(new FormData(form, event.submitter));
   try {
-    await attempt(async () => arrive(await load(form.action, { form: body }), true));
+    await visit(form.action, { form: new URLSearchParams(new FormData(form, event.submitter)) });
   } finally {
-    delete form.dataset.busy;
+    busy.delete(form);
     button?.removeAttribute("aria-busy");
   }
 }
@@ -80,7 +116,7 @@ function addressOf(form) {
 }
 
 // What goes wrong is said in place, and the page stays. An action is never sent a second time.
-async function attempt(work) {
+export async function attempt(work) {
   const slow = setTimeout(() => document.documentElement.classList.add("loading"), 150);
   try {
     await work();
@@ -104,8 +140,5 @@ function tell(text, page) {
     return;
   }
   for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
-  const said = document.createElement("p");
-  said.className = "flash tone-danger";
-  said.textContent = text;
-  document.getElementById("flash").replaceChildren(said);
+  say(text, "danger");
 }
