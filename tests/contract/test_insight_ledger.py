@@ -20,7 +20,7 @@ from redrive.domain import (
 )
 from redrive.ledger import filters
 from tests.support.books import Books, results
-from tests.support.factories import AT, completed, failure, id_of, later
+from tests.support.factories import ADA, AT, completed, failure, id_of, later
 
 MINUTE = timedelta(minutes=1)
 
@@ -68,7 +68,7 @@ async def test_apps_are_found_by_a_part_of_their_id_or_name(
 ) -> None:
     await books.fail("a", "b", app="acme")
     await books.fail("c", app="globex")
-    await books.reading.name_app(AppId("globex"), "Global Ltd")
+    await books.accounts.name_app(AppId("globex"), "Global Ltd", ADA)
     assert [app.app_id for app in await books.reading.apps_named(query, 10)] == expected
     assert len(await books.reading.apps_named(query, 1)) == min(len(expected), 1)
 
