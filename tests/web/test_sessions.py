@@ -175,33 +175,39 @@ async def test_while_redis_hangs_what_is_read_is_shown_and_nobody_acts(
 async def test_a_session_is_remembered_for_five_minutes_and_never_beyond_its_end(
     own_redis: RedisServer, hung: Callable[[], None], tmp_path: Path
 ) -> None:
-    async with open_console(own_redis, tmp_path) as console:
-        async with console.operator() as early, console.operator() as late:
-            assert await is_open(late)
-            console.clock.advance(minutes=27)
-            assert await is_open(early, poll=True)
-            hung()
-            console.clock.advance(minutes=2)
-            assert await is_open(early)
-            assert (await late.get("/admin/api/session")).status_code == 503
-            console.clock.advance(minutes=1)
-            assert (await early.get("/admin/api/session")).status_code == 401
+    async with (
+        open_console(own_redis, tmp_path) as console,
+        console.operator() as early,
+        console.operator() as late,
+    ):
+        assert await is_open(late)
+        console.clock.advance(minutes=27)
+        assert await is_open(early, poll=True)
+        hung()
+        console.clock.advance(minutes=2)
+        assert await is_open(early)
+        assert (await late.get("/admin/api/session")).status_code == 503
+        console.clock.advance(minutes=1)
+        assert (await early.get("/admin/api/session")).status_code == 401
 
 
 async def test_what_ends_a_session_ends_it_in_memory_too(
     own_redis: RedisServer, hung: Callable[[], None], tmp_path: Path
 ) -> None:
-    async with open_console(own_redis, tmp_path) as console:
-        async with console.operator() as out, console.operator() as changed:
-            token = out.cookies["redrive"]
-            assert await is_open(out)
-            assert await is_open(changed)
-            await out.post("/admin/api/logout")
-            out.cookies.set("redrive", token)
-            hung()
-            assert (await out.get("/admin/api/session")).status_code == 503
-            await console.services.accounts.put_user(USER, PASSWORD_HASH)
-            assert (await changed.get("/admin/api/session")).status_code == 401
+    async with (
+        open_console(own_redis, tmp_path) as console,
+        console.operator() as out,
+        console.operator() as changed,
+    ):
+        token = out.cookies["redrive"]
+        assert await is_open(out)
+        assert await is_open(changed)
+        await out.post("/admin/api/logout")
+        out.cookies.set("redrive", token)
+        hung()
+        assert (await out.get("/admin/api/session")).status_code == 503
+        await console.services.accounts.put_user(USER, PASSWORD_HASH)
+        assert (await changed.get("/admin/api/session")).status_code == 401
 
 
 async def test_a_request_that_races_with_a_logout_does_not_remember_the_session(

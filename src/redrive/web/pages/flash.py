@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
 from starlette.requests import Request
 from starlette.responses import Response
+
+from redrive.web.pages.addresses import local
 
 _LONGEST = 1000
 
@@ -21,15 +23,24 @@ _TONES: tuple[Tone, ...] = ("ok", "warn", "danger", "info")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Flash:
+    """``link`` is a page of the console that says more, ``link_text`` what it is called."""
+
     tone: Tone
     text: str
+    link: str = ""
+    link_text: str = ""
 
 
 def read_flash(request: Request, *, tls: bool) -> Flash | None:
     """The message that came with the request; None for one that cannot be read."""
     try:
         fields = json.loads(base64.urlsafe_b64decode(request.cookies[_name(tls)]))
-        flash = Flash(tone=fields["tone"], text=str(fields["text"]))
+        flash = Flash(
+            tone=fields["tone"],
+            text=str(fields["text"]),
+            link=local(fields["link"]) if fields["link"] else "",
+            link_text=str(fields["link_text"]),
+        )
     except (KeyError, TypeError, ValueError):
         return None
     return flash if flash.tone in _TONES else None
@@ -38,7 +49,7 @@ def read_flash(request: Request, *, tls: bool) -> Flash | None:
 def set_flash(response: Response, flash: Flash, *, tls: bool) -> None:
     """Show the message on the next page."""
     text = flash.text.encode("utf-8", "replace").decode()
-    cut = Flash(tone=flash.tone, text=text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…")
+    cut = replace(flash, text=text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…")
     packed = base64.urlsafe_b64encode(json.dumps(asdict(cut)).encode()).decode()
     response.set_cookie(
         _name(tls), packed, path="/", secure=tls, httponly=True, samesite="strict", max_age=60
