@@ -219,11 +219,12 @@ class Overview(Insight):
         return found
 
     async def jobs(
-        self, source: str | None, queue: str, state: JobState, offset: int, limit: int
-    ) -> list[JobSummary]:
+        self, source: str | None, queue: str, state: JobState, cursor: str | None, limit: int
+    ) -> Page[JobSummary]:
+        """Jobs of one state. Raises QueueNotFound, EngineUnavailable, BadCursor."""
         for name, engine in self._engines.items():
             if source in (None, name) and queue in await engine.queues():
-                return await engine.jobs(queue, state, offset, limit)
+                return await engine.jobs(queue, state, cursor or "", limit)
         raise QueueNotFound(queue=queue)
 
     async def audit_trail(

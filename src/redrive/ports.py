@@ -58,6 +58,14 @@ class Clock(Protocol):
     def now(self) -> datetime: ...
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Page(Generic[T]):
+    """A keyset page; ``next_cursor`` is None on the last one."""
+
+    items: list[T]
+    next_cursor: str | None
+
+
 class Engine(Protocol):
     """One watched queue system. Every method raises EngineUnavailable when it cannot be reached.
 
@@ -129,8 +137,12 @@ class Engine(Protocol):
     async def counts(self, queue: str) -> QueueCounts:
         """How many jobs the queue holds in each state."""
 
-    async def jobs(self, queue: str, state: JobState, offset: int, limit: int) -> list[JobSummary]:
-        """Jobs of one state, the next to run or the newest finished first."""
+    async def jobs(self, queue: str, state: JobState, cursor: str, limit: int) -> Page[JobSummary]:
+        """Jobs of one state, the next to run or the newest finished first.
+
+        Finished ones are each on exactly one page, whatever finishes or is taken meanwhile. Of a
+        list that workers take from, a job may be on two pages or on none. Raises BadCursor.
+        """
 
     async def close(self) -> None:
         """Give the connections back."""
@@ -281,14 +293,6 @@ class FollowerLedger(Protocol):
 
     async def record_drift(self, verdicts: Sequence[DriftVerdict]) -> list[Operation]:
         """Apply what the drift check found; returns operations whose outcome counts moved."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Page(Generic[T]):
-    """A keyset page; ``next_cursor`` is None on the last one."""
-
-    items: list[T]
-    next_cursor: str | None
 
 
 class InsightLedger(Protocol):

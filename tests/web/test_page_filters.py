@@ -82,12 +82,16 @@ def test_a_count_that_stopped_says_so() -> None:
     [
         (
             "state=gone&app_id=acme",
-            "gone: allowed is: failed, claimed, queued, active, recovered, dismissed, "
+            "gone does not fit: allowed is: failed, claimed, queued, active, recovered, dismissed, "
             "vanished, any.",
             "/admin/failures?app_id=acme",
         ),
-        ("since=soon", "soon: allowed is: 15m, 1h, 24h, 7d.", "/admin/failures"),
-        ("sate=failed&q=x", "failed: there is no such field here.", "/admin/failures?q=x"),
+        ("since=soon", "soon does not fit: allowed is: 15m, 1h, 24h, 7d.", "/admin/failures"),
+        (
+            "sate=failed&q=x",
+            "there is no such field here.",
+            "/admin/failures?q=x",
+        ),
         ("cursor=made-up", "The cursor made-up is not one", "/admin/failures"),
     ],
 )

@@ -13,7 +13,7 @@ HEIGHT = 60.0
 """Of one side, in the drawing's own units; a step is ten units wide."""
 
 STEP_WIDTH = 10
-FEWEST_COLUMNS = 20
+FEWEST_COLUMNS = 12
 
 
 class Span(StrEnum):

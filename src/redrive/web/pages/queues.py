@@ -20,7 +20,6 @@ from redrive.domain import (
 )
 from redrive.errors import EngineUnavailable, QueueNotFound
 from redrive.web.api.params import QueuePath
-from redrive.web.api.queues import offset_of
 from redrive.web.context import Console, ConsoleOf
 from redrive.web.pages.following import following_of
 from redrive.web.pages.formats import counted, number
@@ -40,6 +39,9 @@ STATES = (
     JobState.FAILED,
 )
 
+
+_MOVING = (JobState.WAITING, JobState.ACTIVE, JobState.PAUSED)
+"""Workers take from these lists while they are read."""
 
 _HERE = {
     EntryState.DISMISSED: "dismissed here",
@@ -77,9 +79,9 @@ async def queue(
 async def queue_context(console: Console, name: str, query: JobsQuery) -> Mapping[str, Any]:
     """One queue. Raises QueueNotFound, EngineUnavailable, BadCursor."""
     reading = console.services.overview
-    offset = offset_of(query.cursor)
     found = await _counts(console, name, query.source)
-    jobs = await reading.jobs(found.source, name, query.state, offset, PAGE)
+    page = await reading.jobs(found.source, name, query.state, query.cursor, PAGE)
+    jobs = page.items
     entries: Mapping[JobId, Entry] = {}
     known: Mapping[EntryState, MatchCount] = {}
     if query.state is JobState.FAILED:
@@ -95,7 +97,8 @@ async def queue_context(console: Console, name: str, query: JobsQuery) -> Mappin
         "states": STATES,
         "query": query,
         "jobs": jobs,
-        "next_cursor": str(offset + PAGE) if len(jobs) == PAGE else None,
+        "next_cursor": page.next_cursor,
+        "moves": query.state in _MOVING,
     }
 
 

@@ -33,7 +33,17 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for name in ("number", "rate", "counted", "exact", "duration", "size", "percent", "first_line"):
+    for name in (
+        "number",
+        "compact",
+        "rate",
+        "counted",
+        "exact",
+        "duration",
+        "size",
+        "percent",
+        "first_line",
+    ):
         environment.filters[name] = getattr(formats, name)
     environment.globals.update(
         address=formats.address,

@@ -88,6 +88,9 @@ OPERATION_WORDS: Mapping[OperationState, str] = {
     OperationState.FAILED: "stopped by an error",
 }
 
+RESULT_WORDS: Mapping[str, str] = {state.value: word for state, word in OPERATION_WORDS.items()}
+"""An audit row's result, where it is the state of an operation."""
+
 COUNT_WORDS: Mapping[str, str] = {
     "requeued": "moved",
     "errored": "errors",
