@@ -166,6 +166,9 @@ async def test_while_redis_hangs_what_is_read_is_shown_and_nobody_acts(
         refused = await client.post("/admin/api/retry", json=body)
         assert refused.status_code == 503
         assert "Nothing was changed" in refused.json()["detail"]
+        renamed = await client.patch("/admin/api/apps/acme", json={"display_name": "Acme Ltd"})
+        assert renamed.status_code == 503
+        assert (await client.get("/admin/api/apps/acme")).json()["data"]["display_name"] == "acme"
         assert await is_open(client)
         async with console.stranger() as stranger:
             stranger.cookies.set("redrive", "made up")
