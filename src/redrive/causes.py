@@ -12,7 +12,8 @@ from redrive.domain import AppId, FailureSample
 _VARYING = re.compile(
     r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b"
     r"|\b(?=[0-9a-f]*\d)[0-9a-f]{12,}\b"
-    r"|\d+(?:\.\d+)?",
+    r"|\d+(?:\.\d+)?"
+    r"|[\x00-\x1f\x7f]+",
     re.IGNORECASE,
 )
 _LONGEST = 160
@@ -20,10 +21,10 @@ _LONGEST = 160
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cause:
-    """Failures whose errors differ in ids and numbers only.
+    """The failures of one type whose error holds ``fragment`` (all of the type where it is empty).
 
-    ``example`` is the newest one's message; ``fragment`` is the longest part that all of them
-    share, good for finding them again.
+    A list that is filtered by the two shows exactly these. ``example`` is the newest one's
+    message.
     """
 
     error_type: str
@@ -31,35 +32,58 @@ class Cause:
     fragment: str
     entries: int
     apps: tuple[AppId, ...]
-    first_failed_at: datetime
     last_failed_at: datetime
 
 
 def group_causes(samples: Iterable[FailureSample], most: int) -> list[Cause]:
-    """The ``most`` frequent causes; ``samples`` come newest first."""
-    groups: dict[tuple[str, str], list[FailureSample]] = {}
-    for sample in samples:
-        groups.setdefault((sample.error_type, _shape(sample.error_message)), []).append(sample)
-    frequent = sorted(groups.items(), key=lambda group: -len(group[1]))[:most]
-    return [_cause(error_type, shape, alike) for (error_type, shape), alike in frequent]
+    """The ``most`` frequent causes; ``samples`` come newest first.
+
+    Errors that differ in ids and numbers only are of one cause: what they share is its fragment.
+    """
+    looked_at = list(samples)
+    shapes: dict[tuple[str, str], int] = {}
+    for sample in looked_at:
+        key = (sample.error_type, _fragment(sample.error_message))
+        shapes[key] = shapes.get(key, 0) + 1
+    causes: list[Cause] = []
+    for error_type, fragment in sorted(shapes, key=lambda key: -shapes[key]):
+        is_covered = any(
+            cause.error_type == error_type and _holds(error_type, fragment, cause.fragment)
+            for cause in causes
+        )
+        if not is_covered:
+            alike = [
+                sample
+                for sample in looked_at
+                if sample.error_type == error_type
+                and _holds(error_type, sample.error_message, fragment)
+            ]
+            causes.append(_cause(error_type, fragment, alike))
+        if len(causes) == most:
+            break
+    return sorted(causes, key=lambda cause: -cause.entries)
 
 
-def _cause(error_type: str, shape: str, alike: list[FailureSample]) -> Cause:
+def _cause(error_type: str, fragment: str, alike: list[FailureSample]) -> Cause:
     counts: dict[AppId, int] = {}
     for sample in alike:
         counts[sample.app_id] = counts.get(sample.app_id, 0) + 1
     return Cause(
         error_type=error_type,
         example=alike[0].error_message,
-        fragment=max(shape.split("\0"), key=len).strip() or error_type,
+        fragment=fragment,
         entries=len(alike),
         apps=tuple(sorted(counts, key=lambda app: (-counts[app], app))),
-        first_failed_at=min(sample.failed_at for sample in alike),
         last_failed_at=max(sample.failed_at for sample in alike),
     )
 
 
-def _shape(message: str) -> str:
-    """The first line with NUL for whatever varies."""
+def _fragment(message: str) -> str:
+    """The longest part of the first line that does not vary; empty if all of it does."""
     line = message.strip().split("\n", 1)[0]
-    return _VARYING.sub("\0", line.replace("\0", ""))[:_LONGEST]
+    return max(_VARYING.sub("\0", line)[:_LONGEST].split("\0"), key=len).strip()
+
+
+def _holds(error_type: str, text: str, fragment: str) -> bool:
+    """Whether a search for ``fragment`` among errors of this type finds ``text``."""
+    return fragment.lower() in text.lower() or fragment.lower() in error_type.lower()

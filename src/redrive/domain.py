@@ -483,13 +483,17 @@ class StartRequest:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class App:
-    """One tenant, with how many of its entries are in each state."""
+    """One tenant, with how many of its entries are in each state.
+
+    ``failing_since`` is when the oldest of its failed entries failed.
+    """
 
     app_id: AppId
     display_name: str
     counts: Mapping[EntryState, int]
     first_seen_at: datetime
     last_failed_at: datetime | None
+    failing_since: datetime | None = None
 
     @property
     def failed(self) -> int:
@@ -555,16 +559,19 @@ class EntryDetail:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EntryFilter:
-    """Which entries a list shows; ``query`` is found in the error, the job id or the entry id.
+    """Which entries a list shows; ``query`` is found in the error, the job id or the entry id,
+    ``error_type`` is the whole of it.
 
     The newest failure lies at or after ``failed_from`` and before ``failed_before``.
     """
 
     app_id: AppId | None = None
     state: EntryState | None = None
+    source: str | None = None
     queue: str | None = None
     query: str | None = None
     job_name: str | None = None
+    error_type: str | None = None
     failed_from: datetime | None = None
     failed_before: datetime | None = None
 
@@ -573,6 +580,26 @@ class EntryFilter:
         """Whether a ledger finds the next entry without looking at ones that do not fit."""
         indexed = EntryFilter(app_id=self.app_id, state=self.state)
         return self == indexed and self.state in (None, EntryState.FAILED)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MatchCount:
+    """How many entries fit a filter: ``found``, or more than that where ``is_bounded``.
+
+    A count is bounded after so many matches, or after so many entries that were looked at.
+    """
+
+    found: int
+    is_bounded: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AuditFilter:
+    """Which rows of the audit trail a list shows; ``app_id`` takes in the app's single entries."""
+
+    actor: str | None = None
+    action: str | None = None
+    app_id: AppId | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

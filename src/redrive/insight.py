@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 
-from redrive.causes import Cause, group_causes
 from redrive.domain import (
-    ActivityPoint,
     App,
     Entry,
     EntryFilter,
     EntryId,
     JobId,
+    MatchCount,
     Operation,
     OperationId,
     ReasonCount,
 )
-from redrive.ports import Clock, OperationLedger, Page, ReadingLedger
+from redrive.ports import OperationLedger, Page, ReadingLedger
 
 REASONS_OVER = 50_000
+MOST_COUNTED = 10_000
+LOOKED_AT = 50_000
 
-_SAMPLES = 1000
 _PATIENCE_SECONDS = 1.0
-_MOST_CAUSES = 6
 _MOST_FOUND = 20
 _MOST_SUGGESTED = 5
 
@@ -42,28 +41,23 @@ class Found:
 class Insight:
     """The reads of an incident, at a bounded cost. Raises BadCursor, LedgerUnavailable."""
 
-    def __init__(self, reading: ReadingLedger, operations: OperationLedger, clock: Clock) -> None:
+    def __init__(self, reading: ReadingLedger, operations: OperationLedger) -> None:
         self._reading = reading
         self._operations = operations
-        self._clock = clock
 
-    async def activity(self, span: timedelta, step: timedelta) -> list[ActivityPoint]:
-        """Failures and recoveries by step over the last ``span``, every step there, the one
-        that is running last."""
-        seconds = step.total_seconds()
-        last = int(self._clock.now().timestamp() // seconds)
-        steps = [
-            datetime.fromtimestamp(number * seconds, tz=UTC)
-            for number in range(last - int(span / step) + 1, last + 1)
-        ]
-        known = {point.at: point for point in await self._reading.activity(steps[0], step)}
-        return [known.get(at) or ActivityPoint(at=at, failed=0, recovered=0) for at in steps]
+    async def count(self, entry_filter: EntryFilter) -> MatchCount:
+        """How many entries fit, up to 10,000, among the newest 50,000 that an index finds."""
+        return await self._reading.count(entry_filter, MOST_COUNTED, LOOKED_AT)
 
-    async def causes(self) -> tuple[list[Cause], int]:
-        """What the newest failures have in common, most frequent first, and how many of them
-        were looked at."""
-        samples = await self._reading.failure_samples(_SAMPLES)
-        return group_causes(samples, _MOST_CAUSES), len(samples)
+    async def in_hand(self, operation_id: OperationId) -> int:
+        """How many entries an operation has claimed and not settled."""
+        return await self._reading.in_hand(operation_id)
+
+    async def entries_of_jobs(
+        self, source: str, queue: str, job_ids: Sequence[JobId]
+    ) -> Mapping[JobId, Entry]:
+        """The entries of a queue's jobs; a job that was never taken in is left out."""
+        return await self._reading.entries_of_jobs(source, queue, job_ids)
 
     async def find(self, query: str) -> Found:
         """Apps by name, operations and entries by id, entries by job id or error text."""

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from redrive.domain import (
+    Actor,
     App,
     AppId,
     AuditEntry,
+    AuditFilter,
     Entry,
     EntryDetail,
     EntryFilter,
     EntryId,
-    EntryState,
     Item,
     ItemState,
     JobState,
@@ -49,41 +49,18 @@ from redrive.ports import (
     ProgressStore,
     ReadingLedger,
 )
+from redrive.standing import (
+    FollowerLag,
+    Incident,
+    Standing,
+    Summary,
+    read_followers,
+    read_incident,
+    read_standing,
+    read_summary,
+)
 
-_TOP_APPS = 20
 _POLL_SECONDS = 1.0
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FollowerLag:
-    """When a source was last followed to its end, and how far behind that is, in seconds.
-
-    ``caught_up_at`` is None if no follower has reported within the last hour.
-    """
-
-    source: str
-    caught_up_at: datetime | None
-    lag_seconds: float | None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Standing:
-    """What every page shows beside its own content."""
-
-    totals: Mapping[EntryState, int]
-    operations: list[Operation]
-    followers: list[FollowerLag]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Summary:
-    """What an operator sees first."""
-
-    totals: Mapping[EntryState, int]
-    recovered_24h: int
-    apps: list[App]
-    operations: list[Operation]
-    followers: list[FollowerLag]
 
 
 class Overview(Insight):
@@ -100,7 +77,8 @@ class Overview(Insight):
         reports: FollowerReports,
         clock: Clock,
     ) -> None:
-        super().__init__(reading, operations, clock)
+        super().__init__(reading, operations)
+        self._clock = clock
         self._accounts = accounts
         self._engines = engines
         self._progress = progress
@@ -140,38 +118,26 @@ class Overview(Insight):
                 yield (last := progress_of(operation, self._clock.now()))
 
     async def summary(self) -> Summary:
+        """The state of everything, all of one moment."""
         now = self._clock.now()
-        return Summary(
-            totals=await self._reading.totals(),
-            recovered_24h=await self._reading.recovered_since(now - timedelta(hours=24)),
-            apps=(await self._reading.apps(None, _TOP_APPS)).items,
-            operations=await self._operations.open_operations(),
-            followers=await self._followers(now),
+        followers = await self._followers(now)
+        return await self._reading.snapshot(lambda ledger: read_summary(ledger, followers, now))
+
+    async def incident(self, span: timedelta, step: timedelta) -> Incident:
+        """The summary with what fails and how it went, all of one moment."""
+        now = self._clock.now()
+        followers = await self._followers(now)
+        return await self._reading.snapshot(
+            lambda ledger: read_incident(ledger, followers, now, span, step)
         )
 
     async def standing(self) -> Standing:
         """The counts, the open operations and the followers' lag: cheap enough for every page."""
-        return Standing(
-            totals=await self._reading.totals(),
-            operations=await self._operations.open_operations(),
-            followers=await self._followers(self._clock.now()),
-        )
+        followers = await self._followers(self._clock.now())
+        return await self._reading.snapshot(lambda ledger: read_standing(ledger, followers))
 
     async def _followers(self, now: datetime) -> list[FollowerLag]:
-        try:
-            seen = await self._reports.read()
-        except StoreUnavailable:
-            seen = {}
-        return [
-            FollowerLag(
-                source=source,
-                caught_up_at=seen.get(source),
-                lag_seconds=(
-                    max((now - seen[source]).total_seconds(), 0.0) if source in seen else None
-                ),
-            )
-            for source in self._engines
-        ]
+        return await read_followers(self._reports, self._engines, now)
 
     async def apps(self, cursor: str | None, limit: int) -> Page[App]:
         return await self._reading.apps(cursor, limit)
@@ -182,8 +148,9 @@ class Overview(Insight):
             raise AppNotFound(app_id=app_id)
         return app
 
-    async def name_app(self, app_id: AppId, display_name: str) -> App:
-        app = await self._reading.name_app(app_id, display_name)
+    async def name_app(self, app_id: AppId, display_name: str, actor: Actor) -> App:
+        """Give an app a display name. Raises AppNotFound."""
+        app = await self._accounts.name_app(app_id, display_name, actor)
         if app is None:
             raise AppNotFound(app_id=app_id)
         return app
@@ -252,15 +219,18 @@ class Overview(Insight):
         return found
 
     async def jobs(
-        self, source: str | None, queue: str, state: JobState, offset: int, limit: int
-    ) -> list[JobSummary]:
+        self, source: str | None, queue: str, state: JobState, cursor: str | None, limit: int
+    ) -> Page[JobSummary]:
+        """Jobs of one state. Raises QueueNotFound, EngineUnavailable, BadCursor."""
         for name, engine in self._engines.items():
             if source in (None, name) and queue in await engine.queues():
-                return await engine.jobs(queue, state, offset, limit)
+                return await engine.jobs(queue, state, cursor or "", limit)
         raise QueueNotFound(queue=queue)
 
-    async def audit_trail(self, cursor: str | None, limit: int) -> Page[AuditEntry]:
-        return await self._accounts.audit_trail(cursor, limit)
+    async def audit_trail(
+        self, cursor: str | None, limit: int, audit_filter: AuditFilter | None = None
+    ) -> Page[AuditEntry]:
+        return await self._accounts.audit_trail(cursor, limit, audit_filter)
 
     async def tallies(self) -> list[OperationTally]:
         return await self._reading.tallies()

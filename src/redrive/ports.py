@@ -5,7 +5,7 @@ One contract suite per port runs over every implementation (``tests/contract``).
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Generic, Protocol, TypeVar
@@ -16,6 +16,7 @@ from redrive.domain import (
     App,
     AppId,
     AuditEntry,
+    AuditFilter,
     Batch,
     Entry,
     EntryDetail,
@@ -31,6 +32,7 @@ from redrive.domain import (
     JobState,
     JobStatus,
     JobSummary,
+    MatchCount,
     Operation,
     OperationId,
     OperationState,
@@ -54,6 +56,14 @@ class Clock(Protocol):
     """The time, as an aware datetime in UTC."""
 
     def now(self) -> datetime: ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Page(Generic[T]):
+    """A keyset page; ``next_cursor`` is None on the last one."""
+
+    items: list[T]
+    next_cursor: str | None
 
 
 class Engine(Protocol):
@@ -127,8 +137,12 @@ class Engine(Protocol):
     async def counts(self, queue: str) -> QueueCounts:
         """How many jobs the queue holds in each state."""
 
-    async def jobs(self, queue: str, state: JobState, offset: int, limit: int) -> list[JobSummary]:
-        """Jobs of one state, the next to run or the newest finished first."""
+    async def jobs(self, queue: str, state: JobState, cursor: str, limit: int) -> Page[JobSummary]:
+        """Jobs of one state, the next to run or the newest finished first.
+
+        Finished ones are each on exactly one page, whatever finishes or is taken meanwhile. Of a
+        list that workers take from, a job may be on two pages or on none. Raises BadCursor.
+        """
 
     async def close(self) -> None:
         """Give the connections back."""
@@ -282,20 +296,30 @@ class FollowerLedger(Protocol):
         """Apply what the drift check found; returns operations whose outcome counts moved."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Page(Generic[T]):
-    """A keyset page; ``next_cursor`` is None on the last one."""
-
-    items: list[T]
-    next_cursor: str | None
-
-
 class InsightLedger(Protocol):
     """What an operator asks in an incident, at a bounded cost whatever the ledger's size."""
 
     async def activity(self, since: datetime, step: timedelta) -> list[ActivityPoint]:
         """Failures and recoveries by step (whole minutes) from ``since`` on, oldest first;
         steps without any are left out."""
+
+    async def first_activity(self) -> datetime | None:
+        """The minute in which the ledger first learned of a failure or a recovery."""
+
+    async def failing_since(self) -> datetime | None:
+        """When the oldest of the entries that are failed now failed."""
+
+    async def count(self, entry_filter: EntryFilter, most: int, looked_at: int) -> MatchCount:
+        """How many entries fit, counted up to ``most``, among the newest ``looked_at`` of those
+        that an index finds."""
+
+    async def in_hand(self, operation_id: OperationId) -> int:
+        """How many entries an operation has claimed and not settled."""
+
+    async def entries_of_jobs(
+        self, source: str, queue: str, job_ids: Sequence[JobId]
+    ) -> Mapping[JobId, Entry]:
+        """The entries of a queue's jobs; a job that was never taken in is left out."""
 
     async def failure_samples(self, limit: int) -> list[FailureSample]:
         """What the entries say that are failed now, newest failure first, ``limit`` at most."""
@@ -318,19 +342,26 @@ class ReadingLedger(InsightLedger, Protocol):
     Raises BadCursor for a cursor that the list did not give out.
     """
 
+    async def snapshot(self, ask: Callable[[ReadingLedger], Awaitable[T]]) -> T:
+        """What ``ask`` reads from the ledger that it is given, all of one moment.
+
+        ``ask`` waits for nothing else, and may be called again after a failure.
+        """
+
+    async def open_operations(self) -> list[Operation]:
+        """Every operation that is not terminal, oldest first."""
+
     async def totals(self) -> Mapping[EntryState, int]:
         """Entries by state, over all apps."""
 
     async def recovered_since(self, since: datetime) -> int:
-        """How many entries recovered at or after ``since``."""
+        """How many recoveries the ledger learned of in the minutes that begin at ``since`` or
+        later. An entry that fails again and recovers again counts twice."""
 
     async def apps(self, cursor: str | None, limit: int) -> Page[App]:
         """Apps, most failed entries first."""
 
     async def app(self, app_id: AppId) -> App | None: ...
-
-    async def name_app(self, app_id: AppId, display_name: str) -> App | None:
-        """Give an app a display name; empty takes it back."""
 
     async def entries(
         self, entry_filter: EntryFilter, cursor: str | None, limit: int, oldest_first: bool
@@ -384,8 +415,14 @@ class Accounts(Protocol):
     ) -> None:
         """Append one row: who did what, to what, why, with what result, from where."""
 
-    async def audit_trail(self, cursor: str | None, limit: int) -> Page[AuditEntry]:
-        """The audit rows, newest first."""
+    async def name_app(self, app_id: AppId, display_name: str, actor: Actor) -> App | None:
+        """Give an app a display name, audited; empty takes it back. None without such an app."""
+
+    async def audit_trail(
+        self, cursor: str | None, limit: int, audit_filter: AuditFilter | None = None
+    ) -> Page[AuditEntry]:
+        """The audit rows, newest first. With several filters it looks at a bounded number of
+        rows at a time, as a :class:`ReadingLedger` does."""
 
 
 class ProgressStore(Protocol):

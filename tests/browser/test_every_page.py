@@ -28,6 +28,7 @@ LOOKS: Mapping[str, Mapping[str, Any]] = {
     "light": {"color_scheme": "light", "viewport": {"width": 1440, "height": 900}},
     "dark": {"color_scheme": "dark", "viewport": {"width": 1440, "height": 900}},
     "narrow": {"color_scheme": "light", "viewport": {"width": 360, "height": 740}},
+    "wide": {"color_scheme": "light", "viewport": {"width": 3840, "height": 2160}},
 }
 
 
@@ -96,6 +97,28 @@ async def test_a_dialog_is_accessible(pages: Mapping[str, str], window: Window, 
     await window.page.keyboard.press("Escape")
     await window.page.keyboard.press("?")
     assert await _problems(window, "help", axe, "light") == []
+
+
+async def test_on_a_phone_an_entry_is_what_its_address_shows_first(
+    pages: Mapping[str, str], windows: OpenWindow
+) -> None:
+    window = await windows(**LOOKS["narrow"])
+    await window.log_in(pages["detail"])
+    await expect(window.page.locator(".detail-title")).to_be_in_viewport()
+    box = await window.page.locator(".split-detail").bounding_box()
+    assert box is not None
+    assert box["y"] < 100
+    await expect(window.page.get_by_role("heading", name="Failures")).to_be_hidden()
+
+
+async def test_on_a_phone_the_audit_trail_shows_result_and_reason(
+    pages: Mapping[str, str], windows: OpenWindow
+) -> None:
+    window = await windows(**LOOKS["narrow"])
+    await window.log_in("/admin/audit?action=retry.start")
+    row = window.page.locator("tbody tr").first
+    await expect(row.get_by_text("the provider is back").locator("visible=true")).to_have_count(1)
+    await expect(row.get_by_text("started").locator("visible=true")).to_have_count(1)
 
 
 async def test_html_and_script_in_a_job_stay_text(window: Window, hostile_entry: str) -> None:

@@ -71,7 +71,7 @@ async def test_an_app_is_retried_and_the_bar_watched_to_the_end_without_going_ba
     await dialog.get_by_label("Reason").fill("the provider is back")
     await dialog.get_by_role("button", name="Retry 900 entries").click()
     await expect(page.get_by_role("heading", level=1)).to_contain_text("Retry of app watched")
-    await expect(page.locator("#flash")).to_contain_text("900 entries of app watched selected")
+    await expect(page.locator("#flash")).to_contain_text("900 entries of app watched")
     await expect(page.get_by_role("heading", level=1)).to_contain_text("finished")
     await expect(page.locator(".verdict")).to_have_text("900 moved.")
     noted = await page.evaluate("window.seen")
@@ -131,7 +131,7 @@ async def test_a_second_operator_meets_the_operation_that_is_running(
         await expect(one.page.get_by_role("heading", level=1)).to_contain_text(
             "Retry of app shared"
         )
-    await expect(second.page.locator("#flash")).to_contain_text("nothing new was started")
+    await expect(second.page.locator("#flash")).to_contain_text("Nothing new was started")
     assert second.page.url.split("?")[0] == window.page.url.split("?")[0]
     await window.go("/admin/apps/shared")
     await expect(window.page.get_by_role("link", name=re.compile("Running: "))).to_be_visible()

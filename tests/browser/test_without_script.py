@@ -32,6 +32,8 @@ async def test_the_whole_journey_needs_no_script(scene: Scene, windows: OpenWind
     await expect(page.get_by_role("complementary")).to_contain_text("no script here")
     await page.get_by_role("complementary").get_by_role("button", name="Retry").click()
     await expect(page.locator("#flash")).to_contain_text("is back in its queue")
+    await expect(page.locator("#matches")).to_have_text("1,199 entries fit")
+    await page.get_by_role("link", name="all failures of plain").click()
     await page.get_by_role("link", name="Retry all 1,199 of plain").click()
     await page.get_by_label("Type 1,199 to go on").fill("12")
     await page.get_by_role("button", name="Retry 1,199 entries").click()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
-from redrive.domain import OperationId
+from redrive.domain import AppId, AuditFilter, OperationId
+from redrive.ledger import accounts, filters
 from tests.support.books import Books
 from tests.support.factories import ADA, AT, BOB, later
 
@@ -99,3 +101,52 @@ async def test_seq_only_grows(books: Books) -> None:
     seqs = [row.seq for row in (await books.accounts.audit_trail(None, 10)).items]
     assert seqs == sorted(seqs, reverse=True)
     assert len(set(seqs)) == 3
+
+
+async def test_a_name_and_its_audit_row_come_together_or_not_at_all(books: Books) -> None:
+    await books.fail("1")
+    assert await books.accounts.name_app(AppId("nobody"), "Somebody", ADA) is None
+    assert (await books.accounts.audit_trail(None, 10)).items == []
+    await books.accounts.name_app(AppId("acme"), "Acme", ADA)
+    (row,) = (await books.accounts.audit_trail(None, 10)).items
+    assert (row.actor, row.action, row.scope, row.result) == ("ada", "rename", "app acme", "Acme")
+
+
+async def test_a_name_is_not_given_where_its_audit_row_cannot_be_written(
+    books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await books.fail("1")
+
+    async def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("the disk is full")
+
+    monkeypatch.setattr(accounts, "add_audit", fail)
+    with pytest.raises(RuntimeError):
+        await books.accounts.name_app(AppId("acme"), "Acme", ADA)
+    app = await books.reading.app(AppId("acme"))
+    assert app is not None
+    assert app.display_name == "acme"
+
+
+async def test_the_trail_is_filtered_by_who_what_and_app_a_bounded_look_at_a_time(
+    books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(filters, "ROWS_PER_LOOK", 3)
+    await books.fail("1")
+    for number in range(4):
+        await books.accounts.audit(ADA, f"action-{number % 2}", "console")
+        await books.accounts.audit(BOB, f"action-{number % 2}", "console")
+    await books.accounts.name_app(AppId("acme"), "Acme", ADA)
+
+    async def found(**given: Any) -> list[tuple[str, str]]:
+        rows, cursor, looks = [], None, 0
+        while looks == 0 or cursor is not None:
+            page = await books.accounts.audit_trail(cursor, 2, AuditFilter(**given))
+            rows += page.items
+            cursor, looks = page.next_cursor, looks + 1
+        return [(row.actor, row.action) for row in rows]
+
+    assert await found(app_id=AppId("acme")) == [("ada", "rename")]
+    assert await found(actor="bob") == [("bob", f"action-{n}") for n in (1, 0, 1, 0)]
+    assert await found(action="action-0", actor="ada") == [("ada", "action-0")] * 2
+    assert await found(action="action-0", app_id=AppId("acme")) == []

@@ -200,12 +200,17 @@ async def test_counts_and_lists_tell_the_same(world: QueueWorld) -> None:
     counts = await world.engine.counts(QUEUE)
     assert (counts.source, counts.queue, counts.paused) == ("default", QUEUE, False)
     assert (counts.counts[JobState.FAILED], counts.counts[JobState.WAITING]) == (3, 2)
-    newest = await world.engine.jobs(QUEUE, JobState.FAILED, 0, 2)
-    assert [job.job_id for job in newest] == ["f2", "f1"]
-    oldest = await world.engine.jobs(QUEUE, JobState.FAILED, 2, 2)
-    assert [job.job_id for job in oldest] == ["f0"]
-    assert oldest[0].error_message == "boom"
-    assert oldest[0].finished_at == AT
-    next_to_run = await world.engine.jobs(QUEUE, JobState.WAITING, 0, 10)
-    assert [job.job_id for job in next_to_run] == ["w1", "w2"]
-    assert await world.engine.jobs(QUEUE, JobState.WAITING, 5, 10) == []
+    newest = await world.engine.jobs(QUEUE, JobState.FAILED, "", 2)
+    assert [job.job_id for job in newest.items] == ["f2", "f1"]
+    assert newest.next_cursor is not None
+    next_to_run = await world.engine.jobs(QUEUE, JobState.WAITING, "", 1)
+    assert [job.job_id for job in next_to_run.items] == ["w1"]
+    assert next_to_run.next_cursor is not None
+    rest = await world.engine.jobs(QUEUE, JobState.WAITING, next_to_run.next_cursor, 1)
+    assert ([job.job_id for job in rest.items], rest.next_cursor) == (["w2"], None)
+    await world.fail(QUEUE, "f3", at=AT + timedelta(seconds=9))
+    oldest = await world.engine.jobs(QUEUE, JobState.FAILED, newest.next_cursor, 2)
+    assert [job.job_id for job in oldest.items] == ["f0"]
+    assert oldest.next_cursor is None
+    assert oldest.items[0].error_message == "boom"
+    assert oldest.items[0].finished_at == AT

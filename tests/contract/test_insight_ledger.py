@@ -19,8 +19,9 @@ from redrive.domain import (
     ReasonCount,
 )
 from redrive.ledger import filters
+from redrive.ports import ReadingLedger
 from tests.support.books import Books, results
-from tests.support.factories import AT, completed, failure, id_of, later
+from tests.support.factories import ADA, AT, QUEUE, SOURCE, completed, failure, id_of, later
 
 MINUTE = timedelta(minutes=1)
 
@@ -68,7 +69,7 @@ async def test_apps_are_found_by_a_part_of_their_id_or_name(
 ) -> None:
     await books.fail("a", "b", app="acme")
     await books.fail("c", app="globex")
-    await books.reading.name_app(AppId("globex"), "Global Ltd")
+    await books.accounts.name_app(AppId("globex"), "Global Ltd", ADA)
     assert [app.app_id for app in await books.reading.apps_named(query, 10)] == expected
     assert len(await books.reading.apps_named(query, 1)) == min(len(expected), 1)
 
@@ -145,3 +146,73 @@ async def test_a_filter_without_an_index_looks_at_so_many_rows_and_goes_on_where
     assert [entry.job_id for entry in common.items] == (
         names[:2] if oldest_first else names[::-1][:2]
     )
+
+
+async def test_failing_since_is_the_oldest_failure_that_is_failed_now(books: Books) -> None:
+    assert await books.reading.failing_since() is None
+    await books.fail("newer", app="acme", at=9)
+    await books.fail("oldest", app="acme", at=3)
+    await books.fail("other", app="globex", at=5)
+    assert await books.reading.failing_since() == later(3)
+    since = {app.app_id: app.failing_since for app in (await books.reading.apps(None, 10)).items}
+    assert since == {"acme": later(3), "globex": later(5)}
+    await books.requeue_one("oldest")
+    assert await books.reading.failing_since() == later(5)
+    await books.requeue_one("newer")
+    app = await books.reading.app(AppId("acme"))
+    assert app is not None
+    assert app.failing_since is None
+
+
+async def test_a_snapshot_does_not_see_what_happens_meanwhile(books: Books) -> None:
+    await books.fail("a")
+
+    async def ask(ledger: ReadingLedger) -> list[int]:
+        before = await ledger.totals()
+        await books.fail("b", "c")
+        after = await ledger.totals()
+        samples = await ledger.failure_samples(10)
+        return [before[EntryState.FAILED], after[EntryState.FAILED], len(samples)]
+
+    assert await books.reading.snapshot(ask) == [1, 1, 1]
+    assert (await books.reading.totals())[EntryState.FAILED] == 3
+
+
+async def test_what_fits_a_filter_is_counted_up_to_a_bound(books: Books) -> None:
+    await books.fail("a", "b", "c", app="acme")
+    await books.fail("d", app="globex", error_type="TypeError")
+    timeouts = EntryFilter(state=EntryState.FAILED, error_type="TimeoutError")
+
+    async def count(entry_filter: EntryFilter, most: int, looked_at: int) -> tuple[int, bool]:
+        counted = await books.reading.count(entry_filter, most, looked_at)
+        return counted.found, counted.is_bounded
+
+    assert await count(timeouts, 10, 10) == (3, False)
+    assert await count(timeouts, 2, 10) == (2, True)
+    assert await count(timeouts, 10, 2) == (1, True)
+    assert await count(EntryFilter(app_id=AppId("globex")), 10, 10) == (1, False)
+    assert await count(EntryFilter(source="elsewhere"), 10, 10) == (0, False)
+
+
+async def test_what_an_operation_has_in_hand_is_what_it_claimed_and_has_not_settled(
+    books: Books,
+) -> None:
+    await books.fail("a", "b", "c")
+    operation = await books.start()
+    assert await books.reading.in_hand(operation.operation_id) == 0
+    running = await books.operations.take_over(operation.operation_id)
+    assert running is not None
+    batch = await books.operations.claim(running, 2)
+    assert batch is not None
+    assert await books.reading.in_hand(operation.operation_id) == 2
+    await books.operations.settle(running, batch, results(batch, Answer.REQUEUED))
+    assert await books.reading.in_hand(operation.operation_id) == 0
+
+
+async def test_the_entries_of_a_queues_jobs_leave_out_what_was_never_taken_in(
+    books: Books,
+) -> None:
+    await books.fail("a", "b")
+    found = await books.reading.entries_of_jobs(SOURCE, QUEUE, [JobId("b"), JobId("new")])
+    assert {job_id: entry.entry_id for job_id, entry in found.items()} == {"b": id_of("b")}
+    assert await books.reading.entries_of_jobs(SOURCE, "other", [JobId("a")]) == {}

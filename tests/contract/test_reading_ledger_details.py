@@ -95,23 +95,23 @@ async def test_totals_count_every_state_over_all_apps(books: Books) -> None:
 
 async def test_an_app_is_called_by_its_id_until_it_is_named(books: Books) -> None:
     await books.fail("1")
-    named = await books.reading.name_app(AppId("acme"), "Acme Inc. ✓")
+    named = await books.accounts.name_app(AppId("acme"), "Acme Inc. ✓", ADA)
     assert named is not None
     assert named.display_name == "Acme Inc. ✓"
     assert await books.reading.app(AppId("acme")) == named
-    unnamed = await books.reading.name_app(AppId("acme"), "")
+    unnamed = await books.accounts.name_app(AppId("acme"), "", ADA)
     assert unnamed is not None
     assert unnamed.display_name == "acme"
 
 
 async def test_an_unknown_app_is_none_and_cannot_be_named(books: Books) -> None:
     assert await books.reading.app(AppId("nobody")) is None
-    assert await books.reading.name_app(AppId("nobody"), "Somebody") is None
+    assert await books.accounts.name_app(AppId("nobody"), "Somebody", ADA) is None
 
 
 async def test_a_name_survives_the_apps_next_failure(books: Books) -> None:
     await books.fail("1")
-    await books.reading.name_app(AppId("acme"), "Acme")
+    await books.accounts.name_app(AppId("acme"), "Acme", ADA)
     await books.fail("2")
     app = await books.reading.app(AppId("acme"))
     assert app is not None

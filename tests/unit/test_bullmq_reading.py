@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from redrive.domain import JobId, JobState, OutcomeKind, Stamp
+from redrive.errors import BadCursor
 from redrive.settings import Source
 from tests.support.bullmq_batches import AT, all_failures, batch_of, failure_of, item
 from tests.support.bullmq_world import BullMQWorld
@@ -220,7 +221,7 @@ async def test_lists_show_the_next_to_run_or_the_newest_first(world: BullMQWorld
         await world.add(QUEUE, f"p{number}", priority=9 - number)
         await world.add(QUEUE, f"d{number}", delay=1_000_000 * (3 - number))
     first = {
-        state: [job.job_id for job in await world.engine.jobs(QUEUE, state, 0, 2)]
+        state: [job.job_id for job in (await world.engine.jobs(QUEUE, state, "", 2)).items]
         for state in (JobState.WAITING, JobState.PRIORITIZED, JobState.DELAYED)
     }
     assert first == {
@@ -228,9 +229,33 @@ async def test_lists_show_the_next_to_run_or_the_newest_first(world: BullMQWorld
         JobState.PRIORITIZED: ["p2", "p1"],
         JobState.DELAYED: ["d2", "d1"],
     }
-    second = await world.engine.jobs(QUEUE, JobState.WAITING, 2, 2)
-    assert [job.job_id for job in second] == ["w2"]
-    assert await world.engine.jobs(QUEUE, JobState.WAITING, 0, 0) == []
+    second = await world.engine.jobs(QUEUE, JobState.WAITING, "2", 2)
+    assert [job.job_id for job in second.items] == ["w2"]
+
+
+@pytest.mark.parametrize("state", [JobState.FAILED, JobState.DELAYED])
+async def test_each_job_of_a_sorted_set_is_on_one_page_whatever_comes_and_goes(
+    world: BullMQWorld, state: JobState
+) -> None:
+    key = f"bull:mail:{state.value}"
+    ids = [f"j{number:02}" for number in range(20)]
+    world.redis.zadd(key, {job_id: number // 7 for number, job_id in enumerate(ids)})
+    seen: list[str] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        page = await world.engine.jobs(QUEUE, state, cursor, 3)
+        seen += [job.job_id for job in page.items]
+        cursor = page.next_cursor
+        world.redis.zadd(key, {f"new{len(seen)}": 99 if state is JobState.FAILED else -1})
+        world.redis.zrem(key, seen[-1])
+    assert seen == (ids[::-1] if state is JobState.FAILED else ids)
+
+
+@pytest.mark.parametrize("cursor", ["x", "1/x", "nan/6a", "/6a"])
+async def test_a_cursor_that_was_made_up_is_refused(world: BullMQWorld, cursor: str) -> None:
+    for state in (JobState.FAILED, JobState.WAITING):
+        with pytest.raises(BadCursor):
+            await world.engine.jobs(QUEUE, state, cursor, 3)
 
 
 async def test_a_list_shows_jobs_without_a_record_and_a_broken_list_as_empty(
@@ -238,10 +263,10 @@ async def test_a_list_shows_jobs_without_a_record_and_a_broken_list_as_empty(
 ) -> None:
     world.redis.lpush("bull:mail:wait", "ghost", "odd")
     world.redis.set("bull:mail:odd", "text")
-    jobs = await world.engine.jobs(QUEUE, JobState.WAITING, 0, 10)
+    jobs = (await world.engine.jobs(QUEUE, JobState.WAITING, "", 10)).items
     assert [(job.job_id, job.name) for job in jobs] == [("ghost", ""), ("odd", "")]
     world.redis.set("bull:mail:active", "text")
-    assert await world.engine.jobs(QUEUE, JobState.ACTIVE, 0, 10) == []
+    assert (await world.engine.jobs(QUEUE, JobState.ACTIVE, "", 10)).items == []
 
 
 async def test_statuses_of_no_jobs_are_none(world: BullMQWorld) -> None:

@@ -31,7 +31,7 @@ CALLS: dict[str, Callable[[BullMQEngine], Awaitable[object]]] = {
     "withhold": lambda engine: engine.withhold(BATCH),
     "rebuild": lambda engine: engine.rebuild(BATCH, JobId("1"), "job", PAYLOAD),
     "counts": lambda engine: engine.counts(QUEUE),
-    "jobs": lambda engine: engine.jobs(QUEUE, JobState.FAILED, 0, 10),
+    "jobs": lambda engine: engine.jobs(QUEUE, JobState.FAILED, "", 10),
 }
 
 

@@ -36,7 +36,7 @@ def test_errors_that_differ_in_numbers_and_ids_have_one_cause(one: str, other: s
     (cause,) = group_causes([sample(one, "b", 2), sample(other, "a", 1), sample(other, "a", 3)], 5)
     assert cause.entries == 3
     assert cause.apps == ("a", "b")
-    assert (cause.first_failed_at, cause.last_failed_at) == (later(1), later(3))
+    assert cause.last_failed_at == later(3)
     assert cause.fragment in one
     assert cause.fragment in other
 
@@ -53,4 +53,17 @@ def test_the_most_frequent_come_first_and_the_rest_is_left_out() -> None:
 
 def test_an_error_without_words_is_found_by_its_type() -> None:
     (cause,) = group_causes([sample("12345", kind="ReadTimeout")], 5)
-    assert cause.fragment == "ReadTimeout"
+    assert (cause.error_type, cause.fragment) == ("ReadTimeout", "")
+
+
+def test_a_cause_counts_whatever_a_list_of_its_type_and_fragment_shows() -> None:
+    samples = [sample("refused by 10.0.0.1"), sample("Refused by 10.0.0.1, then by 10.0.0.2")]
+    samples += [sample("was refused by"), sample("refused by", kind="TypeError")]
+    first, other = group_causes([*samples, sample("refused by 7")], 5)
+    assert (first.error_type, first.fragment, first.entries) == ("Error", "refused by", 4)
+    assert (other.error_type, other.entries) == ("TypeError", 1)
+
+
+def test_a_fragment_is_one_that_an_address_can_carry() -> None:
+    (cause,) = group_causes([sample("no\tsuch\x00 mailbox")], 5)
+    assert cause.fragment == "mailbox"

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
-from redrive.domain import ActivityPoint
+from redrive.domain import (
+    ActivityPoint,
+)
 from redrive.web.pages import formats
 from redrive.web.pages.acting import why_not_yet
 from redrive.web.pages.addresses import local
-from redrive.web.pages.chart import HEIGHT, Span, chart_of
+from redrive.web.pages.chart import FEWEST_COLUMNS, HEIGHT, Span, chart_of
 from redrive.web.pages.forms import BulkForm
 from redrive.web.pages.json_view import LONGEST_STRING, MOST_LINES, lay_out
 from redrive.web.pages.stacktrace import MOST_FRAMES, take_apart
@@ -183,3 +187,22 @@ def test_a_bulk_action_that_has_grown_far_beyond_its_question_is_asked_again(
 ) -> None:
     form = BulkForm(kind="retry", count=shown, typed=typed, key="k")
     assert why_not_yet(form, now) == why
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [(0, "0"), (999, "999"), (1000, "1k"), (1365, "1.3k"), (50_214, "50k"), (1_234_567, "1.2M")],
+)
+def test_a_badge_has_at_most_four_characters(value: int, said: str) -> None:
+    assert formats.compact(value) == said
+
+
+def test_a_chart_of_a_young_ledger_begins_with_it() -> None:
+    points = [
+        ActivityPoint(at=AT + timedelta(minutes=minute), failed=0, recovered=0)
+        for minute in range(60)
+    ]
+    young = chart_of(Span.HOUR, points, AT + timedelta(minutes=30))
+    assert (len(young.columns), young.columns[0].at) == (30, AT + timedelta(minutes=30))
+    assert len(chart_of(Span.HOUR, points, AT + timedelta(minutes=59)).columns) == FEWEST_COLUMNS
+    assert len(chart_of(Span.HOUR, points, AT - timedelta(days=3)).columns) == 60

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
+from redrive.domain import Actor, OperationId, OperationKind, Scope, StartRequest
 from tests.web.support import Console
 
 BROWSER = {"accept": "text/html"}
@@ -27,7 +28,7 @@ async def said(browser: httpx.AsyncClient, sent: httpx.Response) -> str:
     page = await browser.get(sent.headers["location"])
     found = re.search(r'<p class="flash[^>]*>(.*?)</p>', page.text)
     assert found is not None
-    return html.unescape(found[1])
+    return html.unescape(re.sub(r"<[^>]*>", "", found[1]))
 
 
 async def start(browser: httpx.AsyncClient, **fields: object) -> httpx.Response:
@@ -42,7 +43,7 @@ async def test_retrying_one_entry_says_what_happened_once_and_comes_back(
     form = {"app_id": "acme", "back": "/admin/failures?app_id=acme"}
     sent = await browser.post(f"/admin/entries/{entry_id}/retry", data=form)
     assert sent.headers["location"] == form["back"]
-    assert await said(browser, sent) == "Job 17 is back in its queue."
+    assert await said(browser, sent) == "Job 17 is back in its queue. The operation"
     assert 'class="flash' not in (await browser.get(form["back"])).text
     again = await browser.post(f"/admin/entries/{entry_id}/retry", data=form)
     assert "Nothing was changed." in await said(browser, again)
@@ -63,7 +64,7 @@ async def test_a_poll_does_not_swallow_the_message(
     entry_id = await console.fail("17")
     sent = await browser.post(f"/admin/entries/{entry_id}/resync", data={"app_id": "acme"})
     await browser.get("/admin/", headers={"x-redrive-poll": "1"})
-    assert await said(browser, sent) == "Job 17 is back in its queue."
+    assert "Job 17 is back in its queue." in await said(browser, sent)
 
 
 async def test_the_question_names_the_scope_and_the_count(
@@ -89,8 +90,61 @@ async def test_a_second_click_meets_the_operation_of_the_first(
     other = await start(browser, key="another")
     assert other.headers["location"] == first.headers["location"]
     assert await said(browser, other) == (
-        "admin has started this one already; nothing new was started."
+        "Nothing new was started: your retry of app acme, started just now, is at 0% and takes "
+        "these entries."
     )
+
+
+async def test_an_overlap_names_who_is_doing_what(
+    console: Console, browser: httpx.AsyncClient
+) -> None:
+    for job_id in ("1", "2"):
+        await console.fail(job_id)
+    bob = Actor(name="bob", origin="cli")
+    asked = StartRequest(kind=OperationKind.RETRY, scope=Scope.everything(), actor=bob)
+    running, _ = await console.services.recovery.start(asked)
+    sent = await start(browser)
+    assert sent.headers["location"] == f"/admin/operations/{running.operation_id}"
+    assert "bob's retry of all apps, started just now, is at 0%" in await said(browser, sent)
+    for path in ("/admin/", "/admin/failures", "/admin/apps/acme"):
+        page = await browser.get(path)
+        found = re.search(r'<button type="button" disabled.*?bob just now', page.text, re.DOTALL)
+        assert found is not None, path
+        assert f"/admin/operations/{running.operation_id}" in found[0]
+        assert "Running: Retry of all apps (0%)" in found[0]
+
+
+async def test_starting_says_how_far_it_is(console: Console, browser: httpx.AsyncClient) -> None:
+    for job_id in ("1", "2"):
+        await console.fail(job_id)
+    first = await start(browser, count=1)
+    assert await said(browser, first) == (
+        "Started: 2 entries of app acme (1 when asked). It waits for a runner; none is moved yet. "
+        "Failures from now on are not among them."
+    )
+    with console.server.client() as redis:
+        redis.zrem("bull:mail:failed", "2")
+        redis.lpush("bull:mail:wait", "2")
+    await console.run(first.headers["location"].rsplit("/", 1)[1])
+    assert await said(browser, await start(browser)) == (
+        "Nothing new was started: you have started this just now. "
+        "1 moved, 1 skipped (already waiting or running). Of the moved, 1 still waiting."
+    )
+
+
+async def test_a_cancel_tells_what_is_in_hand(console: Console, browser: httpx.AsyncClient) -> None:
+    for job_id in ("1", "2"):
+        await console.fail(job_id)
+    place = (await start(browser)).headers["location"]
+    ledger = console.services.operations
+    running = await ledger.take_over(OperationId(place.rsplit("/", 1)[1]))
+    assert running is not None
+    await ledger.claim(running, 1)
+    assert "1</span> in hand would still be finished" in (await browser.get(place)).text
+    sent = await browser.post(f"{place}/cancel", data={})
+    assert "0 of 2 are settled, and 1 entry in hand is finished" in await said(browser, sent)
+    answer = await browser.post(f"/admin/api/retry/cancel/{place.rsplit('/', 1)[1]}")
+    assert "1 entry in hand is finished" in answer.json()["data"]["message"]
 
 
 async def test_a_large_count_that_was_not_typed_starts_nothing(

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from redrive.web.sessions import Sessions
+from redrive.web.sessions import Memory, Session, Sessions
 from tests.support.servers import RedisServer
 from tests.web.support import PASSWORD_HASH, USER, Console, log_in, open_console
 
 POLL = {"X-Redrive-Poll": "1"}
+BROWSER = {"accept": "text/html"}
 
 
 async def is_open(client: httpx.AsyncClient, poll: bool = False) -> bool:
@@ -136,3 +139,89 @@ async def test_while_redis_is_away_nobody_is_logged_in_and_the_answer_says_why(
             assert "Nothing was changed" in response.json()["detail"]
         own_redis.start()
         assert (await log_in(client)).status_code == 200
+
+
+@pytest.fixture
+def hung(own_redis: RedisServer) -> Iterator[Callable[[], None]]:
+    """Makes the Redis hang, as a machine does that swaps; it goes on when the test is over."""
+    assert own_redis.process is not None
+    process = own_redis.process
+    yield lambda: process.send_signal(signal.SIGSTOP)
+    process.send_signal(signal.SIGCONT)
+
+
+async def test_while_redis_hangs_what_is_read_is_shown_and_nobody_acts(
+    own_redis: RedisServer, hung: Callable[[], None], tmp_path: Path
+) -> None:
+    async with open_console(own_redis, tmp_path) as console, console.operator() as client:
+        entry_id = await console.fail("17")
+        await client.get("/admin/failures", headers=BROWSER)
+        hung()
+        for path in ("/admin/failures", "/admin/", "/admin/queues"):
+            page = await client.get(path, headers=BROWSER)
+            assert page.status_code == 200
+            assert "Redis does not answer" in page.text
+        assert entry_id in (await client.get("/admin/failures", headers=BROWSER)).text
+        body = {"app_id": "acme", "entry_id": entry_id}
+        refused = await client.post("/admin/api/retry", json=body)
+        assert refused.status_code == 503
+        assert "Nothing was changed" in refused.json()["detail"]
+        renamed = await client.patch("/admin/api/apps/acme", json={"display_name": "Acme Ltd"})
+        assert renamed.status_code == 503
+        assert (await client.get("/admin/api/apps/acme")).json()["data"]["display_name"] == "acme"
+        assert await is_open(client)
+        async with console.stranger() as stranger:
+            stranger.cookies.set("redrive", "made up")
+            assert (await stranger.get("/admin/api/overview")).status_code == 503
+
+
+async def test_a_session_is_remembered_for_five_minutes_and_never_beyond_its_end(
+    own_redis: RedisServer, hung: Callable[[], None], tmp_path: Path
+) -> None:
+    async with (
+        open_console(own_redis, tmp_path) as console,
+        console.operator() as early,
+        console.operator() as late,
+    ):
+        assert await is_open(late)
+        console.clock.advance(minutes=27)
+        assert await is_open(early, poll=True)
+        hung()
+        console.clock.advance(minutes=2)
+        assert await is_open(early)
+        assert (await late.get("/admin/api/session")).status_code == 503
+        console.clock.advance(minutes=1)
+        assert (await early.get("/admin/api/session")).status_code == 401
+
+
+async def test_what_ends_a_session_ends_it_in_memory_too(
+    own_redis: RedisServer, hung: Callable[[], None], tmp_path: Path
+) -> None:
+    async with (
+        open_console(own_redis, tmp_path) as console,
+        console.operator() as out,
+        console.operator() as changed,
+    ):
+        token = out.cookies["redrive"]
+        assert await is_open(out)
+        assert await is_open(changed)
+        await out.post("/admin/api/logout")
+        out.cookies.set("redrive", token)
+        hung()
+        assert (await out.get("/admin/api/session")).status_code == 503
+        await console.services.accounts.put_user(USER, PASSWORD_HASH)
+        assert (await changed.get("/admin/api/session")).status_code == 401
+
+
+async def test_a_request_that_races_with_a_logout_does_not_remember_the_session(
+    console: Console,
+) -> None:
+    memory = Memory()
+    now = console.clock.now()
+    session = Session(user=USER, epoch=1, created_at=now, used_at=now)
+    before = memory.ends
+    memory.forget("key")
+    memory.keep("key", session, now, before)
+    assert memory.recall("key", now) is None
+    memory.keep("key", session, now, memory.ends)
+    assert memory.recall("key", now) is not None

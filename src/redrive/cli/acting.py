@@ -102,7 +102,8 @@ async def cancel(
     """Stop an operation: what was moved stays moved, the rest stays failed."""
     async with opened(context.settings) as services:
         operation = await services.recovery.cancel(OperationId(operation_id), this_user())
-    message = saying.cancelled(operation)
+        in_hand = await services.overview.in_hand(operation.operation_id)
+    message = saying.cancelled(operation, in_hand)
     context.output.model(
         wire.CancelResponse(message=message, operation_id=operation_id, state=operation.state),
         message,

@@ -63,7 +63,10 @@ class Database:
                 pool_pre_ping=False,
                 pool_recycle=1800,
             )
-            self._reader = self._writer
+            # One view for a whole reading transaction, as SQLite's readers have by nature.
+            self._reader = self._writer.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
 
     async def write(self, work: Work[T]) -> T:
         """Run ``work`` in one transaction; again if the database broke a deadlock by it.
@@ -119,7 +122,7 @@ class Database:
     async def close(self) -> None:
         """Close all connections."""
         await self._writer.dispose()
-        if self._reader is not self._writer:
+        if self.is_sqlite:
             await self._reader.dispose()
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Column, ColumnElement, Select, or_, select
 
-from redrive.domain import EntryFilter
+from redrive.domain import EntryFilter, EntryState
 from redrive.ledger.identities import named
 from redrive.ledger.schema import entries
 
@@ -23,11 +23,13 @@ class Walk:
         self._oldest_first = oldest_first
         self._after = after
 
-    def end_of_look(self, conditions: Sequence[ColumnElement[bool]]) -> Select[Any]:
-        """Selects the last position that the page looks at; ``conditions`` are served by an
-        index together with the column."""
+    def end_of_look(
+        self, conditions: Sequence[ColumnElement[bool]], rows: int | None = None
+    ) -> Select[Any]:
+        """Selects the last position that is looked at, after ``rows`` (None: a page's number);
+        ``conditions`` are served by an index together with the column."""
         statement = select(self._column).where(*conditions, *self._from_here())
-        return statement.order_by(self._order()).offset(ROWS_PER_LOOK - 1).limit(1)
+        return statement.order_by(self._order()).offset((rows or ROWS_PER_LOOK) - 1).limit(1)
 
     def bounded(self, statement: Select[Any], last_looked: int | None) -> Select[Any]:
         """The statement in the walk's order, from here to ``last_looked`` (None: to the end)."""
@@ -54,6 +56,12 @@ class Walk:
         return self._column.asc() if self._oldest_first else self._column.desc()
 
 
+def indexed_part(entry_filter: EntryFilter) -> EntryFilter:
+    """What of a filter an index serves."""
+    state = EntryState.FAILED if entry_filter.state is EntryState.FAILED else None
+    return EntryFilter(app_id=entry_filter.app_id, state=state)
+
+
 def conditions_of(entry_filter: EntryFilter) -> list[ColumnElement[bool]]:
     """A filter in SQL."""
     conditions: list[ColumnElement[bool]] = []
@@ -61,10 +69,14 @@ def conditions_of(entry_filter: EntryFilter) -> list[ColumnElement[bool]]:
         conditions.append(entries.c.app_id == entry_filter.app_id)
     if entry_filter.state is not None:
         conditions.append(entries.c.state == entry_filter.state.value)
+    if entry_filter.source is not None:
+        conditions.append(entries.c.source == entry_filter.source)
     if entry_filter.queue is not None:
         conditions.append(entries.c.queue == entry_filter.queue)
     if entry_filter.job_name is not None:
         conditions.append(entries.c.job_name == entry_filter.job_name)
+    if entry_filter.error_type is not None:
+        conditions.append(entries.c.error_type == entry_filter.error_type)
     if entry_filter.failed_from is not None:
         conditions.append(entries.c.failed_at >= entry_filter.failed_from)
     if entry_filter.failed_before is not None:

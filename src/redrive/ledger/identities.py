@@ -9,8 +9,8 @@ from __future__ import annotations
 from sqlalchemy import ColumnElement, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from redrive.ledger.database import Database
 from redrive.ledger.schema import entries, identities
+from redrive.ledger.snapshot import Readable
 
 
 def named(entry_id: str | None) -> ColumnElement[bool]:
@@ -19,7 +19,7 @@ def named(entry_id: str | None) -> ColumnElement[bool]:
     return entries.c.id == found.scalar_subquery()
 
 
-def any_named(database: Database, name: str) -> ColumnElement[bool]:
+def any_named(database: Readable, name: str) -> ColumnElement[bool]:
     """The entries whose ids are given to the parameter ``name`` (see :meth:`Database.listed`)."""
     found = select(identities.c.entry_pk).where(database.any_of(identities.c.entry_id, name))
     return entries.c.id.in_(found)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, literal_column, or_, select
 
 from redrive.domain import (
     ActivityPoint,
     App,
     AppId,
     Entry,
+    EntryFilter,
     EntryState,
     FailureSample,
     ItemState,
     JobId,
+    MatchCount,
     OperationId,
     Reason,
     ReasonCount,
@@ -22,10 +25,11 @@ from redrive.domain import (
     from_millis,
     to_millis,
 )
-from redrive.ledger.database import Database
+from redrive.ledger.filters import Walk, conditions_of, indexed_part
 from redrive.ledger.identities import any_named
-from redrive.ledger.rows import app_of, entry_of
+from redrive.ledger.rows import app_of, entry_of, select_apps, select_failing_since
 from redrive.ledger.schema import activity, apps, cursors, entries, items
+from redrive.ledger.snapshot import Readable
 
 _MESSAGE_START = 300
 _MOST_QUEUES = 1000
@@ -34,7 +38,7 @@ _MOST_QUEUES = 1000
 class SqlInsightLedger:
     """:class:`redrive.ports.InsightLedger` in SQL."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Readable) -> None:
         self._database = database
 
     async def activity(self, since: datetime, step: timedelta) -> list[ActivityPoint]:
@@ -56,6 +60,48 @@ class SqlInsightLedger:
             )
             for row in rows
         ]
+
+    async def first_activity(self) -> datetime | None:
+        (row,) = await self._database.rows(select(func.min(activity.c.minute)))
+        return None if row[0] is None else from_millis(row[0])
+
+    async def failing_since(self) -> datetime | None:
+        (row,) = await self._database.rows(select_failing_since())
+        since: datetime | None = row[0]
+        return since
+
+    async def count(self, entry_filter: EntryFilter, most: int, looked_at: int) -> MatchCount:
+        walk = Walk(entries.c.failure_seq, oldest_first=False, after=None)
+        end = await self._database.rows(
+            walk.end_of_look(conditions_of(indexed_part(entry_filter)), looked_at)
+        )
+        last = int(end[0][0]) if end else None
+        fitting = walk.bounded(select(entries.c.failure_seq), last)
+        fitting = fitting.where(*conditions_of(entry_filter)).limit(most + 1)
+        (row,) = await self._database.rows(select(func.count()).select_from(fitting.subquery()))
+        found = int(row[0])
+        return MatchCount(found=min(found, most), is_bounded=found > most or last is not None)
+
+    async def in_hand(self, operation_id: OperationId) -> int:
+        (row,) = await self._database.rows(
+            select(func.count())
+            .select_from(entries)
+            .where(
+                entries.c.operation_id == operation_id,
+                entries.c.state == literal_column("'claimed'"),
+            )
+        )
+        return int(row[0])
+
+    async def entries_of_jobs(
+        self, source: str, queue: str, job_ids: Sequence[JobId]
+    ) -> Mapping[JobId, Entry]:
+        ids = [entry_id_of(source, queue, job_id) for job_id in job_ids]
+        rows = await self._database.rows(
+            select(entries).where(any_named(self._database, "ids")),
+            {"ids": self._database.listed(ids)},
+        )
+        return {found.job_id: found for found in map(entry_of, rows)}
 
     async def failure_samples(self, limit: int) -> list[FailureSample]:
         rows = await self._database.rows(
@@ -83,7 +129,7 @@ class SqlInsightLedger:
 
     async def apps_named(self, query: str, limit: int) -> list[App]:
         rows = await self._database.rows(
-            select(apps)
+            select_apps()
             .where(
                 or_(
                     apps.c.app_id.icontains(query, autoescape=True),

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from redrive.errors import SchemaOutdated
 from redrive.ledger.database import Database
+from redrive.ledger.snapshot import Readable
 
 _FOLDER = Path(__file__).parent
 
@@ -33,12 +34,12 @@ def _revision_of(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
-async def current_revision(database: Database) -> str | None:
+async def current_revision(database: Readable) -> str | None:
     """The revision that the ledger is at; None for an empty database."""
     return await database.read(lambda connection: connection.run_sync(_revision_of))
 
 
-async def require_current_schema(database: Database) -> None:
+async def require_current_schema(database: Readable) -> None:
     """Raises SchemaOutdated, which names the command, if the ledger is not at this revision."""
     found = await current_revision(database)
     needed = newest_revision()

@@ -27,7 +27,7 @@ from redrive.ledger import claiming, releasing, settling, starting
 from redrive.ledger.auditing import add_audit
 from redrive.ledger.database import Database
 from redrive.ledger.payloads import read_payload
-from redrive.ledger.rows import operation_of, operations_of
+from redrive.ledger.rows import operation_of, operations_of, select_open_operations
 from redrive.ledger.schema import Millis, entries, operations
 from redrive.ports import Clock
 
@@ -199,6 +199,7 @@ class SqlOperationLedger:
                 actor,
                 "operation.cancel",
                 str(operation.scope),
+                app_id=operation.scope.app_id,
                 result=after.state,
                 operation_id=operation_id,
                 counts={"total": after.total, "completed": after.completed},
@@ -214,13 +215,7 @@ class SqlOperationLedger:
         return operation_of(rows[0]) if rows else None
 
     async def open_operations(self) -> list[Operation]:
-        return operations_of(
-            await self._database.rows(
-                select(operations)
-                .where(operations.c.state.in_(OPEN_STATES))
-                .order_by(operations.c.operation_id)
-            )
-        )
+        return operations_of(await self._database.rows(select_open_operations()))
 
     async def release_loose(self) -> int:
         """Give back entries that are claimed by an operation which is over or unknown.
@@ -238,6 +233,7 @@ async def _audit_end(connection: AsyncConnection, operation: Operation, at: date
         Actor(name=operation.actor, origin=operation.origin),
         f"{operation.kind}.end",
         str(operation.scope),
+        app_id=operation.scope.app_id,
         reason=operation.reason,
         result=operation.state,
         operation_id=operation.operation_id,

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import BigInteger, ColumnElement, Select, func, or_, select, type_coerce, update
+from sqlalchemy import BigInteger, ColumnElement, Select, func, or_, select, type_coerce
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from redrive.domain import (
@@ -30,14 +29,25 @@ from redrive.domain import (
 )
 from redrive.errors import LedgerUnavailable, SchemaOutdated
 from redrive.ledger.cursors import decode, decode_int, encode
-from redrive.ledger.filters import Walk, conditions_of
+from redrive.ledger.filters import Walk, conditions_of, indexed_part
 from redrive.ledger.identities import named
 from redrive.ledger.insight import SqlInsightLedger
 from redrive.ledger.migrations import require_current_schema
 from redrive.ledger.payloads import read_payload
-from redrive.ledger.rows import app_of, entry_of, item_of, operation_of
+from redrive.ledger.rows import (
+    app_of,
+    entry_of,
+    item_of,
+    operation_of,
+    operations_of,
+    select_apps,
+    select_open_operations,
+)
 from redrive.ledger.schema import activity, apps, entries, items, operations
-from redrive.ports import Page
+from redrive.ledger.snapshot import Snapshot
+from redrive.ports import Page, ReadingLedger
+
+T = TypeVar("T")
 
 _HISTORY = 100
 _TALLIED = ("requeued", "skipped", "errored", "recovered", "failed_again", "vanished")
@@ -45,6 +55,15 @@ _TALLIED = ("requeued", "skipped", "errored", "recovered", "failed_again", "vani
 
 class SqlReadingLedger(SqlInsightLedger):
     """:class:`redrive.ports.ReadingLedger` in SQL."""
+
+    async def snapshot(self, ask: Callable[[ReadingLedger], Awaitable[T]]) -> T:
+        async def work(connection: AsyncConnection) -> T:
+            return await ask(SqlReadingLedger(Snapshot(self._database, connection)))
+
+        return await self._database.read(work)
+
+    async def open_operations(self) -> list[Operation]:
+        return operations_of(await self._database.rows(select_open_operations()))
 
     async def totals(self) -> Mapping[EntryState, int]:
         sums = [func.coalesce(func.sum(apps.c[state.value]), 0) for state in EntryState]
@@ -60,7 +79,7 @@ class SqlReadingLedger(SqlInsightLedger):
         return int(row[0])
 
     async def apps(self, cursor: str | None, limit: int) -> Page[App]:
-        statement = select(apps).order_by(apps.c.failed.desc(), apps.c.app_id).limit(limit + 1)
+        statement = select_apps().order_by(apps.c.failed.desc(), apps.c.app_id).limit(limit + 1)
         if cursor is not None:
             failed, app_id = decode("apps", cursor, int, str)
             statement = statement.where(
@@ -78,21 +97,8 @@ class SqlReadingLedger(SqlInsightLedger):
         )
 
     async def app(self, app_id: AppId) -> App | None:
-        rows = await self._database.rows(select(apps).where(apps.c.app_id == app_id))
+        rows = await self._database.rows(select_apps().where(apps.c.app_id == app_id))
         return app_of(rows[0]) if rows else None
-
-    async def name_app(self, app_id: AppId, display_name: str) -> App | None:
-        async def work(connection: AsyncConnection) -> App | None:
-            changed = await connection.execute(
-                update(apps)
-                .where(apps.c.app_id == app_id)
-                .values(display_name=display_name)
-                .returning(apps)
-            )
-            row = changed.first()
-            return None if row is None else app_of(row)
-
-        return await self._database.write(work)
 
     async def entries(
         self, entry_filter: EntryFilter, cursor: str | None, limit: int, oldest_first: bool
@@ -102,10 +108,7 @@ class SqlReadingLedger(SqlInsightLedger):
         walk = Walk(entries.c.failure_seq, oldest_first=oldest_first, after=after)
         last_looked = None
         if not entry_filter.is_indexed:
-            indexed = EntryFilter(app_id=entry_filter.app_id)
-            if entry_filter.state is EntryState.FAILED:
-                indexed = replace(indexed, state=EntryState.FAILED)
-            last_looked = await self._end_of_look(walk, conditions_of(indexed))
+            last_looked = await self._end_of_look(walk, conditions_of(indexed_part(entry_filter)))
         statement = walk.bounded(select(entries).where(*conditions_of(entry_filter)), last_looked)
         rows = await self._database.rows(statement.limit(limit + 1))
         position = walk.position_after([row.failure_seq for row in rows], limit, last_looked)

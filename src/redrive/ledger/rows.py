@@ -6,9 +6,10 @@ import zlib
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row
+from sqlalchemy import Row, Select, func, literal_column, select
 
 from redrive.domain import (
+    OPEN_STATES,
     App,
     AppId,
     ClaimedEntry,
@@ -27,7 +28,7 @@ from redrive.domain import (
     Scope,
     ScopeKind,
 )
-from redrive.ledger.schema import entries
+from redrive.ledger.schema import apps, entries, operations
 
 _WORTH_COMPRESSING = 512
 _PLAIN, _DEFLATED = b"\x00", b"\x01"
@@ -76,6 +77,15 @@ def operation_of(row: Row[Any]) -> Operation:
     )
 
 
+def select_open_operations() -> Select[Any]:
+    """Selects the operations that are not terminal, oldest first."""
+    return (
+        select(operations)
+        .where(operations.c.state.in_(OPEN_STATES))
+        .order_by(operations.c.operation_id)
+    )
+
+
 def operations_of(rows: Sequence[Row[Any]]) -> list[Operation]:
     return [operation_of(row) for row in rows]
 
@@ -118,6 +128,25 @@ def claimed_of(row: Any) -> ClaimedEntry:
     )
 
 
+_FAILING_SINCE = (
+    select(func.min(entries.c.failed_at))
+    .where(entries.c.app_id == apps.c.app_id, entries.c.state == literal_column("'failed'"))
+    .correlate(apps)
+    .scalar_subquery()
+)
+"""By the index on an app's failed entries, which a bound value would not always meet."""
+
+
+def select_apps() -> Select[Any]:
+    """Selects what :func:`app_of` reads."""
+    return select(apps, _FAILING_SINCE.label("failing_since"))
+
+
+def select_failing_since() -> Select[Any]:
+    """Selects when the oldest of all failed entries failed: one look into the index per app."""
+    return select(func.min(_FAILING_SINCE)).select_from(apps).where(apps.c.failed > 0)
+
+
 def app_of(row: Row[Any]) -> App:
     return App(
         app_id=AppId(row.app_id),
@@ -125,6 +154,7 @@ def app_of(row: Row[Any]) -> App:
         counts={state: getattr(row, state.value) for state in EntryState},
         first_seen_at=row.first_seen_at,
         last_failed_at=row.last_failed_at,
+        failing_since=row.failing_since,
     )
 
 

@@ -137,6 +137,14 @@ entries = Table(
         sqlite_where=text("state = 'failed'"),
         postgresql_where=text("state = 'failed'"),
     ),
+    # Since when an app has been failing.
+    Index(
+        "ix_entries_failed_since",
+        "app_id",
+        "failed_at",
+        sqlite_where=text("state = 'failed'"),
+        postgresql_where=text("state = 'failed'"),
+    ),
     Index(
         "ix_entries_live",
         "id",
@@ -279,10 +287,14 @@ audit = Table(
     Column("origin", Text, nullable=False),
     Column("action", String(40), nullable=False),
     Column("scope", Text, nullable=False),
+    Column("app_id", String(256)),
     Column("reason", Text, nullable=False, server_default=""),
     Column("result", Text, nullable=False, server_default=""),
     Column("operation_id", String(40)),
     Column("counts", Text, nullable=False, server_default="{}"),
+    Index("ix_audit_actor", "actor", "seq"),
+    Index("ix_audit_action", "action", "seq"),
+    Index("ix_audit_app", "app_id", "seq"),
 )
 
 FAILURE_SEQ = "failure_seq"

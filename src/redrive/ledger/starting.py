@@ -242,6 +242,7 @@ async def _insert(
         request.actor,
         f"{request.kind}.start",
         str(request.scope),
+        app_id=request.scope.app_id,
         reason=request.reason,
         result="started",
         operation_id=row.operation_id,

@@ -29,6 +29,7 @@ from redrive.domain import (
     to_millis,
 )
 from redrive.errors import EngineUnavailable
+from redrive.ports import Page
 from redrive.testing.queues import MemoryJob, MemoryQueues
 
 T = TypeVar("T")
@@ -118,11 +119,21 @@ class InMemoryEngine(MemoryQueues):
             QueueCounts(source=self.source, queue=queue, counts=counts, paused=False)
         )
 
-    async def jobs(self, queue: str, state: JobState, offset: int, limit: int) -> list[JobSummary]:
+    async def jobs(self, queue: str, state: JobState, cursor: str, limit: int) -> Page[JobSummary]:
         found = [job for job in self._queue(queue).jobs.values() if job.state is state]
         if state in (JobState.FAILED, JobState.COMPLETED):
             found.sort(key=_place, reverse=True)
-        return self._answer([_summary(job) for job in found[offset : offset + limit]])
+            millis, _, job_id = cursor.partition("/")
+            after = (int(millis), job_id) if cursor else None
+            found = [job for job in found if after is None or _place(job) < after]
+            cursors = ["/".join(map(str, _place(job))) for job in found]
+        else:
+            first = int(cursor or 0)
+            found = found[first:]
+            cursors = [str(first + number) for number in range(1, len(found) + 1)]
+        more = len(found) > limit
+        shown = [_summary(job) for job in found[:limit]]
+        return self._answer(Page(items=shown, next_cursor=cursors[limit - 1] if more else None))
 
     async def close(self) -> None:
         """Nothing to give back."""

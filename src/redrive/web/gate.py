@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from redrive.errors import RedriveError
+from redrive.errors import RedriveError, StoreUnavailable
 from redrive.web.assets import ADDRESSES
 from redrive.web.client import ClientReader
 from redrive.web.cookies import token_of
@@ -75,17 +75,20 @@ class Gate:
             raise ProblemError(403)
         request.state.session = None
         if _path(request) not in PUBLIC:
-            request.state.session = await self._session(request)
-            if request.state.session is None:
+            session = request.state.session = await self._session(request)
+            if session is None:
                 if _is_page(request) and not is_poll(request):
                     return RedirectResponse(_login_address(request), status_code=303)
                 raise ProblemError(401)
+            if writes and session.is_remembered:
+                # It may have been ended elsewhere since Redis was last asked.
+                raise StoreUnavailable
         return await _checked_body(request) if writes else request.receive
 
     async def _session(self, request: Request) -> Session | None:
         token = token_of(request, tls=self._reader.is_tls(request))
         session = await self._sessions.find(token) if token else None
-        if token is None or session is None or is_poll(request):
+        if token is None or session is None or session.is_remembered or is_poll(request):
             return session
         return await self._sessions.use(token, session)
 

@@ -18,7 +18,8 @@ from prometheus_client.core import (
 
 from redrive.domain import EntryState, OperationTally
 from redrive.errors import RedriveError
-from redrive.overview import Overview, Summary
+from redrive.overview import Overview
+from redrive.standing import Summary
 
 log = structlog.get_logger()
 
@@ -84,7 +85,7 @@ async def _told_by(overview: Overview) -> list[Metric]:
 def _entries(summary: Summary) -> Metric:
     family = GaugeMetricFamily("redrive_entries", "Entries by state.", labels=["state"])
     for state in EntryState:
-        family.add_metric([state.value], summary.totals.get(state, 0))
+        family.add_metric([state.value], summary.standing.totals.get(state, 0))
     return family
 
 
@@ -94,7 +95,7 @@ def _lag(summary: Summary) -> Metric:
         "Time since everything that had failed was in the ledger.",
         labels=["source"],
     )
-    for follower in summary.followers:
+    for follower in summary.standing.followers:
         if follower.lag_seconds is not None:
             family.add_metric([follower.source], follower.lag_seconds)
     return family

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from redrive import errors, wire
+from redrive.web.invalid import field_problems
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -137,29 +138,22 @@ def add_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:
-        return invalid_fields([(_place(one["loc"]), str(one["msg"])) for one in error.errors()])
+        return invalid_fields(field_problems(error.errors()))
 
     @app.exception_handler(HTTPException)
     async def of_the_framework(request: Request, error: HTTPException) -> Response:
         # FastAPI answers 400 to a body that is not even text; for the sender that is the same
         # as JSON that does not parse.
         if error.status_code == HTTPStatus.BAD_REQUEST:
-            return invalid_fields([("body", "the body cannot be read as JSON")])
+            unreadable = wire.FieldProblem(field="body", message="the body cannot be read as JSON")
+            return invalid_fields([unreadable])
         return problem(error.status_code, headers=error.headers)
 
 
-def invalid_fields(fields: list[tuple[str, str]]) -> Response:
-    """A 422 that names the fields (where, what is wrong)."""
-    listed = [
-        wire.FieldProblem(field=_showable(field), message=_showable(message))
-        for field, message in fields
-    ]
-    detail = "; ".join(f"{one.field}: {one.message}" for one in listed[:5])
-    return problem(422, detail=f"{detail}. Nothing was changed.", errors=listed)
-
-
-def _place(location: tuple[int | str, ...]) -> str:
-    return ".".join(str(part) for part in location)
+def invalid_fields(fields: list[wire.FieldProblem]) -> Response:
+    """A 422 that names the fields."""
+    detail = "; ".join(f"{one.field}: {one.message}" for one in fields[:5])
+    return problem(422, detail=f"{detail}. Nothing was changed.", errors=fields)
 
 
 def _showable(text: str) -> str:

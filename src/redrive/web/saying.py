@@ -47,11 +47,15 @@ def started(operation: Operation, new: bool) -> str:
     return f"{verb} {entries} of {operation.scope}."
 
 
-def cancelled(operation: Operation) -> str:
-    """What a cancel has done so far."""
+def cancelled(operation: Operation, in_hand: int) -> str:
+    """What a cancel has done so far; ``in_hand`` entries were claimed and are not settled."""
     if operation.state is OperationState.CANCELLED:
         return "The operation was cancelled before it took any entry."
+    settled = f"{operation.completed:,} of {operation.total:,} are settled"
+    if in_hand == 0:
+        return f"The operation is being cancelled: no further entry is taken; {settled}."
+    entries = "1 entry in hand is" if in_hand == 1 else f"{in_hand:,} entries in hand are"
     return (
-        "The operation is being cancelled: no further entry is taken, and what is in hand is "
-        "finished or given back."
+        f"The operation is being cancelled: no further entry is taken; {settled}, and "
+        f"{entries} finished or given back."
     )

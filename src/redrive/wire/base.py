@@ -70,6 +70,10 @@ class FieldProblem(Output):
     field: str
     """Where it stands: ``body.entry_id``, ``query.limit``."""
     message: str
+    given: str | None = None
+    """What was given, where it stands in the address."""
+    allowed: list[str] | None = None
+    """The values that are allowed, where they are few."""
 
 
 class Problem(BaseModel):

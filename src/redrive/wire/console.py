@@ -15,16 +15,22 @@ class Follower(Output):
 
     source: str
     caught_up_at: datetime | None
-    """When everything that had failed was in the ledger; null if none has said so for an hour."""
+    """When everything that had failed was in the ledger; null if none has said so for an hour,
+    or where that is not known."""
     lag_seconds: float | None
+    is_known: bool = True
+    """False while Redrive's own Redis, which keeps the reports, does not answer."""
 
 
 class Overview(Output):
     """The state of everything in one look."""
 
     failed: int
+    failing_since: datetime | None = None
+    """When the oldest of the entries that are failed now failed."""
     totals: dict[domain.EntryState, int]
     recovered_24h: int
+    """Recoveries in the last 24 hours, counted in whole minutes."""
     apps: list[App]
     """The apps with the most failed entries, at most 20."""
     operations: list[Operation]

@@ -19,6 +19,8 @@ class App(Output):
     counts: dict[domain.EntryState, int]
     first_seen_at: datetime
     last_failed_at: datetime | None
+    failing_since: datetime | None = None
+    """When the oldest of its failed entries failed."""
 
 
 class Entry(Output):

@@ -29,6 +29,7 @@ from redrive.engines.bullmq.moving import Mover
 from redrive.engines.bullmq.outcomes import read_outcomes
 from redrive.engines.bullmq.reading import FailureReader
 from redrive.engines.bullmq.views import read_counts, read_jobs, read_statuses
+from redrive.ports import Page
 from redrive.settings import Source
 
 CONNECT_SECONDS = 5.0
@@ -94,8 +95,8 @@ class BullMQEngine:
     async def counts(self, queue: str) -> QueueCounts:
         return await read_counts(self._calls, self._keys(queue), self.source)
 
-    async def jobs(self, queue: str, state: JobState, offset: int, limit: int) -> list[JobSummary]:
-        return await read_jobs(self._calls, self._keys(queue), state, offset, limit)
+    async def jobs(self, queue: str, state: JobState, cursor: str, limit: int) -> Page[JobSummary]:
+        return await read_jobs(self._calls, self._keys(queue), state, cursor, limit)
 
     async def close(self) -> None:
         await self._client.aclose()

@@ -8,6 +8,7 @@ from redrive.domain import JobState, JobStatus, JobSummary, QueueCounts
 from redrive.engines.bullmq.calls import Calls
 from redrive.engines.bullmq.keys import QueueKeys
 from redrive.engines.bullmq.library import problem_of
+from redrive.engines.bullmq.lists import LISTS, SETS, page_of_ids
 from redrive.engines.bullmq.scripts import script
 from redrive.engines.bullmq.text import (
     MESSAGE_LIMIT,
@@ -18,16 +19,8 @@ from redrive.engines.bullmq.text import (
     job_id_of,
     time_of,
 )
+from redrive.ports import Page
 
-LISTS = {JobState.WAITING: "wait", JobState.ACTIVE: "active", JobState.PAUSED: "paused"}
-SETS = {
-    JobState.COMPLETED: "completed",
-    JobState.FAILED: "failed",
-    JobState.DELAYED: "delayed",
-    JobState.PRIORITIZED: "prioritized",
-    JobState.WAITING_CHILDREN: "waiting-children",
-}
-NEWEST_FIRST = (JobState.COMPLETED, JobState.FAILED)
 SUMMARY_FIELDS = ("name", "atm", "timestamp", "finishedOn", "failedReason")
 STATUS_LETTERS = {
     "f": JobState.FAILED,
@@ -90,30 +83,19 @@ async def read_counts(calls: Calls, keys: QueueKeys, source: str) -> QueueCounts
 
 
 async def read_jobs(
-    calls: Calls, keys: QueueKeys, state: JobState, offset: int, limit: int
-) -> list[JobSummary]:
+    calls: Calls, keys: QueueKeys, state: JobState, cursor: str, limit: int
+) -> Page[JobSummary]:
     """A page of the jobs of one state: the next to run, or the newest finished, first."""
-    [ids] = await calls.many([_page(keys, state, offset, limit)]) if limit > 0 else [[]]
-    if not isinstance(ids, list):
-        return []
-    if state in LISTS:
-        ids.reverse()
+    ids, after = await page_of_ids(calls, keys, state, cursor, limit)
     commands = [("HMGET", keys.base.encode() + raw_id, *SUMMARY_FIELDS) for raw_id in ids]
-    records = await calls.many(commands)
-    return [
+    records = await calls.many(commands) if commands else []
+    shown = [
         _summary(
             raw_id, record if isinstance(record, list) else [None] * len(SUMMARY_FIELDS), state
         )
         for raw_id, record in zip(ids, records, strict=True)
     ]
-
-
-def _page(keys: QueueKeys, state: JobState, offset: int, limit: int) -> tuple[str | int, ...]:
-    if state in LISTS:
-        # Workers take from a list's end, so that its end is what comes first.
-        return ("LRANGE", keys.of(LISTS[state]), -offset - limit, -offset - 1)
-    command = "ZREVRANGE" if state in NEWEST_FIRST else "ZRANGE"
-    return (command, keys.of(SETS[state]), offset, offset + limit - 1)
+    return Page(items=shown, next_cursor=after)
 
 
 def _summary(raw_id: bytes, record: list[bytes | None], state: JobState) -> JobSummary:

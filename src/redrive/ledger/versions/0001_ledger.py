@@ -104,6 +104,7 @@ def _create_entries() -> None:
     _index("ix_entries_app", "entries", ["app_id", "failure_seq"])
     _index("ix_entries_failed", "entries", ["failure_seq"], failed)
     _index("ix_entries_failed_app", "entries", ["app_id", "failure_seq"], failed)
+    _index("ix_entries_failed_since", "entries", ["app_id", "failed_at"], failed)
     _index("ix_entries_live", "entries", ["id"], live)
     _index("ix_entries_claimed", "entries", ["operation_id"], "state = 'claimed'")
     op.create_table(
@@ -248,12 +249,15 @@ def _create_rest() -> None:
         sa.Column("origin", sa.Text(), nullable=False),
         sa.Column("action", sa.String(40), nullable=False),
         sa.Column("scope", sa.Text(), nullable=False),
+        sa.Column("app_id", sa.String(256)),
         _text("reason"),
         _text("result"),
         sa.Column("operation_id", sa.String(40)),
         sa.Column("counts", sa.Text(), nullable=False, server_default="{}"),
         sa.PrimaryKeyConstraint("seq", name=op.f("pk_audit")),
     )
+    for name, column in (("actor", "actor"), ("action", "action"), ("app", "app_id")):
+        _index(f"ix_audit_{name}", "audit", [column, "seq"])
 
 
 def downgrade() -> None:

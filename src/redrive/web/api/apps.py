@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from redrive import wire
-from redrive.domain import AppId, Scope
+from redrive.domain import AppId
 from redrive.web.api.params import AppIdPath
 from redrive.web.context import ActorOf, ConsoleOf, answer
 from redrive.web.openapi import problems
@@ -23,8 +23,5 @@ async def rename(
     app_id: AppIdPath, body: wire.RenameRequest, console: ConsoleOf, actor: ActorOf
 ) -> Response:
     """Give an app a display name; an empty one takes it back."""
-    named = await console.services.overview.name_app(AppId(app_id), body.display_name)
-    await console.services.accounts.audit(
-        actor, "rename", str(Scope.of_app(named.app_id)), result=body.display_name
-    )
+    named = await console.services.overview.name_app(AppId(app_id), body.display_name, actor)
     return answer(wire.App.model_validate(named))

@@ -80,9 +80,10 @@ async def resync_app(
 async def cancel(operation_id: OperationIdPath, console: ConsoleOf, actor: ActorOf) -> Response:
     """Stop an operation: what is in hand is finished or given back, and counted."""
     operation = await console.services.recovery.cancel(OperationId(operation_id), actor)
+    in_hand = await console.services.overview.in_hand(operation.operation_id)
     return answer(
         wire.CancelResponse(
-            message=saying.cancelled(operation),
+            message=saying.cancelled(operation, in_hand),
             operation_id=operation.operation_id,
             state=operation.state,
         ),

@@ -33,6 +33,7 @@ class EntriesQuery(PageQuery):
     app_id: _Text | None = None
     state: EntryState | None = None
     queue: _Text | None = None
+    error_type: _Text | None = Field(None, description="The whole of it, as entries show it.")
     q: _Text | None = Field(None, description="Found in the error, the job id or the entry id.")
     order: Literal["newest", "oldest"] = Field("newest", description="By time of failure.")
 
@@ -44,6 +45,12 @@ class OperationsQuery(PageQuery):
 
 class ItemsQuery(PageQuery):
     state: ItemState | None = None
+
+
+class AuditQuery(PageQuery):
+    actor: _Text | None = Field(None, description="Who acted.")
+    action: _Text | None = Field(None, description="As the rows show it: retry.start, login, …")
+    app_id: _Text | None = Field(None, description="Rows about the app, its entries among them.")
 
 
 class JobsQuery(PageQuery):

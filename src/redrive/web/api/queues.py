@@ -8,14 +8,11 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from redrive import wire
-from redrive.errors import BadCursor
 from redrive.web.api.params import JobsQuery, QueuePath
 from redrive.web.context import ConsoleOf, answer_page
 from redrive.web.openapi import problems
 
 router = APIRouter(tags=["reading"])
-
-_FARTHEST = 1_000_000
 
 
 @router.get(
@@ -38,20 +35,10 @@ async def jobs(
 ) -> Response:
     """Jobs of one state: the next to run, or the newest finished, first.
 
-    The queue moves meanwhile, so that a job may be on two pages or on none.
+    Each finished or delayed job is on one page. The lists of waiting, active and paused jobs move
+    as workers take from them, so that a job of these may be on two pages or on none.
     """
-    offset = offset_of(query.cursor)
     found = await console.services.overview.jobs(
-        query.source, name, query.state, offset, query.limit
+        query.source, name, query.state, query.cursor, query.limit
     )
-    more = len(found) == query.limit
-    return answer_page(wire.Job, found, str(offset + query.limit) if more else None)
-
-
-def offset_of(cursor: str | None) -> int:
-    """The place in a queue's list that a cursor names. Raises BadCursor."""
-    if cursor is None:
-        return 0
-    if not (cursor.isascii() and cursor.isdigit()) or int(cursor[:9]) > _FARTHEST:
-        raise BadCursor(cursor=cursor)
-    return int(cursor)
+    return answer_page(wire.Job, found.items, found.next_cursor)

@@ -8,9 +8,10 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from redrive import wire
-from redrive.domain import AppId, EntryFilter, EntryId, EntryState, OperationId
+from redrive.domain import AppId, AuditFilter, EntryFilter, EntryId, EntryState, OperationId
 from redrive.web.api.params import (
     AppIdPath,
+    AuditQuery,
     EntriesQuery,
     EntryIdPath,
     ItemsQuery,
@@ -38,12 +39,13 @@ async def overview(console: ConsoleOf) -> Response:
     now = console.services.clock.now()
     return answer(
         wire.Overview(
-            failed=summary.totals.get(EntryState.FAILED, 0),
-            totals={state: summary.totals.get(state, 0) for state in EntryState},
+            failed=summary.standing.failed,
+            failing_since=summary.failing_since,
+            totals={state: summary.standing.totals.get(state, 0) for state in EntryState},
             recovered_24h=summary.recovered_24h,
             apps=[wire.App.model_validate(app) for app in summary.apps],
-            operations=[wire.Operation.of(one, now) for one in summary.operations],
-            followers=[wire.Follower.model_validate(one) for one in summary.followers],
+            operations=[wire.Operation.of(one, now) for one in summary.standing.operations],
+            followers=[wire.Follower.model_validate(one) for one in summary.standing.followers],
         )
     )
 
@@ -82,6 +84,7 @@ async def entries(query: Annotated[EntriesQuery, Query()], console: ConsoleOf) -
         state=query.state,
         queue=query.queue or None,
         query=query.q or None,
+        error_type=query.error_type or None,
     )
     found = await console.services.overview.entries(
         wanted, query.cursor, query.limit, query.order == "oldest"
@@ -149,7 +152,12 @@ async def items(
     response_model=wire.Envelope[wire.Page[wire.AuditEntry]],
     responses=_LIST,
 )
-async def audit(query: Annotated[PageQuery, Query()], console: ConsoleOf) -> Response:
+async def audit(query: Annotated[AuditQuery, Query()], console: ConsoleOf) -> Response:
     """Who did what, newest first."""
-    found = await console.services.overview.audit_trail(query.cursor, query.limit)
+    wanted = AuditFilter(
+        actor=query.actor or None,
+        action=query.action or None,
+        app_id=AppId(query.app_id) if query.app_id else None,
+    )
+    found = await console.services.overview.audit_trail(query.cursor, query.limit, wanted)
     return answer_page(wire.AuditEntry, found.items, found.next_cursor)

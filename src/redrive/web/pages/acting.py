@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -11,8 +12,10 @@ from starlette.responses import RedirectResponse, Response
 
 from redrive.domain import (
     BULK_TAKES,
+    Actor,
     AppId,
     EntryId,
+    Operation,
     OperationId,
     OperationKind,
     Scope,
@@ -28,9 +31,10 @@ from redrive.errors import (
 from redrive.web import saying
 from redrive.web.api.params import EntryIdPath, OperationIdPath
 from redrive.web.context import ActorOf, Console, ConsoleOf, console_of
+from redrive.web.pages import telling
 from redrive.web.pages.addresses import local
 from redrive.web.pages.flash import Flash, Tone, set_flash
-from redrive.web.pages.formats import address, counted, number
+from redrive.web.pages.formats import address, number
 from redrive.web.pages.forms import LARGE, BulkForm, CancelForm, OneForm, read_form
 from redrive.web.pages.params import ConfirmQuery
 from redrive.web.pages.rendering import show
@@ -68,19 +72,16 @@ async def start(request: Request, console: ConsoleOf, actor: ActorOf) -> Respons
         if (refusal := why_not_yet(form, context["count"])) is not None:
             context = {**context, "refused": refusal}
             return await show(request, "confirm.html", context, section="failures", status=422)
-        operation, _ = await console.services.recovery.start(asked)
+        operation, new = await console.services.recovery.start(asked)
     except OperationOverlap as overlap:
-        running = str(overlap.fields["operation_id"])
-        said = f"{overlap.fields['actor']} has started this one already; nothing new was started."
-        return _go(request, address("/admin/operations", running), "info", said)
+        return await _to_running(request, actor, OperationId(str(overlap.fields["operation_id"])))
     except _TOLD as error:
         return _go(request, address("/admin/failures", app_id=form.app_id), "warn", str(error))
-    selected = counted(operation.total, "entry", "entries")
-    asked_for = "" if operation.total == form.count else f" ({number(form.count)} when asked)"
-    said = (
-        f"{selected} of {operation.scope} selected{asked_for}; "
-        "failures from now on are not among them."
-    )
+    reading = console.services.overview
+    operation = await reading.operation(operation.operation_id)
+    reasons = await reading.reasons(operation.operation_id) if operation.state.terminal else []
+    now = console.services.clock.now()
+    said = telling.started(operation, reasons, new=new, asked=form.count, now=now)
     return _go(request, address("/admin/operations", operation.operation_id), "info", said)
 
 
@@ -117,7 +118,9 @@ async def cancel(
         operation = await console.services.recovery.cancel(OperationId(operation_id), actor)
     except _TOLD as error:
         return _go(request, back, "warn", str(error))
-    return _go(request, back, "info", saying.cancelled(operation), str(operation.state))
+    in_hand = await console.services.overview.in_hand(operation.operation_id)
+    said = saying.cancelled(operation, in_hand)
+    return _go(request, back, "info", said, subject=str(operation.state))
 
 
 async def confirm_context(
@@ -162,17 +165,37 @@ async def _act_on_one(request: Request, asked: StartRequest, back: str) -> Respo
         result = await console_of(request).services.recovery.act_on_one(asked)
     except _TOLD as error:
         return _go(request, place, "danger", str(error))
-    tone: Tone = "ok" if result.answer.moved else "warn"
-    return _go(request, place, tone, saying.moved(result))
+    tone: Tone = "info" if result.answer.moved else "warn"
+    return _go(request, place, tone, saying.moved(result), result.operation)
+
+
+async def _to_running(request: Request, actor: Actor, operation_id: OperationId) -> Response:
+    """To the operation that a bulk action met."""
+    services = console_of(request).services
+    running = await services.overview.operation(operation_id)
+    said = telling.in_the_way(running, actor, services.clock.now())
+    return _go(request, address("/admin/operations", operation_id), "warn", said)
 
 
 def _scope(app_id: str | None) -> Scope:
     return Scope.everything() if app_id is None else Scope.of_app(AppId(app_id))
 
 
-def _go(request: Request, place: str, tone: Tone, said: str, subject: str = "") -> Response:
-    """On to a page that says what happened."""
+def _go(
+    request: Request,
+    place: str,
+    tone: Tone,
+    said: str,
+    operation: Operation | None = None,
+    *,
+    subject: str = "",
+) -> Response:
+    """On to a page that says what happened, and leads to the operation that did it."""
     response = RedirectResponse(place, status_code=303)
     tls = console_of(request).reader.is_tls(request)
-    set_flash(response, Flash(tone=tone, text=said, subject=subject), tls=tls)
+    flash = Flash(tone=tone, text=said, subject=subject)
+    if operation is not None:
+        link = address("/admin/operations", operation.operation_id)
+        flash = replace(flash, link=link, link_text="The operation")
+    set_flash(response, flash, tls=tls)
     return response

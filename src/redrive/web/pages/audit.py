@@ -8,16 +8,36 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from redrive.web.context import ConsoleOf
-from redrive.web.pages.params import PAGE, PageQuery
+from redrive.web.pages.params import PAGE, AuditQuery
 from redrive.web.pages.rendering import show
 
 router = APIRouter(include_in_schema=False)
 
+AUDITED = (
+    "retry.start",
+    "retry.end",
+    "resync.start",
+    "resync.end",
+    "operation.cancel",
+    "rename",
+    "login",
+    "logout",
+    "user.add",
+    "user.passwd",
+)
+"""The actions that rows name, to choose from."""
+
 
 @router.get("/admin/audit")
 async def audit(
-    request: Request, query: Annotated[PageQuery, Query()], console: ConsoleOf
+    request: Request, query: Annotated[AuditQuery, Query()], console: ConsoleOf
 ) -> Response:
-    """The audit trail, newest first."""
-    page = await console.services.overview.audit_trail(query.cursor, PAGE)
-    return await show(request, "audit.html", {"page": page, "query": query}, section="audit")
+    """The audit trail, newest first, by who, action and app."""
+    reading = console.services.overview
+    context = {
+        "query": query,
+        "page": await reading.audit_trail(query.cursor, PAGE, query.filter),
+        "apps": (await reading.apps(None, PAGE)).items,
+        "actions": AUDITED,
+    }
+    return await show(request, "audit.html", context, section="audit")

@@ -13,6 +13,7 @@ HEIGHT = 60.0
 """Of one side, in the drawing's own units; a step is ten units wide."""
 
 STEP_WIDTH = 10
+FEWEST_COLUMNS = 12
 
 
 class Span(StrEnum):
@@ -65,8 +66,15 @@ class Chart:
         return max(self.columns, key=lambda column: column.failed)
 
 
-def chart_of(span: Span, points: Sequence[ActivityPoint]) -> Chart:
-    """Both sides have one scale; a step with anything in it has a bar that can be seen."""
+def chart_of(
+    span: Span, points: Sequence[ActivityPoint], first_activity: datetime | None = None
+) -> Chart:
+    """Both sides have one scale; a step with anything in it has a bar that can be seen.
+
+    Where the ledger is younger than the span, the steps before its ``first_activity`` are left
+    out, but for so many that the bars do not become slabs.
+    """
+    points = _known_part(span, points, first_activity)
     highest = max((max(point.failed, point.recovered) for point in points), default=0)
     columns = [
         Column(
@@ -88,6 +96,15 @@ def chart_of(span: Span, points: Sequence[ActivityPoint]) -> Chart:
         failed=sum(point.failed for point in points),
         recovered=sum(point.recovered for point in points),
     )
+
+
+def _known_part(
+    span: Span, points: Sequence[ActivityPoint], first_activity: datetime | None
+) -> Sequence[ActivityPoint]:
+    if first_activity is None:
+        return points
+    unknown = sum(1 for point in points if point.at + span.step <= first_activity)
+    return points[min(unknown, max(len(points) - FEWEST_COLUMNS, 0)) :]
 
 
 def _height(count: int, highest: int) -> float:

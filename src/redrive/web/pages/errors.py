@@ -8,10 +8,14 @@ from typing import Any
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
+from redrive.errors import RedriveError
 from redrive.web.gate import API, LOGIN_PAGE
+from redrive.web.pages.addresses import HOME
 from redrive.web.pages.formats import address
+from redrive.web.pages.frame import Frame, frame_of
 from redrive.web.pages.rendering import render
 from redrive.web.problems import MEDIA_TYPE
 
@@ -20,9 +24,24 @@ _TITLES = {
     401: "Your session has ended",
     403: "Not from here",
     404: "There is nothing here",
+    422: "This address does not fit",
     429: "Slow down",
     503: "Something is away",
 }
+
+
+_FRAMED = (404, 422)
+_FILTERS = {
+    "app_id": "App",
+    "cursor": "Place in the list",
+    "end": "Failed before",
+    "error_type": "Error type",
+    "name": "Job name",
+    "q": "Error or id",
+    "since": "Failed",
+    "start": "Failed from",
+}
+"""What the pages call their query parameters, where that is not the name itself."""
 
 
 def for_browsers(scope: Scope, receive: Receive, send: Send) -> Send:
@@ -52,12 +71,12 @@ class _Translation:
             return
         self._body += message.get("body", b"")
         if message["type"] == "http.response.body" and not message.get("more_body"):
-            response = _page(self._request, json.loads(self._body), self._start)
+            response = await _page(self._request, json.loads(self._body), self._start)
             self._start = None
             await response(self._request.scope, self._receive, self._send)
 
 
-def _page(request: Request, problem: Mapping[str, Any], start: Message) -> Any:
+async def _page(request: Request, problem: Mapping[str, Any], start: Message) -> Response:
     status = start["status"]
     headers = Headers(raw=start["headers"])
     context = {
@@ -65,15 +84,49 @@ def _page(request: Request, problem: Mapping[str, Any], start: Message) -> Any:
         "problem": problem,
         "status": status,
         "login": address(LOGIN_PAGE, next=_place(request)) if status == 401 else None,
+        "without": _without(request, problem) if status == 422 else None,
+        "filters": _FILTERS,
+        "flash": None,
     }
+    frame = await _frame(request, status)
+    if frame is not None:
+        context["frame"] = frame
     return render(
         request,
         "problem.html",
         context,
+        is_framed=frame is not None,
         now=request.app.state.console.services.clock.now(),
         status=status,
         headers={name: headers[name] for name in _KEPT if name in headers},
     )
+
+
+async def _frame(request: Request, status: int) -> Frame | None:
+    """The frame, so that the navigation stays, for whoever may see it while it can be read."""
+    if status not in _FRAMED or getattr(request.state, "session", None) is None:
+        return None
+    try:
+        return await frame_of(request, _section(request))
+    except RedriveError:
+        return None
+
+
+def _section(request: Request) -> str:
+    path: str = request.scope["path"]
+    return path.removeprefix(HOME).split("/")[0]
+
+
+def _without(request: Request, problem: Mapping[str, Any]) -> str | None:
+    """The page's address without what was wrong with it."""
+    if request.method != "GET":
+        return None
+    wrong = {one["field"].removeprefix("query.") for one in problem.get("errors", [])}
+    if problem["code"] == "bad_cursor":
+        wrong.add("cursor")
+    kept = {name: value for name, value in request.query_params.items() if name not in wrong}
+    path: str = request.scope["path"]
+    return address(path, **kept) if len(kept) < len(request.query_params) else None
 
 
 def _place(request: Request) -> str:

@@ -15,11 +15,14 @@ from redrive.domain import (
     AppId,
     EntryId,
     EntryState,
+    MatchCount,
     OperationKind,
 )
 from redrive.errors import AppNotFound, EntryNotFound
+from redrive.insight import LOOKED_AT, MOST_COUNTED
 from redrive.web.api.params import EntryIdPath
 from redrive.web.context import Console, ConsoleOf
+from redrive.web.pages.formats import number
 from redrive.web.pages.json_view import lay_out
 from redrive.web.pages.params import PAGE, FailuresQuery, Since
 from redrive.web.pages.patience import in_time
@@ -54,6 +57,7 @@ async def failures_context(console: Console, query: FailuresQuery) -> Mapping[st
     return {
         "query": query,
         "page": page,
+        "matches": matches(await reading.count(wanted)) if query.narrows else None,
         "app": await _app(console, query.app_id),
         "apps": (await reading.apps(None, PAGE)).items,
         "states": list(EntryState),
@@ -80,6 +84,17 @@ async def entry_context(console: Console, entry_id: EntryId) -> Mapping[str, Any
         "can_resync": found.state in SINGLE_TAKES[OperationKind.RESYNC],
         "is_moving": found.state is EntryState.CLAIMED or found.state in LIVE_STATES,
     }
+
+
+def matches(count: MatchCount) -> str:
+    """How many entries fit a filter; where the count stopped, that it did."""
+    fit = "entry fits" if count.found == 1 and not count.is_bounded else "entries fit"
+    if not count.is_bounded:
+        return f"{number(count.found)} {fit}"
+    if count.found >= MOST_COUNTED:
+        return f"more than {number(MOST_COUNTED)} {fit}"
+    looked_at = number(LOOKED_AT)
+    return f"{number(count.found)} of the newest {looked_at} {fit}; older ones were not counted"
 
 
 async def _chosen(console: Console, entry_id: str | None) -> Mapping[str, Any] | None:

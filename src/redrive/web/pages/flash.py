@@ -13,6 +13,8 @@ from typing import Literal
 from starlette.requests import Request
 from starlette.responses import Response
 
+from redrive.web.pages.addresses import local
+
 _LONGEST = 1000
 
 Tone = Literal["ok", "warn", "danger", "info"]
@@ -21,11 +23,16 @@ _TONES: tuple[Tone, ...] = ("ok", "warn", "danger", "info")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Flash:
-    """``subject``, if given, is the state of which the text speaks: a page that shows another one
-    by then leaves the message out."""
+    """``link`` is a page of the console that says more, ``link_text`` what it is called.
+
+    ``subject``, if given, is the state of which the text speaks: a page that shows another one by
+    then leaves the message out.
+    """
 
     tone: Tone
     text: str
+    link: str = ""
+    link_text: str = ""
     subject: str = ""
 
 
@@ -33,7 +40,13 @@ def read_flash(request: Request, *, tls: bool) -> Flash | None:
     """The message that came with the request; None for one that cannot be read."""
     try:
         fields = json.loads(base64.urlsafe_b64decode(request.cookies[_name(tls)]))
-        flash = Flash(tone=fields["tone"], text=str(fields["text"]), subject=str(fields["subject"]))
+        flash = Flash(
+            tone=fields["tone"],
+            text=str(fields["text"]),
+            link=local(fields["link"]) if fields["link"] else "",
+            link_text=str(fields["link_text"]),
+            subject=str(fields["subject"]),
+        )
     except (KeyError, TypeError, ValueError):
         return None
     return flash if flash.tone in _TONES else None

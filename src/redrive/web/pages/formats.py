@@ -13,6 +13,15 @@ def number(value: float) -> str:
     return f"{value:,.0f}"
 
 
+def compact(value: int) -> str:
+    """In at most four characters, for a badge: ``999``, ``1.2k``, ``50k``, ``1.2M``."""
+    for limit, unit in ((1_000_000_000, "G"), (1_000_000, "M"), (1000, "k")):
+        if value >= limit:
+            whole, rest = divmod(value * 10 // limit, 10)
+            return f"{whole}.{rest}{unit}" if whole < 10 and rest else f"{whole}{unit}"
+    return str(value)
+
+
 def rate(value: float) -> str:
     """Entries per second; the slow ones with a decimal."""
     return f"{value:,.1f}" if 0 < value < 10 else f"{value:,.0f}"

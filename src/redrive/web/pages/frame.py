@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
-from redrive.domain import EntryState, Operation, ScopeKind
-from redrive.overview import FollowerLag
+from redrive.domain import Operation, ScopeKind
+from redrive.standing import FollowerLag, Standing
 from redrive.web.context import console_of, session_of
 from redrive.web.pages.formats import percent
 
@@ -21,6 +21,7 @@ class Frame:
     failed: int
     running: list[Operation]
     late: list[FollowerLag]
+    redis_away: bool
 
     @property
     def bulk(self) -> Operation | None:
@@ -44,15 +45,19 @@ class Frame:
         return "" if bulk is None else f"{percent(bulk.completed, bulk.total)} · "
 
 
-async def frame_of(request: Request, section: str) -> Frame:
-    """The frame of a page in a section of the navigation."""
-    standing = await console_of(request).services.overview.standing()
+async def frame_of(request: Request, section: str, standing: Standing | None = None) -> Frame:
+    """The frame of a page in a section of the navigation; a page that shows the same counts
+    itself gives the ``standing`` that it has read them from."""
+    if standing is None:
+        standing = await console_of(request).services.overview.standing()
+    session = session_of(request)
     return Frame(
-        user=session_of(request).user,
+        user=session.user,
         section=section,
-        failed=standing.totals.get(EntryState.FAILED, 0),
+        failed=standing.failed,
         running=standing.operations,
         late=[one for one in standing.followers if is_late(one)],
+        redis_away=session.is_remembered or not all(one.is_known for one in standing.followers),
     )
 
 

@@ -24,7 +24,8 @@ async def operations(
     """Operations, newest first."""
     app_id = AppId(query.app_id) if query.app_id else None
     page = await console.services.overview.operations(query.state, app_id, query.cursor, PAGE)
-    context = {"page": page, "query": query, "states": list(OperationState)}
+    apps = (await console.services.overview.apps(None, PAGE)).items
+    context = {"page": page, "query": query, "states": list(OperationState), "apps": apps}
     return await show(request, "operations.html", context, section="operations")
 
 
@@ -56,6 +57,7 @@ async def operation_context(
     return {
         "operation": found,
         "progress": progress_of(found, console.services.clock.now()),
+        "in_hand": 0 if found.state.terminal else await reading.in_hand(operation_id),
         "reasons": await reading.reasons(operation_id) if found.state.terminal else [],
         "query": query,
         "page": await reading.items(operation_id, state, query.cursor, PAGE, outcome),

@@ -17,6 +17,7 @@ from pydantic import (
 
 from redrive.domain import (
     AppId,
+    AuditFilter,
     EntryFilter,
     EntryState,
     ItemState,
@@ -81,6 +82,7 @@ class FailuresQuery(PageQuery):
     app_id: Annotated[_Text | None, _OrNone] = None
     queue: Annotated[_Text | None, _OrNone] = None
     name: Annotated[_Text | None, _OrNone] = None
+    error_type: Annotated[_Text | None, _OrNone] = None
     q: Annotated[_Text | None, _OrNone] = None
     since: Annotated[Since | None, _OrNone] = None
     start: Annotated[AwareDatetime | None, _OrNone] = None
@@ -100,6 +102,7 @@ class FailuresQuery(PageQuery):
             queue=self.queue,
             query=self.q,
             job_name=self.name,
+            error_type=self.error_type,
             failed_from=max(begins, default=None),
             failed_before=self.end,
         )
@@ -112,7 +115,8 @@ class FailuresQuery(PageQuery):
     @property
     def narrows(self) -> bool:
         """Whether it shows less than a bulk action of its app, or of everything, would take."""
-        return any((self.queue, self.name, self.q, self.since, self.start, self.end))
+        given = (self.queue, self.name, self.error_type, self.q, self.since, self.start, self.end)
+        return any(given) or self.state != EntryState.FAILED
 
 
 class OperationsQuery(PageQuery):
@@ -129,6 +133,20 @@ class ItemsQuery(PageQuery):
 class JobsQuery(PageQuery):
     source: Annotated[_Text | None, _OrNone] = None
     state: JobState = JobState.FAILED
+
+
+class AuditQuery(PageQuery):
+    actor: Annotated[_Text | None, _OrNone] = None
+    action: Annotated[_Text | None, _OrNone] = None
+    app_id: Annotated[_Text | None, _OrNone] = None
+
+    @property
+    def filter(self) -> AuditFilter:
+        return AuditFilter(
+            actor=self.actor,
+            action=self.action,
+            app_id=AppId(self.app_id) if self.app_id else None,
+        )
 
 
 class SearchQuery(BaseModel):

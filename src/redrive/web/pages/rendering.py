@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from redrive import domain
+from redrive.standing import Standing
 from redrive.web.assets import address_of
 from redrive.web.context import console_of
 from redrive.web.gate import is_poll
@@ -32,7 +33,17 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for name in ("number", "rate", "counted", "exact", "duration", "size", "percent", "first_line"):
+    for name in (
+        "number",
+        "compact",
+        "rate",
+        "counted",
+        "exact",
+        "duration",
+        "size",
+        "percent",
+        "first_line",
+    ):
         environment.filters[name] = getattr(formats, name)
     environment.globals.update(
         address=formats.address,
@@ -54,13 +65,14 @@ async def show(
     *,
     section: str,
     status: int = 200,
+    standing: Standing | None = None,
 ) -> Response:
     """A page in its frame. A message of the action before is shown once, not to a poll."""
     console = console_of(request)
     tls = console.reader.is_tls(request)
     flash = None if is_poll(request) else read_flash(request, tls=tls)
     now = console.services.clock.now()
-    frame = await frame_of(request, section)
+    frame = await frame_of(request, section, standing)
     response = render(
         request, template, {**context, "frame": frame, "flash": flash}, now=now, status=status
     )
@@ -77,13 +89,17 @@ def render(
     now: datetime,
     status: int = 200,
     headers: Mapping[str, str] | None = None,
+    is_framed: bool = True,
 ) -> Response:
-    """A template as an answer. Half a surrogate pair, which a job made by hand may hold, becomes
-    a question mark: no encoding can carry it."""
+    """A template as an answer, in the console's frame or, for what has none, outside it.
+
+    Half a surrogate pair, which a job made by hand may hold, becomes a question mark: no encoding
+    can carry it.
+    """
     is_part = PART_HEADER in request.headers
     html = _ENVIRONMENT.get_template(template).render(
         **context,
-        layout="part.html" if is_part else "layout.html",
+        layout=_layout(is_part, is_framed),
         now=now,
         ago=partial(formats.ago, now=now),
         here=_here(request),
@@ -94,6 +110,12 @@ def render(
         headers=dict(headers or {}),
         media_type="text/html",
     )
+
+
+def _layout(is_part: bool, is_framed: bool) -> str:
+    if not is_framed:
+        return "outside.html"
+    return "part.html" if is_part else "layout.html"
 
 
 def _here(request: Request) -> str:

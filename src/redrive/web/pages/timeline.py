@@ -53,6 +53,6 @@ def _of_item(item: Item) -> Moment:
         at=item.settled_at or item.failed_at,
         title=title,
         detail=said,
-        tone=tone(item.state),
+        tone=tone(item.state if item.outcome is None else item.outcome),
         operation_id=item.operation_id,
     )

@@ -30,14 +30,24 @@ TONES: Mapping[str, str] = {
     OperationState.RUNNING: "info",
     OperationState.CANCELLING: "warn",
     OperationState.CANCELLED: "warn",
-    OperationState.COMPLETED: "ok",
     ItemState.REQUEUED: "info",
     ItemState.SKIPPED: "warn",
     ItemState.ERRORED: "danger",
     ItemState.RELEASED: "quiet",
     Outcome.FAILED_AGAIN: "danger",
 }
-"""By value; equal words of different enums have the same tone. Others are quiet."""
+"""By value; equal words of different enums have the same tone. Others are quiet, also a completed
+operation: its tone is that of its outcome."""
+
+ENTRY_WORDS: Mapping[EntryState, str] = {
+    EntryState.FAILED: "failed",
+    EntryState.CLAIMED: "in hand",
+    EntryState.QUEUED: "moved, waiting",
+    EntryState.ACTIVE: "running",
+    EntryState.RECOVERED: "recovered",
+    EntryState.DISMISSED: "dismissed",
+    EntryState.VANISHED: "vanished",
+}
 
 ITEM_WORDS: Mapping[ItemState, str] = {
     ItemState.CLAIMED: "in hand",
@@ -77,6 +87,9 @@ OPERATION_WORDS: Mapping[OperationState, str] = {
     OperationState.CANCELLED: "cancelled",
     OperationState.FAILED: "stopped by an error",
 }
+
+RESULT_WORDS: Mapping[str, str] = {state.value: word for state, word in OPERATION_WORDS.items()}
+"""An audit row's result, where it is the state of an operation."""
 
 COUNT_WORDS: Mapping[str, str] = {
     "requeued": "moved",
@@ -118,6 +131,40 @@ def title_of(operation: Operation) -> str:
     """``Retry of app acme``."""
     kind = "Retry" if operation.kind is OperationKind.RETRY else "Resync"
     return f"{kind} of {scope_words(operation.scope)}"
+
+
+def verdict_of(operation: Operation) -> tuple[str, str]:
+    """An operation's state in a word and its tone. Of a finished one they tell what became of the
+    work: moved is not recovered, and while jobs wait nothing is known."""
+    if operation.state is not OperationState.COMPLETED:
+        return OPERATION_WORDS[operation.state], tone(operation.state)
+    word, its_tone = _outcome_of(operation)
+    return f"{OPERATION_WORDS[operation.state]}, {word}", its_tone
+
+
+def _outcome_of(operation: Operation) -> tuple[str, str]:
+    lost = operation.failed_again + operation.vanished
+    if operation.requeued == 0:
+        return "nothing moved", "danger" if operation.errored else "warn"
+    if waiting_outcomes(operation):
+        return ("some failed again", "warn") if lost else ("still waiting", "quiet")
+    if operation.recovered == 0:
+        return ("failed again" if operation.failed_again else "vanished"), "danger"
+    if lost or operation.errored:
+        return "partly recovered", "warn"
+    return "recovered", "ok"
+
+
+def outcome_said(operation: Operation) -> str:
+    """``Of the moved, 300 recovered, 12 still waiting.``; empty where none was moved."""
+    counts = (
+        (operation.recovered, "recovered"),
+        (operation.failed_again, "failed again"),
+        (operation.vanished, "vanished"),
+        (waiting_outcomes(operation), "still waiting"),
+    )
+    told = [f"{number(count)} {word}" for count, word in counts if count]
+    return f"Of the moved, {', '.join(told)}." if told else ""
 
 
 def waiting_outcomes(operation: Operation) -> int:

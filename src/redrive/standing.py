@@ -1,0 +1,154 @@
+"""How things stand: what is failed, for whom, since when, and what is being done about it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from redrive.causes import Cause, group_causes
+from redrive.domain import ActivityPoint, App, EntryState, Operation
+from redrive.errors import StoreUnavailable
+from redrive.ports import FollowerReports, ReadingLedger
+
+LATELY = timedelta(minutes=5)
+
+_SAMPLES = 1000
+_MOST_CAUSES = 6
+_TOP_APPS = 20
+_MINUTE = timedelta(minutes=1)
+_DAY = timedelta(hours=24)
+_PATIENCE_SECONDS = 1.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FollowerLag:
+    """When a source was last followed to its end, and how far behind that is, in seconds.
+
+    ``caught_up_at`` is None if no follower has reported within the last hour, and where
+    ``is_known`` is false: the reports lie in Redrive's own Redis, which did not answer.
+    """
+
+    source: str
+    caught_up_at: datetime | None
+    lag_seconds: float | None
+    is_known: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Standing:
+    """What every page shows beside its own content."""
+
+    totals: Mapping[EntryState, int]
+    operations: list[Operation]
+    followers: list[FollowerLag]
+
+    @property
+    def failed(self) -> int:
+        return self.totals.get(EntryState.FAILED, 0)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Summary:
+    """What an operator sees first. ``recovered_24h`` is counted in whole minutes."""
+
+    standing: Standing
+    recovered_24h: int
+    failing_since: datetime | None
+    apps: list[App]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Incident:
+    """The whole first page, all of one moment of the ledger.
+
+    ``causes`` cover the newest ``samples`` of the failed entries. ``lately`` counts failures, so
+    that an entry which fails again counts again. ``first_activity`` is the ledger's first minute.
+    """
+
+    summary: Summary
+    causes: list[Cause]
+    samples: int
+    lately: int
+    activity: list[ActivityPoint]
+    first_activity: datetime | None
+
+
+async def read_followers(
+    reports: FollowerReports, sources: Iterable[str], now: datetime
+) -> list[FollowerLag]:
+    """How far behind each source is; unknown where Redis does not say so within a second."""
+    seen: Mapping[str, datetime] | None
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            seen = await reports.read()
+    except (StoreUnavailable, TimeoutError):
+        seen = None
+    return [_lag(source, seen, now) for source in sources]
+
+
+async def read_standing(ledger: ReadingLedger, followers: list[FollowerLag]) -> Standing:
+    """Cheap enough for every page."""
+    return Standing(
+        totals=await ledger.totals(),
+        operations=await ledger.open_operations(),
+        followers=followers,
+    )
+
+
+async def read_summary(
+    ledger: ReadingLedger, followers: list[FollowerLag], now: datetime
+) -> Summary:
+    """The state of everything."""
+    return Summary(
+        standing=await read_standing(ledger, followers),
+        recovered_24h=await ledger.recovered_since(now - _DAY),
+        failing_since=await ledger.failing_since(),
+        apps=(await ledger.apps(None, _TOP_APPS)).items,
+    )
+
+
+async def read_incident(
+    ledger: ReadingLedger,
+    followers: list[FollowerLag],
+    now: datetime,
+    span: timedelta,
+    step: timedelta,
+) -> Incident:
+    """The state of everything with what fails and how it went over the last ``span``."""
+    samples = await ledger.failure_samples(_SAMPLES)
+    lately = await read_activity(ledger, now, LATELY, _MINUTE)
+    return Incident(
+        summary=await read_summary(ledger, followers, now),
+        causes=group_causes(samples, _MOST_CAUSES),
+        samples=len(samples),
+        lately=sum(point.failed for point in lately),
+        activity=await read_activity(ledger, now, span, step),
+        first_activity=await ledger.first_activity(),
+    )
+
+
+async def read_activity(
+    ledger: ReadingLedger, now: datetime, span: timedelta, step: timedelta
+) -> list[ActivityPoint]:
+    """Failures and recoveries by step over the last ``span``, every step there, the one that is
+    running last."""
+    seconds = step.total_seconds()
+    last = int(now.timestamp() // seconds)
+    steps = [
+        datetime.fromtimestamp(number * seconds, tz=UTC)
+        for number in range(last - int(span / step) + 1, last + 1)
+    ]
+    known = {point.at: point for point in await ledger.activity(steps[0], step)}
+    return [known.get(at) or ActivityPoint(at=at, failed=0, recovered=0) for at in steps]
+
+
+def _lag(source: str, seen: Mapping[str, datetime] | None, now: datetime) -> FollowerLag:
+    at = None if seen is None else seen.get(source)
+    return FollowerLag(
+        source=source,
+        caught_up_at=at,
+        lag_seconds=None if at is None else max((now - at).total_seconds(), 0.0),
+        is_known=seen is not None,
+    )

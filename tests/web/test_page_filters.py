@@ -1,0 +1,142 @@
+"""Filters of lists: what they show, how many fit, and what is said of one that does not fit."""
+
+from __future__ import annotations
+
+import html
+import re
+
+import httpx
+import pytest
+
+from redrive.domain import MatchCount
+from redrive.insight import LOOKED_AT, MOST_COUNTED
+from redrive.web.pages.failures import matches
+from tests.web.support import Console
+
+BROWSER = {"accept": "text/html"}
+
+
+async def text_of(client: httpx.AsyncClient, path: str, status: int = 200) -> str:
+    """What a page says, as a person reads it."""
+    page = await client.get(path, headers=BROWSER)
+    assert page.status_code == status, page.text
+    return html.unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]*>", "", page.text)))
+
+
+async def test_a_cause_leads_to_exactly_the_failures_that_it_counts(
+    console: Console, operator: httpx.AsyncClient
+) -> None:
+    for job_id in ("1", "2", "3"):
+        await console.fail(job_id)
+    with console.server.client() as redis:
+        redis.hset("bull:mail:4", mapping={"failedReason": "connection refused"})
+        redis.hset("bull:mail:4", "stacktrace", '["TypeError: x\\n    at y (z.js:1:1)"]')
+    page = await operator.get("/admin/", headers=BROWSER)
+    found = re.search(r'<ol class="ranking causes">.*?href="([^"]+)".*?</ol>', page.text, re.DOTALL)
+    assert found is not None
+    place = html.unescape(found[1])
+    assert place == "/admin/failures?error_type=Error&q=connection+refused"
+    assert "3 entries fit" in await text_of(operator, place)
+    answer = await operator.get("/admin/api/entries?error_type=TypeError")
+    assert answer.json()["data"]["items"] == []
+    answer = await operator.get("/admin/api/entries?error_type=Error")
+    assert len(answer.json()["data"]["items"]) == 3
+
+
+async def test_buttons_act_on_what_their_label_says_and_never_on_a_filter(
+    console: Console, operator: httpx.AsyncClient
+) -> None:
+    await console.fail("1", app_id="acme")
+    await console.fail("2", app_id="globex")
+    assert "Retry everything (2 of all apps)" in await text_of(operator, "/admin/failures")
+    of_app = await text_of(operator, "/admin/failures?app_id=acme")
+    assert "Retry all 1 of acme" in of_app
+    assert "Retry everything" not in of_app
+    for query in ("q=refused", "state=any", "app_id=acme&queue=mail", "error_type=Error"):
+        filtered = await operator.get(f"/admin/failures?{query}", headers=BROWSER)
+        assert "/admin/confirm" not in filtered.text
+        assert "never only this filter" in filtered.text
+
+
+async def test_a_filtered_list_says_how_many_fit(
+    console: Console, operator: httpx.AsyncClient
+) -> None:
+    for job_id, queue in (("1", "mail"), ("2", "mail"), ("3", "bills")):
+        await console.fail(job_id, queue=queue)
+    assert "2 entries fit" in await text_of(operator, "/admin/failures?queue=mail")
+    assert "1 entry fits" in await text_of(operator, "/admin/failures?queue=bills")
+    assert "0 entries fit" in await text_of(operator, "/admin/failures?q=nothing+like+it")
+
+
+def test_a_count_that_stopped_says_so() -> None:
+    assert (
+        matches(MatchCount(found=MOST_COUNTED, is_bounded=True)) == "more than 10,000 entries fit"
+    )
+    assert matches(MatchCount(found=3, is_bounded=True)) == (
+        f"3 of the newest {LOOKED_AT:,} entries fit; older ones were not counted"
+    )
+
+
+@pytest.mark.parametrize(
+    ("query", "said", "without"),
+    [
+        (
+            "state=gone&app_id=acme",
+            "gone does not fit: allowed is: failed, claimed, queued, active, recovered, dismissed, "
+            "vanished, any.",
+            "/admin/failures?app_id=acme",
+        ),
+        ("since=soon", "soon does not fit: allowed is: 15m, 1h, 24h, 7d.", "/admin/failures"),
+        (
+            "sate=failed&q=x",
+            "there is no such field here.",
+            "/admin/failures?q=x",
+        ),
+        ("cursor=made-up", "The cursor made-up is not one", "/admin/failures"),
+    ],
+)
+async def test_an_address_that_does_not_fit_says_what_would_and_keeps_the_frame(
+    console: Console, operator: httpx.AsyncClient, query: str, said: str, without: str
+) -> None:
+    path = f"/admin/failures?{query}"
+    assert said in await text_of(operator, path, 422)
+    page = await operator.get(path, headers=BROWSER)
+    assert 'aria-label="Console"' in page.text
+    assert f'href="{html.escape(without)}">Go on without it' in page.text
+
+
+async def test_what_was_given_in_a_body_is_not_repeated(operator: httpx.AsyncClient) -> None:
+    body = {"username": "ada", "password": "s3cret" * 1000, "extra": "s3cret"}
+    answer = await operator.post("/admin/api/login", json=body)
+    assert answer.status_code == 422
+    assert "s3cret" not in answer.text
+    answer = await operator.get("/admin/api/entries?state=gone")
+    (field,) = answer.json()["errors"]
+    assert (field["field"], field["given"]) == ("query.state", "gone")
+    assert field["allowed"][0] == "failed"
+
+
+async def test_the_audit_trail_is_filtered_by_who_what_and_app(
+    console: Console, operator: httpx.AsyncClient
+) -> None:
+    entry_id = await console.fail("1", app_id="acme")
+    await console.fail("2", app_id="globex")
+    await operator.post("/admin/api/retry", json={"app_id": "acme", "entry_id": entry_id})
+    await operator.post("/admin/api/retry/app/globex", json={"reason": "it is <back>"})
+    await operator.patch("/admin/api/apps/acme", json={"display_name": "Acme Ltd"})
+
+    async def actions(query: str) -> list[str]:
+        page = (await operator.get(f"/admin/api/audit?{query}")).json()["data"]
+        return [row["action"] for row in page["items"]]
+
+    assert await actions("app_id=acme") == ["rename", "retry.end", "retry.start"]
+    assert await actions("app_id=globex&action=retry.start") == ["retry.start"]
+    assert await actions("actor=nobody") == []
+    assert "login" in await actions("actor=admin")
+    first = (await operator.get("/admin/api/audit?app_id=acme&limit=2")).json()["data"]
+    assert await actions(f"app_id=acme&limit=2&cursor={first['next_cursor']}") == ["retry.start"]
+    page = await text_of(operator, "/admin/audit?app_id=globex")
+    assert "it is <back>" in page
+    assert "retry.start" in page
+    assert "rename" not in page.split("newest first")[1]
+    assert "No row fits this filter" in await text_of(operator, "/admin/audit?actor=nobody")
