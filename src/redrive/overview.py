@@ -32,6 +32,7 @@ from redrive.domain import (
 )
 from redrive.errors import (
     AppNotFound,
+    BadCursor,
     EngineUnavailable,
     EntryNotFound,
     OperationNotFound,
@@ -222,6 +223,8 @@ class Overview(Insight):
         self, source: str | None, queue: str, state: JobState, cursor: str | None, limit: int
     ) -> Page[JobSummary]:
         """Jobs of one state. Raises QueueNotFound, EngineUnavailable, BadCursor."""
+        if cursor == "":
+            raise BadCursor(cursor=cursor)  # to an engine it is the beginning
         for name, engine in self._engines.items():
             if source in (None, name) and queue in await engine.queues():
                 return await engine.jobs(queue, state, cursor or "", limit)

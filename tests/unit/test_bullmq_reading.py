@@ -251,7 +251,7 @@ async def test_each_job_of_a_sorted_set_is_on_one_page_whatever_comes_and_goes(
     assert seen == (ids[::-1] if state is JobState.FAILED else ids)
 
 
-@pytest.mark.parametrize("cursor", ["x", "1/x", "nan/6a", "/6a"])
+@pytest.mark.parametrize("cursor", ["x", "-1", "1/", "1/x", "nan/6a", "/6a"])
 async def test_a_cursor_that_was_made_up_is_refused(world: BullMQWorld, cursor: str) -> None:
     for state in (JobState.FAILED, JobState.WAITING):
         with pytest.raises(BadCursor):

@@ -103,7 +103,7 @@ def _position(cursor: str) -> tuple[float, bytes] | None:
         position = float(score), bytes.fromhex(raw_id)
     except ValueError as error:
         raise BadCursor(cursor=cursor) from error
-    if math.isnan(position[0]):
+    if math.isnan(position[0]) or not position[1]:
         raise BadCursor(cursor=cursor)
     return position
 
