@@ -87,6 +87,7 @@ def _create_entries() -> None:
         sa.Column("started_at", sa.BigInteger()),
         sa.Column("moved_at", sa.BigInteger()),
         sa.Column("recovered_at", sa.BigInteger()),
+        sa.Column("heard_at", sa.BigInteger()),
         sa.Column("error_type", sa.Text(), nullable=False),
         sa.Column("error_message", sa.Text(), nullable=False),
         sa.Column("attempts_made", sa.Integer(), nullable=False, server_default=sa.text("0")),
@@ -107,6 +108,8 @@ def _create_entries() -> None:
     _index("ix_entries_failed_app", "entries", ["app_id", "failure_seq"], failed)
     _index("ix_entries_live", "entries", ["id"], live)
     _index("ix_entries_claimed", "entries", ["operation_id"], "state = 'claimed'")
+    over = "state IN ('recovered', 'dismissed', 'vanished')"
+    _index("ix_entries_over", "entries", ["heard_at", "id"], over)
     op.create_table(
         "payloads",
         sa.Column("entry_id", sa.String(32), nullable=False),
@@ -249,11 +252,30 @@ def _create_rest() -> None:
         sa.Column("counts", sa.Text(), nullable=False, server_default="{}"),
         sa.PrimaryKeyConstraint("seq", name=op.f("pk_audit")),
     )
+    op.create_table(
+        "pruned",
+        sa.Column("what", sa.String(16), nullable=False),
+        _count("removed"),
+        sa.PrimaryKeyConstraint("what", name=op.f("pk_pruned")),
+    )
+    op.create_table(
+        "pruned_operations",
+        sa.Column("kind", sa.String(10), nullable=False),
+        sa.Column("state", sa.String(10), nullable=False),
+        *(
+            _count(name)
+            for name in (
+                *("operations", "millis", "requeued", "skipped", "errored"),
+                *("recovered", "failed_again", "vanished"),
+            )
+        ),
+        sa.PrimaryKeyConstraint("kind", "state", name=op.f("pk_pruned_operations")),
+    )
 
 
 def downgrade() -> None:
     for table in (
-        *("audit", "users", "activity", "cursors", "sequences"),
+        *("pruned_operations", "pruned", "audit", "users", "activity", "cursors", "sequences"),
         *("items", "operations", "payloads", "entries", "apps"),
     ):
         op.drop_table(table)
