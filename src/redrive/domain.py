@@ -35,6 +35,7 @@ class EntryState(StrEnum):
 
 
 LIVE_STATES = (EntryState.QUEUED, EntryState.ACTIVE)
+OVER_STATES = (EntryState.RECOVERED, EntryState.DISMISSED, EntryState.VANISHED)
 SETTLED_STATES = (
     EntryState.FAILED,
     EntryState.RECOVERED,

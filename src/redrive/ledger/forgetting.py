@@ -17,12 +17,12 @@ from sqlalchemy import (
     exists,
     literal,
     select,
-    text,
     tuple_,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from redrive.domain import (
+    OVER_STATES,
     TERMINAL_STATES,
     EntryState,
     Prunable,
@@ -33,8 +33,8 @@ from redrive.domain import (
 from redrive.ledger.counting import Moves, move_app_counts
 from redrive.ledger.cursors import decode, encode
 from redrive.ledger.database import Database, upsert
+from redrive.ledger.filters import one_of
 from redrive.ledger.schema import (
-    IS_OVER,
     Millis,
     entries,
     items,
@@ -152,7 +152,9 @@ async def _keep_sums(connection: AsyncConnection, rows: Sequence[Row[Any]]) -> N
 def over_statement(before: datetime, limit: int, position: str | None) -> Select[Any]:
     """Entries that are over, longest first, and whether an item still names them."""
     order = (entries.c.heard_at, entries.c.id)
-    statement = select(*order).where(text(IS_OVER), entries.c.heard_at <= before)
+    statement = select(*order).where(
+        one_of(entries.c.state, OVER_STATES), entries.c.heard_at <= before
+    )
     if position is not None:
         heard, pk = decode(_KIND, position, int, int)
         after = (literal(from_millis(int(heard)), Millis()), literal(pk))
@@ -177,7 +179,11 @@ async def forget_entries(
     """
     locked = await connection.execute(
         select(entries.c.id)
-        .where(database.any_of(entries.c.id, "ids"), text(IS_OVER), entries.c.heard_at <= before)
+        .where(
+            database.any_of(entries.c.id, "ids"),
+            one_of(entries.c.state, OVER_STATES),
+            entries.c.heard_at <= before,
+        )
         .order_by(entries.c.id)
         .with_for_update(skip_locked=True),
         {"ids": database.listed(ids)},

@@ -26,6 +26,7 @@ from redrive.errors import OperationFinished, OperationNotFound, StaleRunner
 from redrive.ledger import claiming, releasing, settling, starting
 from redrive.ledger.auditing import add_audit
 from redrive.ledger.database import Database
+from redrive.ledger.filters import one_of
 from redrive.ledger.payloads import read_payload
 from redrive.ledger.rows import operation_of, operations_of
 from redrive.ledger.schema import Millis, entries, operations
@@ -217,7 +218,7 @@ class SqlOperationLedger:
         return operations_of(
             await self._database.rows(
                 select(operations)
-                .where(operations.c.state.in_(OPEN_STATES))
+                .where(one_of(operations.c.state, OPEN_STATES))
                 .order_by(operations.c.operation_id)
             )
         )

@@ -11,13 +11,14 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Column, Select, select, text
+from sqlalchemy import Column, Select, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from redrive.domain import OPEN_STATES, Prunable, PrunedBatch, to_millis
 from redrive.ledger import forgetting
 from redrive.ledger.counting import share_selection
 from redrive.ledger.database import Database, upsert
+from redrive.ledger.filters import one_of
 from redrive.ledger.schema import activity, audit, operations, pruned
 
 _MINUTE = timedelta(minutes=1)
@@ -100,9 +101,8 @@ class SqlRetentionLedger:
 
 
 async def _an_operation_is_open(connection: AsyncConnection) -> bool:
-    states = ", ".join(f"'{state}'" for state in OPEN_STATES)
     found = await connection.execute(
-        select(operations.c.operation_id).where(text(f"state IN ({states})")).limit(1)
+        select(operations.c.operation_id).where(one_of(operations.c.state, OPEN_STATES)).limit(1)
     )
     return found.first() is not None
 

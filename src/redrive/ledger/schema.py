@@ -75,9 +75,6 @@ def _count(name: str) -> Column[int]:
     return Column(name, BigInteger, nullable=False, server_default=text("0"))
 
 
-IS_OVER = "state IN ('recovered', 'dismissed', 'vanished')"
-"""Entries that nothing is to be done about, as a partial index says it."""
-
 apps = Table(
     "apps",
     metadata,
@@ -161,8 +158,8 @@ entries = Table(
         "ix_entries_over",
         "heard_at",
         "id",
-        sqlite_where=text(IS_OVER),
-        postgresql_where=text(IS_OVER),
+        sqlite_where=text("state IN ('recovered', 'dismissed', 'vanished')"),
+        postgresql_where=text("state IN ('recovered', 'dismissed', 'vanished')"),
     ),
 )
 
