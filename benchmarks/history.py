@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from redrive.domain import EntryState, OperationId, entry_id_of, to_millis
+from redrive.domain import EntryId, EntryState, OperationId, entry_id_of, to_millis
 from redrive.ledger.rows import pack
 
 Row = tuple[Any, ...]
@@ -45,6 +45,9 @@ class History:
         begin = to_millis(self.until - self.span)
         return begin + int(self.span.total_seconds() * 1000) * number // self.count
 
+    def entry_id(self, number: int) -> EntryId:
+        return entry_id_of("default", QUEUES[number % len(QUEUES)], f"job-{number}")
+
     def operation_of(self, number: int) -> OperationId:
         """The operation of an entry that is over, begun when the first of its entries failed."""
         first = number // self.operation_size * self.operation_size
@@ -69,8 +72,8 @@ class History:
         kind, message = ERRORS[number % 7 % len(ERRORS)]
         over_at = None if failed else at + 1000
         return (
-            *(pk, entry_id_of("default", queue, str(number)), _app(number), "default", queue),
-            *(str(number), "deliver", state.value, None if failed else "failed", "", pk, pk),
+            *(pk, self.entry_id(number), _app(number), "default", queue),
+            *(f"job-{number}", "deliver", state.value, None if failed else "failed", "", pk, pk),
             *(1, 0 if failed else 1, at, at, at - 60_000, at - 50, over_at),
             *(over_at if state is EntryState.RECOVERED else None, over_at or at),
             *(kind, RARE_ERROR if number % 99_991 == 17 else message, 3, 64, False),
@@ -79,10 +82,9 @@ class History:
 
     def payloads(self) -> Iterator[Row]:
         for number in range(self.count):
-            queue = QUEUES[number % len(QUEUES)]
             data = f'{{"app_id":"{_app(number)}","to":"user{number}@example.com"}}'
             yield (
-                *(entry_id_of("default", queue, str(number)), pack(data.encode())),
+                *(self.entry_id(number), pack(data.encode())),
                 *(pack(b'{"attempts":3}'), "{}", _STACK),
             )
 
@@ -123,7 +125,7 @@ class History:
 
 def _app(number: int) -> str:
     """The first app has a third of the entries."""
-    return f"app-{number % APPS if number % 3 else 0}"
+    return f"client-{number % APPS if number % 3 else 0}"
 
 
 COLUMNS = {

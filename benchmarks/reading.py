@@ -15,7 +15,6 @@ from benchmarks.filling import fill
 from benchmarks.history import RARE_ERROR, History
 from benchmarks.ledgers import new_ledger
 from benchmarks.report import Measured, save, show_latencies
-from redrive.domain import entry_id_of
 from redrive.ledger import Database, SqlAccounts
 from redrive.ledger.cursors import encode
 from redrive.web import hash_password
@@ -88,7 +87,7 @@ def _time(port: int, cookie: str, path: str, requests: int) -> list[float]:
 def _wanted(history: History) -> dict[str, str]:
     """What is asked for, by what it is called."""
     deep = encode("entries-down", history.count // 2)
-    entry = entry_id_of("default", "mail", str(history.count // 10 * 5))
+    entry = history.entry_id(history.count // 2)
     operation = history.operation_of(history.count // 2)
     rare = quote(RARE_ERROR)
     return {
@@ -96,7 +95,7 @@ def _wanted(history: History) -> dict[str, str]:
         "page overview, a week": "/admin/?span=7d",
         "page failures": "/admin/failures",
         "page failures, deep": f"/admin/failures?cursor={deep}",
-        "page failures of an app": "/admin/failures?app_id=app-7",
+        "page failures of an app": "/admin/failures?app_id=client-7",
         "page failures by text": "/admin/failures?q=provider",
         "page failures by rare text": f"/admin/failures?q={rare}",
         "page entry": f"/admin/entries/{entry}",
@@ -110,7 +109,7 @@ def _wanted(history: History) -> dict[str, str]:
         "api entries": "/admin/api/entries",
         "api entries, failed": "/admin/api/entries?state=failed",
         "api entries, failed, deep": f"/admin/api/entries?state=failed&cursor={deep}",
-        "api entries, failed, an app's": "/admin/api/entries?state=failed&app_id=app-7",
+        "api entries, failed, an app's": "/admin/api/entries?state=failed&app_id=client-7",
         "api entries, failed, by text": "/admin/api/entries?state=failed&q=provider",
         "api entries, failed, by rare text": f"/admin/api/entries?state=failed&q={rare}",
         "api entries, vanished": "/admin/api/entries?state=vanished",

@@ -154,8 +154,8 @@ def test_a_taken_port_is_told_before_anything_is_started() -> None:
 
 
 def test_an_answer_does_not_wait_for_the_client_to_acknowledge_its_beginning() -> None:
-    with listen(settings_of(port=free_port())) as listener:
-        with socket.create_connection(listener.getsockname()):
-            accepted, _ = listener.accept()
-            with accepted:
-                assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    settings = settings_of(port=free_port())
+    with listen(settings) as listener, socket.create_connection(listener.getsockname()):
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
