@@ -14,7 +14,7 @@ from redrive.ports import Clock, RetentionLedger
 
 log = structlog.get_logger()
 
-BATCH_ROWS = 500
+BATCH_ROWS = 250
 
 _ACTIVITY_AT_LEAST = timedelta(days=8)  # the console's longest chart, and a day
 _PASS_SECONDS = 3600.0

@@ -17,9 +17,8 @@ ROWS_PER_LOOK = 10_000
 
 def one_of(column: Column[str], states: Sequence[StrEnum]) -> ColumnElement[bool]:
     """``column`` is one of the states, as the partial indexes say it: SQLite uses those only where
-    the values stand in the statement itself, and one alone has to be said with ``=``."""
-    values = [literal_column(f"'{state}'") for state in states]
-    return column == values[0] if len(values) == 1 else column.in_(values)
+    the values stand in the statement itself."""
+    return column.in_([literal_column(f"'{state}'") for state in states])
 
 
 class Walk:
@@ -67,7 +66,7 @@ def conditions_of(entry_filter: EntryFilter) -> list[ColumnElement[bool]]:
     if entry_filter.app_id is not None:
         conditions.append(entries.c.app_id == entry_filter.app_id)
     if entry_filter.state is not None:
-        conditions.append(one_of(entries.c.state, [entry_filter.state]))
+        conditions.append(entries.c.state == entry_filter.state.value)
     if entry_filter.queue is not None:
         conditions.append(entries.c.queue == entry_filter.queue)
     if entry_filter.job_name is not None:
