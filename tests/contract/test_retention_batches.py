@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from redrive.domain import Answer, EntryState, Operation, OperationKind, Prunable
 from redrive.errors import EntryNotFound, NothingToDo
 from redrive.ledger import SqlRetentionLedger
+from redrive.ledger.forgetting import forget_entries
 from redrive.ledger.schema import activity, apps, entries, items, payloads
 from redrive.testing import Crash, Faults
 from tests.support.books import Books
@@ -145,6 +146,28 @@ async def set_recovered_count(books: Books, number: int) -> None:
     """A counter that is too low refuses to go below zero, after the rows were removed."""
     statement = update(apps).values(recovered=number)
     await books.database.write(lambda connection: connection.execute(statement))
+
+
+async def test_an_entry_that_an_item_named_after_the_look_stays(books: Books) -> None:
+    await recovered(books, 1)
+    pk, now = await books.pk("0"), books.clock.now()
+    removed = await books.database.write(
+        lambda connection: forget_entries(books.database, connection, [pk], now)
+    )
+    assert removed == 0
+    assert (await books.entry("0")).state is EntryState.RECOVERED
+
+
+async def test_an_entry_that_failed_after_the_look_stays(books: Books) -> None:
+    await recovered(books, 1)
+    await prune_batch(books, Prunable.OPERATIONS)
+    pk, now = await books.pk("0"), books.clock.now()
+    await books.fail("0", at=1000)
+    removed = await books.database.write(
+        lambda connection: forget_entries(books.database, connection, [pk], now)
+    )
+    assert removed == 0
+    assert (await books.entry("0")).state is EntryState.FAILED
 
 
 async def test_two_pruners_at_once_count_each_row_once(books: Books, second: Books) -> None:

@@ -70,6 +70,19 @@ async def test_the_time_begins_when_the_ledger_learned_that_the_entry_is_over(
     assert (await prune(books))[Prunable.ENTRIES] == 1
 
 
+@pytest.mark.parametrize("state", OVER)
+async def test_the_time_of_what_was_found_elsewhere_begins_when_it_was_found(
+    books: Books, state: EntryState
+) -> None:
+    await books.fail("1")
+    books.clock.advance(days=20)
+    await books.drift("1", state)
+    books.clock.advance(days=29)
+    assert Prunable.ENTRIES not in await prune(books)
+    books.clock.advance(days=1)
+    assert (await prune(books))[Prunable.ENTRIES] == 1
+
+
 async def test_an_entry_over_by_its_operation_is_kept_as_long_as_the_operation(
     books: Books,
 ) -> None:
