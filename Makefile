@@ -25,7 +25,7 @@ check: $(STAMP) ## Lint, format, types, layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(STAMP) ## Measure entries per second of a bulk retry
+bench: $(STAMP) ## Measure bulk retry, following, reading and pruning
 	$(BIN)/python -m benchmarks
 
 screenshots: $(STAMP) ## Take the README's pictures of the console again, from the demo

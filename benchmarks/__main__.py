@@ -7,11 +7,22 @@ import asyncio
 
 import structlog
 
-from benchmarks import bulk_retry, cancelling, following, neighbours, others
+from benchmarks import (
+    bulk_retry,
+    cancelling,
+    following,
+    neighbours,
+    others,
+    reading,
+    retention,
+)
 from benchmarks.report import Measured
 from benchmarks.worlds import world
 
-PARTS = ("bulk-retry", "others", "cancelling", "neighbours", "following")
+PARTS = (
+    *("bulk-retry", "others", "cancelling", "neighbours", "following"),
+    *("reading", "retention"),
+)
 
 
 def main() -> None:
@@ -21,6 +32,10 @@ def main() -> None:
         "--sizes", default="1000,10000,100000", help="entries of a bulk retry, several with commas"
     )
     parser.add_argument("--entries", type=int, default=100_000, help="of every other measurement")
+    parser.add_argument(
+        "--failed", type=int, help="of the ledger that is read or pruned; default: a tenth"
+    )
+    parser.add_argument("--requests", type=int, default=100, help="of each kind and repeat")
     parser.add_argument("--loop-entries", type=int, default=2_000, help="of loops over a call")
     parser.add_argument("--repeats", type=int, default=3)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
@@ -30,6 +45,7 @@ def main() -> None:
 async def _measure(given: argparse.Namespace) -> None:
     parts = given.only or PARTS
     count, repeats = given.entries, given.repeats
+    failed = count // 10 if given.failed is None else given.failed
     rates: dict[str, Measured] = {}
     with world() as servers:
         if "bulk-retry" in parts:
@@ -43,6 +59,12 @@ async def _measure(given: argparse.Namespace) -> None:
             await neighbours.run(servers, count=count, repeats=repeats)
         if "following" in parts:
             await following.run(servers, count=count, repeats=repeats)
+        if "reading" in parts:
+            await reading.run(
+                servers, count=count, failed=failed, requests=given.requests, repeats=repeats
+            )
+        if "retention" in parts:
+            await retention.run(servers, count=count, failed=failed, repeats=repeats)
 
 
 if __name__ == "__main__":

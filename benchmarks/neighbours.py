@@ -70,8 +70,8 @@ async def _live(world: World, meanwhile: Callable[[], Awaitable[None]]) -> tuple
     said = json.loads((await process.communicate())[0])
     waits, pings = said["waits"], said["pings"]
     return (
-        *(percentile(waits, share) for share in (0.5, 0.95, 0.99)),
-        percentile(pings, 0.99),
+        *(percentile(waits, share) for share in (50, 95, 99)),
+        percentile(pings, 99),
         max(pings),
     )
 

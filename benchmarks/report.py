@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,18 +47,36 @@ def show(title: str, rows: Sequence[Measured], *, beside: str | None = None) -> 
     for row in rows:
         ratio = [f"{row.median / base:,.1f}"] if base else []
         table.add_row(row.name, _figure(row.median), row.unit, row.spread, *ratio)
-    console = Console()
-    (console if console.is_terminal else Console(width=_WIDTH)).print(table)
-
-
-def percentile(values: Sequence[float], share: float) -> float:
-    """The value that this share of the values does not exceed."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+    _print(table)
 
 
 def _figure(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:,.1f}"
+
+
+def show_latencies(title: str, rounds_of: Mapping[str, Sequence[Measured]]) -> None:
+    """Print percentiles over all rounds, and how far the 95th moved between rounds."""
+    table = Table(title=title, title_justify="left")
+    for heading in ("what", "p50", "p95", "p99", "unit", "p95 by round"):
+        table.add_column(heading, justify="left" if heading in ("what", "unit") else "right")
+    for name, rounds in rounds_of.items():
+        values = [value for measured in rounds for value in measured.values]
+        shares = [f"{percentile(values, share):,.1f}" for share in (50, 95, 99)]
+        p95s = [percentile(measured.values, 95) for measured in rounds]
+        spread = f"{min(p95s):,.1f} to {max(p95s):,.1f}"
+        table.add_row(name, *shares, rounds[0].unit, spread)
+    _print(table)
+
+
+def _print(table: Table) -> None:
+    console = Console()
+    (console if console.is_terminal else Console(width=_WIDTH)).print(table)
+
+
+def percentile(values: Sequence[float], share: int) -> float:
+    """The smallest value that ``share`` percent of the values do not exceed."""
+    ordered = sorted(values)
+    return ordered[max(math.ceil(len(ordered) * share / 100) - 1, 0)]
 
 
 def save(name: str, rows: Sequence[Measured]) -> Path:

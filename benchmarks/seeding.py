@@ -17,13 +17,16 @@ _STACK = json.dumps(
 )
 
 
-def seed_failed_jobs(server: RedisServer, count: int, *, apps: int = 20) -> None:
-    """Write ``count`` failed jobs of ``apps`` apps into an emptied Redis."""
+def seed_failed_jobs(
+    server: RedisServer, count: int, *, apps: int = 20, first_number: int = 0
+) -> None:
+    """Write ``count`` failed jobs of ``apps`` apps, from a number on, into an emptied Redis."""
     client = server.client()
     client.flushall()
     client.hset(f"bull:{QUEUE}:meta", mapping={"opts.maxLenEvents": 10000})
-    for first in range(0, count, _CHUNK):
-        _write(client, range(first, min(first + _CHUNK, count)), apps)
+    end = first_number + count
+    for first in range(first_number, end, _CHUNK):
+        _write(client, range(first, min(first + _CHUNK, end)), apps)
     client.close()
 
 

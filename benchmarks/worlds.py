@@ -45,8 +45,7 @@ class World:
     def drop(self, settings: Settings) -> None:
         """Give the space of a ledger back."""
         if not settings.ledger_url.startswith("sqlite"):
-            name = settings.ledger_url.split("?")[0].rsplit("/", 1)[1]
-            self.postgres.psql(f"DROP DATABASE {name}")
+            self.postgres.drop_database(settings.ledger_url)
         shutil.rmtree(settings.data_dir)
 
 

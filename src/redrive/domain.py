@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import NewType
 
@@ -35,6 +35,7 @@ class EntryState(StrEnum):
 
 
 LIVE_STATES = (EntryState.QUEUED, EntryState.ACTIVE)
+OVER_STATES = (EntryState.RECOVERED, EntryState.DISMISSED, EntryState.VANISHED)
 SETTLED_STATES = (
     EntryState.FAILED,
     EntryState.RECOVERED,
@@ -654,6 +655,34 @@ class JobSummary:
     created_at: datetime | None
     finished_at: datetime | None
     error_message: str
+
+
+class Prunable(StrEnum):
+    """What the ledger removes when it has been over for long enough; items go with their
+    operations, before them."""
+
+    OPERATIONS = "operations"
+    ITEMS = "items"
+    ENTRIES = "entries"
+    AUDIT = "audit"
+    ACTIVITY = "activity"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Retention:
+    """How long what is over is kept; None keeps it for ever."""
+
+    history: timedelta | None
+    audit: timedelta | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PrunedBatch:
+    """What one batch of pruning removed; ``more`` says to go on, after ``position``."""
+
+    removed: Mapping[Prunable, int]
+    more: bool
+    position: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

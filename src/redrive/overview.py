@@ -27,6 +27,7 @@ from redrive.domain import (
     OperationTally,
     Outcome,
     Progress,
+    Prunable,
     QueueCounts,
     progress_of,
 )
@@ -237,6 +238,9 @@ class Overview(Insight):
 
     async def tallies(self) -> list[OperationTally]:
         return await self._reading.tallies()
+
+    async def pruned(self) -> Mapping[Prunable, int]:
+        return await self._reading.pruned()
 
     async def ready(self) -> Mapping[str, bool]:
         """Whether each component can be reached: ``ledger``, ``redis``, ``source:{name}``."""

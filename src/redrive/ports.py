@@ -40,6 +40,8 @@ from redrive.domain import (
     Outcome,
     Payload,
     Progress,
+    Prunable,
+    PrunedBatch,
     QueueCounts,
     ReasonCount,
     RequeueBatch,
@@ -296,6 +298,24 @@ class FollowerLedger(Protocol):
         """Apply what the drift check found; returns operations whose outcome counts moved."""
 
 
+class RetentionLedger(Protocol):
+    """Removing what is over. One call is one short transaction of at most ``limit`` rows (an
+    entry's payload and counters go with it), so that a crash between two loses nothing."""
+
+    async def prune(
+        self, what: Prunable, before: datetime, limit: int, position: str | None
+    ) -> PrunedBatch | None:
+        """Remove what has been over since ``before`` or longer, oldest first.
+
+        OPERATIONS: finished ones, their items first (ITEMS is not asked for by itself). ENTRIES:
+        recovered, dismissed or vanished ones of which nothing was heard since, and which no item
+        names any more; failed and live ones never. AUDIT and ACTIVITY: rows from before.
+        None, and nothing removed, while an operation is open: its selection stays as it was
+        counted, and pruning never slows it down. Several may prune at once; each row is counted
+        by the one that removed it.
+        """
+
+
 class InsightLedger(Protocol):
     """What an operator asks in an incident, at a bounded cost whatever the ledger's size."""
 
@@ -386,7 +406,10 @@ class ReadingLedger(InsightLedger, Protocol):
         """The items of an operation, in hand-over order."""
 
     async def tallies(self) -> list[OperationTally]:
-        """Operations by kind and state, with the sums of their counts."""
+        """Operations by kind and state, with the sums of their counts, pruned ones among them."""
+
+    async def pruned(self) -> Mapping[Prunable, int]:
+        """How many rows pruning has ever removed."""
 
     async def reachable(self) -> bool:
         """Whether the store answers and has this version's schema."""

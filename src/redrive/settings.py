@@ -11,6 +11,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
@@ -18,6 +19,7 @@ from urllib.parse import urlsplit
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
@@ -34,6 +36,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from redrive.domain import Retention
 from redrive.errors import SettingsError
 
 
@@ -49,6 +52,17 @@ def _database_url(value: str) -> str:
     return value
 
 
+def _days(value: object) -> object:
+    """Whole days; 0 and "never" keep for ever."""
+    text = str(value).strip().lower()
+    if text == "never":
+        return 0
+    if isinstance(value, bool) or not text.isdecimal() or int(text) > _MOST_DAYS:
+        raise ValueError(f"must be a whole number of days up to {_MOST_DAYS}, or 0 or never")
+    return int(text)
+
+
+_MOST_DAYS = 36_500
 _PREFIX = "REDRIVE_"
 _OTHER_VARIABLES = frozenset({"CONFIG", "REQUIRE_ALL"})
 """No settings: where the settings file is, and that the tests must not skip anything."""
@@ -56,6 +70,7 @@ _SERVICE_LINK = re.compile(r"(^|_)(SERVICE_(HOST|PORT)|PORT_\d+_(TCP|UDP))")
 
 RedisUrl = Annotated[str, AfterValidator(_redis_url)]
 DatabaseUrl = Annotated[str, AfterValidator(_database_url)]
+Days = Annotated[int, BeforeValidator(_days)]
 
 
 class Source(BaseModel):
@@ -134,6 +149,14 @@ class Settings(BaseSettings):
         256 * 1024, ge=0, description="Bytes of a payload that the ledger keeps; 0 keeps none."
     )
     batch_size: int = Field(1000, ge=1, le=5000, description="Entries per hand-over.")
+    retention_days: Days = Field(
+        30,
+        description="Days that entries which are over, and finished operations, are kept; "
+        "0 or 'never' keeps them for ever.",
+    )
+    audit_retention_days: Days = Field(
+        30, description="Days that audit rows are kept; 0 or 'never' keeps them for ever."
+    )
     secret_keys: tuple[str, ...] = Field(
         (
             "password",
@@ -182,6 +205,14 @@ class Settings(BaseSettings):
         if found:
             raise ValidationError.from_exception_data("sources", found)
         return sources
+
+    @property
+    def retention(self) -> Retention:
+        """How long what is over is kept."""
+        return Retention(
+            history=timedelta(days=self.retention_days) or None,
+            audit=timedelta(days=self.audit_retention_days) or None,
+        )
 
     @property
     def ledger_url(self) -> str:

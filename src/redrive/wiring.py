@@ -25,6 +25,7 @@ from redrive.ledger import (
     SqlFollowerLedger,
     SqlOperationLedger,
     SqlReadingLedger,
+    SqlRetentionLedger,
     migrate,
     require_current_schema,
 )
@@ -32,6 +33,7 @@ from redrive.overview import Overview
 from redrive.ports import Clock, Engine
 from redrive.progress import RedisFollowerReports, RedisProgressStore
 from redrive.recovery import Recovery
+from redrive.retention import Pruner
 from redrive.runner import Runner, sweep
 from redrive.settings import Settings
 from redrive.web import WebServices, create_app
@@ -195,12 +197,23 @@ def build_runner(services: Services, stop: asyncio.Event | None = None) -> Runne
     )
 
 
+def build_pruner(services: Services, stop: asyncio.Event | None = None) -> Pruner:
+    """What keeps the ledger from growing without end."""
+    return Pruner(
+        ledger=SqlRetentionLedger(services.database),
+        retention=services.settings.retention,
+        clock=services.clock,
+        stop=stop,
+    )
+
+
 async def run_runner(services: Services, stop: asyncio.Event) -> None:
     """Carry out operations until ``stop`` is set."""
     runner = build_runner(services, stop)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(services.queue.work(runner.run, stop))
         tasks.create_task(_sweep_regularly(services, stop))
+        tasks.create_task(build_pruner(services, stop).run())
 
 
 async def _sweep_regularly(services: Services, stop: asyncio.Event) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from sqlalchemy import delete
 
 from redrive.domain import (
     BATCH_BYTES,
@@ -15,6 +16,7 @@ from redrive.domain import (
     OperationState,
 )
 from redrive.errors import StaleRunner
+from redrive.ledger.schema import operations
 from tests.support.books import Books, app_scope, job_ids, results
 from tests.support.factories import ADA, later
 
@@ -236,3 +238,14 @@ async def test_open_operations_are_listed_oldest_first(books: Books) -> None:
     await books.operations.request_cancel(running.operation_id, ADA)
     await books.operations.request_cancel(queued.operation_id, ADA)
     assert [found.state for found in await books.operations.open_operations()] == ["cancelling"]
+
+
+async def test_a_runner_that_slept_until_its_operation_was_forgotten_claims_nothing(
+    books: Books,
+) -> None:
+    await books.fail("1", "2")
+    operation = await books.begin()
+    await books.database.write(lambda connection: connection.execute(delete(operations)))
+    with pytest.raises(StaleRunner):
+        await books.operations.claim(operation, 1)
+    assert set((await books.states()).values()) == {EntryState.FAILED}

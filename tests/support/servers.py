@@ -119,6 +119,11 @@ class PostgresServer:
         self._server.psql(f"CREATE DATABASE {name} TEMPLATE {template};")
         return self.url(name)
 
+    def drop_database(self, url: str) -> None:
+        """Remove a database and its files, whoever is still connected to it."""
+        name = url.split("?")[0].rsplit("/", 1)[1]
+        self._server.psql(f"DROP DATABASE {name} WITH (FORCE);")
+
     def url(self, database: str) -> str:
         uri: str = self._server.get_uri(database=database)
         return uri

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from redrive.domain import Retention
 from redrive.errors import SettingsError
 from redrive.settings import load_settings
 
@@ -186,3 +188,27 @@ def test_what_kubernetes_sets_for_a_service_beside_is_left_alone(
     }.items():
         monkeypatch.setenv(f"REDRIVE_REDIS_{name}", value)
     assert load_settings().port == 8484
+
+
+@pytest.mark.parametrize(
+    ("given", "days"), [("7", 7), (7, 7), ("0", None), (0, None), ("never", None), ("Never", None)]
+)
+def test_days_of_retention_are_a_number_or_never(given: object, days: int | None) -> None:
+    retention = load_settings(retention_days=given, audit_retention_days=given).retention
+    expected = None if days is None else timedelta(days=days)
+    assert (retention.history, retention.audit) == (expected, expected)
+
+
+def test_without_a_setting_what_is_over_is_kept_for_thirty_days() -> None:
+    assert load_settings().retention == Retention(
+        history=timedelta(days=30), audit=timedelta(days=30)
+    )
+
+
+@pytest.mark.parametrize("given", ["-1", "1.5", "30d", "", "36501", True, [3]])
+def test_days_of_retention_that_are_none_are_refused(given: object) -> None:
+    (problem,) = problems_of(retention_days=given)
+    assert problem == (
+        "retention_days (REDRIVE_RETENTION_DAYS): must be a whole number of days up to 36500, "
+        f"or 0 or never (given: {given!r})"
+    )

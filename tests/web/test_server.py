@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import pytest
 from redrive import wire
 from redrive.domain import OperationState
 from redrive.web import listen, serve
+from tests.support.servers import free_port
 from tests.web.support import PASSWORD_HASH, USER, Console, log_in, settings_of
 
 ANY_PORT = settings_of(host="127.0.0.1").model_copy(update={"port": 0})
@@ -149,3 +151,11 @@ def test_a_taken_port_is_told_before_anything_is_started() -> None:
         port = taken.getsockname()[1]
         with pytest.raises(OSError, match="in use"):
             listen(settings_of(host="127.0.0.1", port=port))
+
+
+def test_an_answer_does_not_wait_for_the_client_to_acknowledge_its_beginning() -> None:
+    settings = settings_of(port=free_port())
+    with listen(settings) as listener, socket.create_connection(listener.getsockname()):
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

@@ -17,7 +17,8 @@ from redrive.cli.up import run_up
 from redrive.web import serve
 from redrive.wiring import Services, build_web, migrate_ledger, run_follower, run_runner
 
-RUNNER_FLAGS = (*STORE_FLAGS, "batch_size", *LOG_FLAGS)
+RETENTION_FLAGS = ("retention_days", "audit_retention_days")
+RUNNER_FLAGS = (*STORE_FLAGS, "batch_size", *RETENTION_FLAGS, *LOG_FLAGS)
 FOLLOWER_FLAGS = (*STORE_FLAGS, "payload_limit", *LOG_FLAGS)
 WEB_FLAGS = (*STORE_FLAGS, *SERVE_FLAGS, *LOG_FLAGS)
 UP_FLAGS = (
@@ -26,6 +27,7 @@ UP_FLAGS = (
     *SERVE_FLAGS,
     "payload_limit",
     "batch_size",
+    *RETENTION_FLAGS,
     *LOG_FLAGS,
 )
 

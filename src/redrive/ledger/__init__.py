@@ -9,6 +9,7 @@ from redrive.ledger.following import SqlFollowerLedger
 from redrive.ledger.migrations import current_revision, migrate, require_current_schema
 from redrive.ledger.operations import SqlOperationLedger
 from redrive.ledger.reading import SqlReadingLedger
+from redrive.ledger.retention import SqlRetentionLedger
 
 __all__ = [
     "Database",
@@ -16,6 +17,7 @@ __all__ = [
     "SqlFollowerLedger",
     "SqlOperationLedger",
     "SqlReadingLedger",
+    "SqlRetentionLedger",
     "current_revision",
     "migrate",
     "require_current_schema",

@@ -39,7 +39,9 @@ async def claim(
     The operation's row is changed last, so that claims and settles of one operation overlap.
     """
     own = operations.c.operation_id == operation.operation_id
-    position = (await connection.execute(select(operations).where(own))).one()
+    position = (await connection.execute(select(operations).where(own))).first()
+    if position is None:
+        raise StaleRunner(operation_id=operation.operation_id)
     where = {"after": position.claimed_through, "most": limit}
     rows = await _take(connection, operation, where)
     # None also when others took every candidate meanwhile; the next ones are looked for then.
@@ -143,8 +145,12 @@ async def _require_epoch(connection: AsyncConnection, operation: Operation) -> N
                 operations.c.operation_id == operation.operation_id
             )
         )
-    ).one()
-    if row.runner_epoch != operation.runner_epoch or OperationState(row.state).terminal:
+    ).first()
+    if (
+        row is None
+        or row.runner_epoch != operation.runner_epoch
+        or OperationState(row.state).terminal
+    ):
         raise StaleRunner(operation_id=operation.operation_id)
 
 

@@ -25,6 +25,7 @@ from redrive.domain import (
     to_millis,
 )
 from redrive.ledger.database import insert_or_ignore, upsert
+from redrive.ledger.filters import one_of
 from redrive.ledger.schema import FAILURE_SEQ, activity, apps, items, operations, sequences
 
 Moves = Counter[tuple[str, EntryState | None, EntryState | None]]
@@ -127,7 +128,7 @@ async def withdraw(
     found = await connection.execute(
         select(operations)
         .where(
-            operations.c.state.in_(OPEN_STATES),
+            one_of(operations.c.state, OPEN_STATES),
             operations.c.scope != ScopeKind.ENTRY,
             operations.c.cutoff_seq >= min(row.failure_seq for row in leaving),
         )

@@ -65,7 +65,10 @@ async def apply_verdicts(
 
 
 def _statement() -> Any:
-    names = ("state", "state_reason", "recovered_at", "failure_seq", "selectable_seq")
+    names = (
+        *("state", "state_reason", "recovered_at", "heard_at"),
+        *("failure_seq", "selectable_seq"),
+    )
     return (
         update(entries)
         .where(entries.c.id == bindparam("pk"))
@@ -86,6 +89,7 @@ def _changes(
             "new_recovered_at": (
                 now if verdict.to_state is EntryState.RECOVERED else row.recovered_at
             ),
+            "new_heard_at": now,
             "new_failure_seq": (
                 first_seq + index if verdict.to_state is EntryState.FAILED else row.failure_seq
             ),

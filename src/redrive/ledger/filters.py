@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Select, or_, select
+from sqlalchemy import Column, ColumnElement, Select, literal_column, or_, select
 
 from redrive.domain import EntryFilter, EntryState
 from redrive.ledger.identities import named
@@ -13,6 +14,12 @@ from redrive.ledger.schema import entries
 
 ROWS_PER_LOOK = 10_000
 """How many rows one page looks at where no index serves its filter."""
+
+
+def one_of(column: Column[str], states: Sequence[StrEnum]) -> ColumnElement[bool]:
+    """``column`` is one of the states, as the partial indexes say it: SQLite uses those only where
+    the values stand in the statement itself."""
+    return column.in_([literal_column(f"'{state}'") for state in states])
 
 
 class Walk:

@@ -10,6 +10,7 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from redrive.domain import (
+    LIVE_STATES,
     EntryState,
     Failure,
     JobId,
@@ -21,6 +22,7 @@ from redrive.domain import (
 )
 from redrive.ledger.database import Database, insert_or_ignore
 from redrive.ledger.drift import apply_verdicts
+from redrive.ledger.filters import one_of
 from redrive.ledger.identities import any_named
 from redrive.ledger.intake import Intake
 from redrive.ledger.outcomes import apply_outcomes
@@ -101,7 +103,7 @@ class SqlFollowerLedger:
         statement = (
             _to_check(source)
             .where(
-                entries.c.state.in_((EntryState.QUEUED, EntryState.ACTIVE)),
+                one_of(entries.c.state, LIVE_STATES),
                 entries.c.id > after_pk,
             )
             .order_by(entries.c.id)

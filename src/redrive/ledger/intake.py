@@ -76,7 +76,7 @@ class Intake:
         return {row.entry_id: row for row in found.all()}
 
     def _new_row(self, failure: Failure, seq: int) -> dict[str, Any]:
-        return _occurrence(failure, seq) | {
+        return _occurrence(failure, seq, self._now) | {
             "entry_id": failure.entry_id,
             "app_id": failure.app_id,
             "source": failure.source,
@@ -94,7 +94,7 @@ class Intake:
     def _again_row(self, row: Row[Any], failure: Failure, seq: int) -> dict[str, Any]:
         """An entry's new occurrence. A claimed entry stays so until its batch is settled."""
         claimed = row.state == EntryState.CLAIMED
-        told = _occurrence(failure, seq) | {
+        told = _occurrence(failure, seq, self._now) | {
             "app_id": _app_after(row, failure),
             "job_name": row.job_name if failure.event_only else failure.job_name,
             "data_size": row.data_size if failure.event_only else failure.data_size,
@@ -209,12 +209,13 @@ def _early_outcome(row: Row[Any], failure: Failure) -> str:
     return FAILED_AFTER_MOVE if moved else FAILED_BEFORE_MOVE
 
 
-def _occurrence(failure: Failure, seq: int) -> dict[str, Any]:
+def _occurrence(failure: Failure, seq: int, now: datetime) -> dict[str, Any]:
     """What every occurrence brings anew."""
     return {
         "failure_seq": seq,
         "selectable_seq": seq,
         "failed_at": failure.failed_at,
+        "heard_at": now,
         "started_at": failure.started_at,
         "error_type": failure.error_type,
         "error_message": failure.error_message,
@@ -228,6 +229,7 @@ def _again_statement() -> Any:
         "failure_seq",
         "selectable_seq",
         "failed_at",
+        "heard_at",
         "started_at",
         "error_type",
         "error_message",

@@ -196,6 +196,7 @@ async def _apply(
         .values(
             state=bindparam("new_state"),
             recovered_at=bindparam("new_recovered_at", type_=entries.c.recovered_at.type),
+            heard_at=now,
             selectable_seq=seq,
             state_reason="",
         ),

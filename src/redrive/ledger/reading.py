@@ -6,7 +6,16 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import BigInteger, ColumnElement, Select, func, or_, select, type_coerce
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    func,
+    literal_column,
+    or_,
+    select,
+    type_coerce,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from redrive.domain import (
@@ -25,6 +34,7 @@ from redrive.domain import (
     OperationState,
     OperationTally,
     Outcome,
+    Prunable,
     to_millis,
 )
 from redrive.errors import LedgerUnavailable, SchemaOutdated
@@ -43,7 +53,15 @@ from redrive.ledger.rows import (
     select_apps,
     select_open_operations,
 )
-from redrive.ledger.schema import activity, apps, entries, items, operations
+from redrive.ledger.schema import (
+    activity,
+    apps,
+    entries,
+    items,
+    operations,
+    pruned,
+    pruned_operations,
+)
 from redrive.ledger.snapshot import Snapshot
 from redrive.ports import Page, ReadingLedger
 
@@ -197,14 +215,20 @@ class SqlReadingLedger(SqlInsightLedger):
     async def tallies(self) -> list[OperationTally]:
         started = type_coerce(operations.c.started_at, BigInteger)
         finished = type_coerce(operations.c.finished_at, BigInteger)
-        counted = [operations.c[name] for name in _TALLIED]
-        statement = select(
+        kept = select(
             operations.c.kind,
             operations.c.state,
-            func.count().label("operations"),
-            func.coalesce(func.sum(finished - started), 0).label("millis"),
-            *(func.coalesce(func.sum(column), 0).label(column.name) for column in counted),
-        ).group_by(operations.c.kind, operations.c.state)
+            literal_column("1").label("operations"),
+            func.coalesce(finished - started, 0).label("millis"),
+            *(operations.c[name] for name in _TALLIED),
+        )
+        all_time = kept.union_all(select(pruned_operations)).subquery()
+        sums = [
+            func.sum(all_time.c[name]).label(name) for name in ("operations", "millis", *_TALLIED)
+        ]
+        statement = select(all_time.c.kind, all_time.c.state, *sums).group_by(
+            all_time.c.kind, all_time.c.state
+        )
         return [
             OperationTally(
                 kind=OperationKind(row.kind),
@@ -215,6 +239,11 @@ class SqlReadingLedger(SqlInsightLedger):
             )
             for row in await self._database.rows(statement)
         ]
+
+    async def pruned(self) -> Mapping[Prunable, int]:
+        rows = await self._database.rows(select(pruned))
+        removed = {row.what: int(row.removed) for row in rows}
+        return {what: removed.get(what.value, 0) for what in Prunable}
 
     async def reachable(self) -> bool:
         try:

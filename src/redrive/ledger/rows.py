@@ -28,6 +28,7 @@ from redrive.domain import (
     Scope,
     ScopeKind,
 )
+from redrive.ledger.filters import one_of
 from redrive.ledger.schema import apps, entries, operations
 
 _WORTH_COMPRESSING = 512
@@ -81,7 +82,7 @@ def select_open_operations() -> Select[Any]:
     """Selects the operations that are not terminal, oldest first."""
     return (
         select(operations)
-        .where(operations.c.state.in_(OPEN_STATES))
+        .where(one_of(operations.c.state, OPEN_STATES))
         .order_by(operations.c.operation_id)
     )
 

@@ -112,6 +112,9 @@ entries = Table(
     Column("started_at", Millis),
     Column("moved_at", Millis),
     Column("recovered_at", Millis),
+    # When the ledger last learned from the queue system what became of the job. What an
+    # operation's settling learned is told by its item.
+    Column("heard_at", Millis),
     Column("error_type", Text, nullable=False),
     Column("error_message", Text, nullable=False),
     Column("attempts_made", Integer, nullable=False, server_default=text("0")),
@@ -156,6 +159,14 @@ entries = Table(
         "operation_id",
         sqlite_where=text("state = 'claimed'"),
         postgresql_where=text("state = 'claimed'"),
+    ),
+    # Retrying moves entries between states that this index leaves out, at no cost.
+    Index(
+        "ix_entries_over",
+        "heard_at",
+        "id",
+        sqlite_where=text("state IN ('recovered', 'dismissed', 'vanished')"),
+        postgresql_where=text("state IN ('recovered', 'dismissed', 'vanished')"),
     ),
 )
 
@@ -295,6 +306,30 @@ audit = Table(
     Index("ix_audit_actor", "actor", "seq"),
     Index("ix_audit_action", "action", "seq"),
     Index("ix_audit_app", "app_id", "seq"),
+)
+
+pruned = Table(
+    "pruned",
+    metadata,
+    Column("what", String(16), primary_key=True),
+    _count("removed"),
+)
+
+# The sums of operations that were pruned, so that counters never go down.
+pruned_operations = Table(
+    "pruned_operations",
+    metadata,
+    Column("kind", String(10), nullable=False),
+    Column("state", String(10), nullable=False),
+    _count("operations"),
+    _count("millis"),
+    _count("requeued"),
+    _count("skipped"),
+    _count("errored"),
+    _count("recovered"),
+    _count("failed_again"),
+    _count("vanished"),
+    PrimaryKeyConstraint("kind", "state"),
 )
 
 FAILURE_SEQ = "failure_seq"

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Row, and_, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from redrive.domain import (
+    OVER_STATES,
     Answer,
     Batch,
     EntryState,
@@ -102,7 +103,7 @@ async def settle(
     outcomes: list[tuple[int, Outcome]] = []
     settled: list[tuple[tuple[Answer, str, datetime], list[int]]] = []
     for key, ids in groups.items():
-        quiet = await _settle_entries(database, connection, operation, key, ids, seq)
+        quiet = await _settle_entries(database, connection, operation, key, ids, seq, now)
         entry_state = _verdict(key[0]).entry
         done = {pk: (claimed[pk].app_id, entry_state or claimed[pk].from_state) for pk in quiet}
         late = [pk for pk in ids if pk not in done]
@@ -134,6 +135,7 @@ async def _settle_entries(
     key: tuple[Answer, str, datetime],
     ids: Sequence[int],
     seq: int,
+    now: datetime,
 ) -> Sequence[int]:
     """Move the entries about which nothing came early; returns which they were."""
     answer, _, at = key
@@ -147,6 +149,8 @@ async def _settle_entries(
         values["selectable_seq"] = seq
     if verdict.entry is EntryState.RECOVERED:
         values["recovered_at"] = at
+    if verdict.entry in OVER_STATES:
+        values["heard_at"] = now
     result = await connection.execute(
         update(entries)
         .where(
@@ -197,6 +201,8 @@ async def _settle_early(
     if state is EntryState.RECOVERED and verdict.entry is not None:
         values["recovered_at"] = row.early_at if row.early_outcome == COMPLETED else at
         values["state_reason"] = "" if answer.moved else "completed elsewhere"
+    if state in OVER_STATES:
+        values["heard_at"] = now
     if state not in (EntryState.QUEUED, EntryState.ACTIVE):
         fresh = seq or await next_sequences(connection, 1)
         values["selectable_seq"] = fresh

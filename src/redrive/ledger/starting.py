@@ -52,6 +52,7 @@ from redrive.ledger.counting import (
     share_selection,
     withdraw,
 )
+from redrive.ledger.filters import one_of
 from redrive.ledger.identities import named
 from redrive.ledger.rows import CLAIMED_COLUMNS, claimed_of, operation_of
 from redrive.ledger.schema import apps, entries, items, operations
@@ -188,7 +189,7 @@ async def _started_by_key(connection: AsyncConnection, request: StartRequest) ->
 
 async def _refuse_overlap(connection: AsyncConnection, request: StartRequest) -> None:
     statement = select(operations).where(
-        operations.c.state.in_(OPEN_STATES), operations.c.scope != ScopeKind.ENTRY
+        one_of(operations.c.state, OPEN_STATES), operations.c.scope != ScopeKind.ENTRY
     )
     if request.scope.kind is ScopeKind.APP:
         statement = statement.where(

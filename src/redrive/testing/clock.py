@@ -17,3 +17,7 @@ class ManualClock:
     def advance(self, **amount: float) -> None:
         """Move on by a timedelta's keywords, such as ``seconds=5``."""
         self._now += timedelta(**amount)
+
+    def set(self, now: datetime) -> None:
+        """Stand at ``now``."""
+        self._now = now

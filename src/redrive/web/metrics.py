@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter as Tally
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -16,7 +16,7 @@ from prometheus_client.core import (
     SummaryMetricFamily,
 )
 
-from redrive.domain import EntryState, OperationTally
+from redrive.domain import EntryState, OperationTally, Prunable
 from redrive.errors import RedriveError
 from redrive.overview import Overview
 from redrive.standing import Summary
@@ -76,10 +76,11 @@ async def _told_by(overview: Overview) -> list[Metric]:
         async with asyncio.timeout(_PATIENCE_SECONDS):
             summary = await overview.summary()
             tallies = await overview.tallies()
+            pruned = await overview.pruned()
     except (RedriveError, TimeoutError) as error:
         log.warning("metrics_without_stores", error=str(error))
         return []
-    return [_entries(summary), _lag(summary), *_operations(tallies)]
+    return [_entries(summary), _lag(summary), *_operations(tallies), _pruned(pruned)]
 
 
 def _entries(summary: Summary) -> Metric:
@@ -98,6 +99,13 @@ def _lag(summary: Summary) -> Metric:
     for follower in summary.standing.followers:
         if follower.lag_seconds is not None:
             family.add_metric([follower.source], follower.lag_seconds)
+    return family
+
+
+def _pruned(pruned: Mapping[Prunable, int]) -> Metric:
+    family = CounterMetricFamily("redrive_pruned", "Rows removed by pruning.", labels=["what"])
+    for what, removed in pruned.items():
+        family.add_metric([what.value], removed)
     return family
 
 

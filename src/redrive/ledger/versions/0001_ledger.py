@@ -87,6 +87,7 @@ def _create_entries() -> None:
         sa.Column("started_at", sa.BigInteger()),
         sa.Column("moved_at", sa.BigInteger()),
         sa.Column("recovered_at", sa.BigInteger()),
+        sa.Column("heard_at", sa.BigInteger()),
         sa.Column("error_type", sa.Text(), nullable=False),
         sa.Column("error_message", sa.Text(), nullable=False),
         sa.Column("attempts_made", sa.Integer(), nullable=False, server_default=sa.text("0")),
@@ -107,6 +108,8 @@ def _create_entries() -> None:
     _index("ix_entries_failed_since", "entries", ["app_id", "failed_at"], failed)
     _index("ix_entries_live", "entries", ["id"], live)
     _index("ix_entries_claimed", "entries", ["operation_id"], "state = 'claimed'")
+    over = "state IN ('recovered', 'dismissed', 'vanished')"
+    _index("ix_entries_over", "entries", ["heard_at", "id"], over)
     op.create_table(
         "identities",
         sa.Column("entry_id", sa.String(32), nullable=False),
@@ -258,11 +261,30 @@ def _create_rest() -> None:
     )
     for name, column in (("actor", "actor"), ("action", "action"), ("app", "app_id")):
         _index(f"ix_audit_{name}", "audit", [column, "seq"])
+    op.create_table(
+        "pruned",
+        sa.Column("what", sa.String(16), nullable=False),
+        _count("removed"),
+        sa.PrimaryKeyConstraint("what", name=op.f("pk_pruned")),
+    )
+    op.create_table(
+        "pruned_operations",
+        sa.Column("kind", sa.String(10), nullable=False),
+        sa.Column("state", sa.String(10), nullable=False),
+        *(
+            _count(name)
+            for name in (
+                *("operations", "millis", "requeued", "skipped", "errored"),
+                *("recovered", "failed_again", "vanished"),
+            )
+        ),
+        sa.PrimaryKeyConstraint("kind", "state", name=op.f("pk_pruned_operations")),
+    )
 
 
 def downgrade() -> None:
     for table in (
-        *("audit", "users", "activity", "cursors", "sequences"),
+        *("pruned_operations", "pruned", "audit", "users", "activity", "cursors", "sequences"),
         *("items", "operations", "payloads", "identities", "entries", "apps"),
     ):
         op.drop_table(table)

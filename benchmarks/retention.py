@@ -1,0 +1,124 @@
+"""Pruning: how fast it goes, how long it holds the ledger, and what a bulk retry loses by it."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from time import perf_counter
+
+from benchmarks.bulk_retry import ACTOR
+from benchmarks.filling import fill
+from benchmarks.history import History
+from benchmarks.report import Measured, save, show, show_latencies
+from benchmarks.seeding import seed_failed_jobs, take_in
+from benchmarks.worlds import BACKENDS, World
+from redrive.domain import AppId, OperationKind, Prunable, PrunedBatch, Scope, StartRequest
+from redrive.ledger import SqlRetentionLedger
+from redrive.retention import Pruner
+from redrive.settings import Settings
+from redrive.wiring import Services, build_pruner, build_runner, open_services
+from tests.support.servers import RedisServer
+
+_APP = AppId("app-0")
+_LONG_AGO = timedelta(days=40)
+_MOST_RETRIED = 100_000
+
+
+class _Timed:
+    """A ledger that notes how long each batch held it, in milliseconds."""
+
+    def __init__(self, real: SqlRetentionLedger) -> None:
+        self._real = real
+        self.batches: dict[Prunable, list[float]] = {}
+
+    async def prune(
+        self, what: Prunable, before: datetime, limit: int, position: str | None
+    ) -> PrunedBatch | None:
+        began = perf_counter()
+        batch = await self._real.prune(what, before, limit, position)
+        self.batches.setdefault(what, []).append((perf_counter() - began) * 1000)
+        return batch
+
+
+async def run(world: World, *, count: int, failed: int, repeats: int) -> None:
+    """Measure on SQLite and PostgreSQL, print and save."""
+    history = History(count=count, failed=failed, until=datetime.now(UTC) - _LONG_AGO)
+    retried = min(count // 10, _MOST_RETRIED)
+    for backend in BACKENDS:
+        settings = world.ledger(backend)
+        await fill(settings.ledger_url, history)
+        alone, beside, starts = await _beside_a_retry(settings, world.server, retried, repeats)
+        rate, batches = await _rate(settings)
+        world.drop(settings)
+        title = f"A bulk retry of {retried:,} entries while {count:,} are pruned, {backend}"
+        show(title, [alone, beside], beside=alone.name)
+        show_latencies("", {starts.name: [starts]})
+        show(f"Pruning {count:,} entries with operations and items, {backend}", [rate])
+        show_latencies("", {row.name: [row] for row in batches})
+        save(f"retention-{backend}", [alone, beside, starts, rate, *batches])
+
+
+async def _beside_a_retry(
+    settings: Settings, server: RedisServer, count: int, repeats: int
+) -> tuple[Measured, Measured, Measured]:
+    """Entries per second of a bulk retry without and with a pruner at work when it starts."""
+    alone: list[float] = []
+    beside: list[float] = []
+    starts: list[float] = []
+    async with open_services(settings) as services:
+        for repeat in range(repeats):
+            await _fail(services, server, count, repeat * 2)
+            alone.append((await _retry(services))[0])
+            await _fail(services, server, count, repeat * 2 + 1)
+            stop = asyncio.Event()
+            pruning = asyncio.create_task(build_pruner(services, stop).run())
+            await _until_pruning(services)
+            rate, start = await _retry(services)
+            stop.set()
+            await pruning
+            beside.append(rate)
+            starts.append(start * 1000)
+    return (
+        Measured(name="alone", unit="entries/s", values=alone),
+        Measured(name="with a pruner in the same process", unit="entries/s", values=beside),
+        Measured(name="answer to the start, while pruning", unit="ms", values=starts),
+    )
+
+
+async def _until_pruning(services: Services) -> None:
+    before = await services.overview.pruned()
+    while await services.overview.pruned() == before:  # noqa: ASYNC110 - in the database
+        await asyncio.sleep(0.01)
+
+
+async def _fail(services: Services, server: RedisServer, count: int, turn: int) -> None:
+    """New jobs have failed, and the ledger knows."""
+    seed_failed_jobs(server, count, apps=1, first_number=turn * count)
+    await take_in(services)
+
+
+async def _retry(services: Services) -> tuple[float, float]:
+    """Entries per second, and seconds until the start answered."""
+    began = perf_counter()
+    request = StartRequest(kind=OperationKind.RETRY, scope=Scope.of_app(_APP), actor=ACTOR)
+    operation, _ = await services.recovery.start(request)
+    answered = perf_counter() - began
+    began = perf_counter()
+    await build_runner(services).run(operation.operation_id)
+    return operation.total / (perf_counter() - began), answered
+
+
+async def _rate(settings: Settings) -> tuple[Measured, list[Measured]]:
+    """Rows per second of what is left, pauses among them, and how long batches took."""
+    async with open_services(settings) as services:
+        ledger = _Timed(SqlRetentionLedger(services.database))
+        pruner = Pruner(ledger=ledger, retention=settings.retention, clock=services.clock)
+        began = perf_counter()
+        removed = await pruner.prune()
+        seconds = perf_counter() - began
+    batches = [
+        Measured(name=f"a batch of {what}", unit="ms", values=values)
+        for what, values in ledger.batches.items()
+    ]
+    rate = Measured(name="rows", unit="rows/s", values=[removed.total() / seconds])
+    return rate, batches

@@ -1,0 +1,115 @@
+"""Removing what is over, in short transactions.
+
+An operation's items go first and its row last, so that an interrupted batch leaves an operation
+that the next one finds again. An entry goes when no item names it any more: a page of an operation
+never shows an item without its entry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Column, Select, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from redrive.domain import OPEN_STATES, Prunable, PrunedBatch, to_millis
+from redrive.ledger import forgetting
+from redrive.ledger.counting import share_selection
+from redrive.ledger.database import Database, upsert
+from redrive.ledger.filters import one_of
+from redrive.ledger.schema import activity, audit, operations, pruned
+
+_MINUTE = timedelta(minutes=1)
+
+
+class SqlRetentionLedger:
+    """:class:`redrive.ports.RetentionLedger` in SQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def prune(
+        self, what: Prunable, before: datetime, limit: int, position: str | None
+    ) -> PrunedBatch | None:
+        if what is Prunable.ENTRIES:
+            return await self._prune_entries(before, limit, position)
+
+        async def work(connection: AsyncConnection) -> PrunedBatch | None:
+            if await _an_operation_is_open(connection):
+                return None
+            return await self._prune(connection, what, before, limit)
+
+        return await self._database.write(work)
+
+    async def _prune(
+        self, connection: AsyncConnection, what: Prunable, before: datetime, limit: int
+    ) -> PrunedBatch:
+        if what is Prunable.OPERATIONS:
+            batch = await forgetting.forget_operations(self._database, connection, before, limit)
+        elif what is Prunable.AUDIT:
+            # Rows are nearly in the order of their times, so none is looked for further back.
+            first = select(audit.c.seq).order_by(audit.c.seq).limit(limit).subquery()
+            chosen = select(audit.c.seq).where(audit.c.seq.in_(select(first)))
+            batch = await self._forget(
+                connection, what, audit.c.seq, chosen.where(audit.c.at <= before), limit
+            )
+        else:
+            minute = activity.c.minute
+            old = select(minute).where(minute <= to_millis(before - _MINUTE))
+            batch = await self._forget(
+                connection, what, minute, old.order_by(minute).limit(limit), limit
+            )
+        await _count(connection, batch.removed)
+        return batch
+
+    async def _forget(
+        self,
+        connection: AsyncConnection,
+        what: Prunable,
+        key: Column[Any],
+        chosen: Select[Any],
+        limit: int,
+    ) -> PrunedBatch:
+        removed = await forgetting.forget_rows(self._database, connection, key, chosen)
+        return PrunedBatch(removed={what: removed}, more=removed == limit)
+
+    async def _prune_entries(
+        self, before: datetime, limit: int, position: str | None
+    ) -> PrunedBatch | None:
+        """What still has items is passed over without a lock."""
+        looked = await self._database.rows(forgetting.over_statement(before, limit, position))
+        free = [row.id for row in looked if not row.named]
+
+        async def work(connection: AsyncConnection) -> int | None:
+            await share_selection(connection)
+            if await _an_operation_is_open(connection):
+                return None
+            removed = await forgetting.forget_entries(self._database, connection, free, before)
+            await _count(connection, {Prunable.ENTRIES: removed})
+            return removed
+
+        removed = await self._database.write(work) if free else 0
+        if removed is None:
+            return None
+        return PrunedBatch(
+            removed={Prunable.ENTRIES: removed},
+            more=len(looked) == limit,
+            position=forgetting.position_of(looked[-1]) if looked else None,
+        )
+
+
+async def _an_operation_is_open(connection: AsyncConnection) -> bool:
+    found = await connection.execute(
+        select(operations.c.operation_id).where(one_of(operations.c.state, OPEN_STATES)).limit(1)
+    )
+    return found.first() is not None
+
+
+async def _count(connection: AsyncConnection, removed: Mapping[Prunable, int]) -> None:
+    """Add to the counters that outlive the rows."""
+    rows = [{"what": what.value, "removed": removed[what]} for what in sorted(removed)]
+    rows = [row for row in rows if row["removed"]]
+    if rows:
+        await connection.execute(upsert(connection, pruned, ["what"], add=["removed"]), rows)

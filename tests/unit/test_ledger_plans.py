@@ -1,0 +1,75 @@
+"""Statements that are asked all the time are served by their indexes on SQLite, too."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+
+from redrive.domain import OperationKind, Prunable
+from redrive.ledger import Database, SqlRetentionLedger
+from tests.support.books import Books
+from tests.support.factories import AT, SOURCE
+from tests.support.ledgers import LedgerTemplates
+
+
+@pytest.fixture
+def url(ledger_templates: LedgerTemplates, tmp_path: Path) -> str:
+    return ledger_templates.create("sqlite", tmp_path)
+
+
+@pytest.fixture
+async def books(url: str) -> AsyncIterator[Books]:
+    database = Database(url)
+    yield Books(database)
+    await database.close()
+
+
+async def plans(books: Books, call: Callable[[], Awaitable[object]]) -> str:
+    """How SQLite carries out what the call asks for."""
+    asked: list[tuple[str, Any]] = []
+
+    def note(_c: object, _k: object, statement: str, given: object, *_more: object) -> None:
+        asked.append((statement, given))
+
+    engines = {books.database._reader.sync_engine, books.database._writer.sync_engine}
+    for engine in engines:
+        event.listen(engine, "before_cursor_execute", note)
+    await call()
+    for engine in engines:
+        event.remove(engine, "before_cursor_execute", note)
+    lines: list[str] = []
+    for statement, given in asked:
+        if statement.startswith(("SELECT", "UPDATE", "DELETE")):
+
+            async def explain(connection: Any, one: str = statement, values: Any = given) -> Any:
+                return (await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {one}", values)).all()
+
+            lines += [row[-1] for row in await books.database.read(explain)]
+    return "\n".join(lines)
+
+
+async def test_open_operations_are_found_by_their_index(books: Books) -> None:
+    plan = await plans(books, books.operations.open_operations)
+    assert "USING INDEX ix_operations_open" in plan
+
+
+async def test_a_start_looks_for_overlaps_among_the_open_operations_alone(books: Books) -> None:
+    await books.fail("1")
+    plan = await plans(books, lambda: books.start(kind=OperationKind.RETRY))
+    assert "USING INDEX ix_operations_open" in plan
+
+
+async def test_live_entries_are_found_by_their_index(books: Books) -> None:
+    plan = await plans(books, lambda: books.following.live_to_check(SOURCE, 0, 100))
+    assert "USING INDEX ix_entries_live" in plan
+
+
+async def test_what_is_over_is_found_by_its_index(books: Books) -> None:
+    ledger = SqlRetentionLedger(books.database)
+    plan = await plans(books, lambda: ledger.prune(Prunable.ENTRIES, AT, 100, None))
+    assert "INDEX ix_entries_over" in plan
+    assert "SCAN entries" not in plan
