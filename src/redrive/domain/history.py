@@ -1,0 +1,204 @@
+"""What the ledger tells: apps, entries, items, audit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from redrive.domain.jobs import Payload
+from redrive.domain.names import AppId, EntryId, JobId, OperationId
+from redrive.domain.states import EntryState, ItemState, Outcome, Prunable, Reason
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class App:
+    """One tenant, with how many of its entries are in each state.
+
+    ``failing_since`` is when the oldest of its failed entries failed.
+    """
+
+    app_id: AppId
+    display_name: str
+    counts: Mapping[EntryState, int]
+    first_seen_at: datetime
+    last_failed_at: datetime | None
+    failing_since: datetime | None = None
+
+    @property
+    def failed(self) -> int:
+        return self.counts.get(EntryState.FAILED, 0)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Entry:
+    """One job that has failed at least once, as the ledger knows it."""
+
+    entry_id: EntryId
+    app_id: AppId
+    source: str
+    queue: str
+    job_id: JobId
+    job_name: str
+    state: EntryState
+    state_reason: str
+    failure_seq: int
+    failures: int
+    generation: int
+    failed_at: datetime
+    first_failed_at: datetime
+    created_at: datetime | None
+    started_at: datetime | None
+    recovered_at: datetime | None
+    error_type: str
+    error_message: str
+    attempts_made: int
+    data_size: int
+    forgets: bool
+    defect: str | None
+    operation_id: OperationId | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Item:
+    """One entry inside one operation, with what became of it."""
+
+    operation_id: OperationId
+    entry_id: EntryId
+    app_id: AppId
+    job_id: JobId
+    queue: str
+    batch_number: int
+    state: ItemState
+    reason: Reason | None
+    detail: str
+    outcome: Outcome | None
+    failed_at: datetime
+    settled_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EntryDetail:
+    """An entry with what is only read one at a time."""
+
+    entry: Entry
+    stacktrace: str
+    payload: Payload | None
+    history: tuple[Item, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EntryFilter:
+    """Which entries a list shows; ``query`` is found in the error, the job id or the entry id,
+    ``error_type`` is the whole of it.
+
+    The newest failure lies at or after ``failed_from`` and before ``failed_before``.
+    """
+
+    app_id: AppId | None = None
+    state: EntryState | None = None
+    source: str | None = None
+    queue: str | None = None
+    query: str | None = None
+    job_name: str | None = None
+    error_type: str | None = None
+    failed_from: datetime | None = None
+    failed_before: datetime | None = None
+
+    @property
+    def is_indexed(self) -> bool:
+        """Whether a ledger finds the next entry without looking at ones that do not fit."""
+        indexed = EntryFilter(app_id=self.app_id, state=self.state)
+        return self == indexed and self.state in (None, EntryState.FAILED)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MatchCount:
+    """How many entries fit a filter: ``found``, or more than that where ``is_bounded``.
+
+    A count is bounded after so many matches, or after so many entries that were looked at.
+    """
+
+    found: int
+    is_bounded: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AuditFilter:
+    """Which rows of the audit trail a list shows; ``app_id`` takes in the app's single entries."""
+
+    actor: str | None = None
+    action: str | None = None
+    app_id: AppId | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ActivityPoint:
+    """How many failures and recoveries the ledger took in from ``at`` on, for one step."""
+
+    at: datetime
+    failed: int
+    recovered: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FailureSample:
+    """What a failed entry says about its cause; ``error_message`` may be cut."""
+
+    app_id: AppId
+    queue: str
+    error_type: str
+    error_message: str
+    failed_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReasonCount:
+    """How many items of an operation ended alike."""
+
+    state: ItemState
+    reason: Reason | None
+    items: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Retention:
+    """How long what is over is kept; None keeps it for ever."""
+
+    history: timedelta | None
+    audit: timedelta | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PrunedBatch:
+    """What one batch of pruning removed; ``more`` says to go on, after ``position``."""
+
+    removed: Mapping[Prunable, int]
+    more: bool
+    position: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AuditEntry:
+    """Who did what, when, with what result. ``seq`` only grows."""
+
+    seq: int
+    at: datetime
+    actor: str
+    origin: str
+    action: str
+    scope: str
+    reason: str
+    result: str
+    operation_id: OperationId | None
+    counts: Mapping[str, int]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class User:
+    """A console user; ``session_epoch`` grows with every change that ends all sessions."""
+
+    name: str
+    password_hash: str
+    session_epoch: int
+    created_at: datetime

@@ -1,0 +1,89 @@
+"""A batch on its way: claimed, handed over, settled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from redrive.domain.names import AppId, EntryId, JobId, OperationId
+from redrive.domain.states import Answer, EntryState
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClaimedEntry:
+    """One item in hand: enough for an engine to move the job.
+
+    ``failure_seq`` is of the occurrence that was claimed, whatever the entry has met since.
+    """
+
+    entry_pk: int
+    failure_seq: int
+    entry_id: EntryId
+    app_id: AppId
+    source: str
+    queue: str
+    job_id: JobId
+    failed_at: datetime
+    generation: int
+    forgets: bool
+    from_state: EntryState
+    defect: str | None = None
+
+
+BATCH_BYTES = 8 * 1024 * 1024
+"""A batch ends with the entry whose data brings it to this size, however few they are: a queue's
+store does nothing else while it hands a batch over."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Batch:
+    """A claimed batch of one operation, in hand-over order; ``number`` counts from 1."""
+
+    operation_id: OperationId
+    number: int
+    entries: tuple[ClaimedEntry, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RequeueItem:
+    """One job of a :class:`RequeueBatch`; ``failed_at`` names the occurrence to be moved."""
+
+    job_id: JobId
+    failed_at: datetime
+    generation: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RequeueBatch:
+    """The part of a batch that lies in one queue: one script call, one receipt.
+
+    ``mark`` is the value of the re-scan key: true for a retry, false for a resync.
+    ``take_finished`` lets completed jobs be moved too (resync).
+    """
+
+    queue: str
+    operation_id: OperationId
+    number: int
+    items: tuple[RequeueItem, ...]
+    mark: bool
+    take_finished: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RequeueResult:
+    """What became of one job; ``at`` is the engine's clock at the hand-over."""
+
+    job_id: JobId
+    answer: Answer
+    at: datetime
+    detail: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settlement:
+    """The result for one claimed entry, ready for the ledger."""
+
+    entry_pk: int
+    answer: Answer
+    at: datetime
+    detail: str = ""

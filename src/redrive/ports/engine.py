@@ -1,0 +1,102 @@
+"""The seam to a queue system."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from redrive.domain import (
+    Failure,
+    JobId,
+    JobOutcome,
+    JobState,
+    JobStatus,
+    JobSummary,
+    Payload,
+    QueueCounts,
+    RequeueBatch,
+    RequeueResult,
+)
+from redrive.ports.common import Page
+
+
+class Engine(Protocol):
+    """One watched queue system. Every method raises EngineUnavailable when it cannot be reached.
+
+    A cursor is opaque text that only the engine reads; ``""`` means the beginning.
+    """
+
+    source: str
+
+    async def check(self) -> None:
+        """Reach the queue system and refuse what is not supported (EngineUnsupported)."""
+
+    async def queues(self) -> list[str]:
+        """The names of the watched queues that exist now, sorted."""
+
+    def problems(self) -> Mapping[str, str]:
+        """Queues that :meth:`queues` found and left out, and why."""
+
+    async def failures(self, queue: str, cursor: str, limit: int) -> tuple[list[Failure], str]:
+        """The next failures that the engine still holds, oldest first, and the next cursor.
+
+        Complete for failures from before Redrive came. An empty list means: caught up. A job
+        that cannot be read comes as a Failure with a ``defect``; it never raises.
+        """
+
+    async def failures_of(self, queue: str, job_ids: Sequence[JobId]) -> list[Failure]:
+        """The failures of those of the named jobs that are failed right now."""
+
+    async def failed_ids(
+        self, queue: str, cursor: str, limit: int
+    ) -> tuple[list[JobStatus], str | None]:
+        """A page of all failed jobs with their finish times; next cursor None at the end.
+
+        Does not depend on finish times being in order, so a walk over all pages finds failures
+        that :meth:`failures` passed by because a worker's clock was behind.
+        """
+
+    async def outcomes(
+        self, cursors: Mapping[str, str], limit: int, wait_seconds: float
+    ) -> dict[str, tuple[list[JobOutcome], str]]:
+        """What happened to jobs since the cursors, by queue, oldest first; may miss what the
+        engine has trimmed. Waits up to ``wait_seconds`` for something to happen."""
+
+    async def statuses(self, queue: str, job_ids: Sequence[JobId]) -> list[JobStatus]:
+        """Where each named job is now, in the order of the names. State MISSING: unknown."""
+
+    async def requeue(self, batch: RequeueBatch) -> list[RequeueResult]:
+        """Move the batch's jobs back to their queue, atomically, and leave a receipt.
+
+        Called again for the same operation, number and queue it moves nothing and answers the
+        same, even when jobs have completed since. One result per item, in order. Answers:
+        REQUEUED, ALREADY_LIVE, SUPERSEDED (it failed again: ``failed_at`` differs), NOT_FAILED,
+        MISSING, ERROR, or WITHHELD if :meth:`withhold` took the receipt first.
+        """
+
+    async def withhold(self, batch: RequeueBatch) -> list[RequeueResult]:
+        """Take the batch's receipt so that it can never be moved. If it was moved already,
+        nothing changes and the results are those of the move (RECREATED for a job that was
+        rebuilt since; WITHHELD for a missing one, which is not rebuilt any more); else all are
+        WITHHELD."""
+
+    async def rebuild(
+        self, batch: RequeueBatch, job_id: JobId, name: str, payload: Payload
+    ) -> RequeueResult:
+        """Create a job that the engine has forgotten, under a receipt of its own.
+
+        Answers RECREATED; ALREADY_LIVE when the engine knows the job after all.
+        """
+
+    async def counts(self, queue: str) -> QueueCounts:
+        """How many jobs the queue holds in each state."""
+
+    async def jobs(self, queue: str, state: JobState, cursor: str, limit: int) -> Page[JobSummary]:
+        """Jobs of one state, the next to run or the newest finished first.
+
+        Finished ones are each on exactly one page, whatever finishes or is taken meanwhile. Of a
+        list that workers take from, a job may be on two pages or on none. Raises BadCursor.
+        """
+
+    async def close(self) -> None:
+        """Give the connections back."""

@@ -1,0 +1,130 @@
+"""Reading the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from redrive.domain import (
+    ActivityPoint,
+    App,
+    AppId,
+    Entry,
+    EntryDetail,
+    EntryFilter,
+    EntryId,
+    EntryState,
+    FailureSample,
+    Item,
+    ItemState,
+    JobId,
+    MatchCount,
+    Operation,
+    OperationId,
+    OperationState,
+    OperationTally,
+    Outcome,
+    Prunable,
+    ReasonCount,
+)
+from redrive.ports.common import Page, T
+
+
+class InsightLedger(Protocol):
+    """What an operator asks in an incident, at a bounded cost whatever the ledger's size."""
+
+    async def activity(self, since: datetime, step: timedelta) -> list[ActivityPoint]:
+        """Failures and recoveries by step (whole minutes) from ``since`` on, oldest first;
+        steps without any are left out."""
+
+    async def first_activity(self) -> datetime | None:
+        """The minute in which the ledger first learned of a failure or a recovery."""
+
+    async def failing_since(self) -> datetime | None:
+        """When the oldest of the entries that are failed now failed."""
+
+    async def count(self, entry_filter: EntryFilter, most: int, looked_at: int) -> MatchCount:
+        """How many entries fit, counted up to ``most``, among the newest ``looked_at`` of those
+        that an index finds."""
+
+    async def in_hand(self, operation_id: OperationId) -> int:
+        """How many entries an operation has claimed and not settled."""
+
+    async def entries_of_jobs(
+        self, source: str, queue: str, job_ids: Sequence[JobId]
+    ) -> Mapping[JobId, Entry]:
+        """The entries of a queue's jobs; a job that was never taken in is left out."""
+
+    async def failure_samples(self, limit: int) -> list[FailureSample]:
+        """What the entries say that are failed now, newest failure first, ``limit`` at most."""
+
+    async def apps_named(self, query: str, limit: int) -> list[App]:
+        """Apps whose id or display name contains ``query``, most failed entries first."""
+
+    async def entries_of_job(self, job_id: JobId) -> list[Entry]:
+        """The entries of a job id, one per queue that was ever followed."""
+
+    async def reasons(self, operation_id: OperationId, limit: int) -> list[ReasonCount]:
+        """How many items ended alike, over the first ``limit`` items in hand-over order."""
+
+
+class ReadingLedger(InsightLedger, Protocol):
+    """The ledger's side of reading: bounded cost, keyset pages, no writes.
+
+    A list with a filter that no index serves looks at a bounded number of rows at a time: a page
+    may then be short, even empty, and still name a next cursor, which goes on where it stopped.
+    Raises BadCursor for a cursor that the list did not give out.
+    """
+
+    async def snapshot(self, ask: Callable[[ReadingLedger], Awaitable[T]]) -> T:
+        """What ``ask`` reads from the ledger that it is given, all of one moment.
+
+        ``ask`` waits for nothing else, and may be called again after a failure.
+        """
+
+    async def open_operations(self) -> list[Operation]:
+        """Every operation that is not terminal, oldest first."""
+
+    async def totals(self) -> Mapping[EntryState, int]:
+        """Entries by state, over all apps."""
+
+    async def recovered_since(self, since: datetime) -> int:
+        """How many recoveries the ledger learned of in the minutes that begin at ``since`` or
+        later. An entry that fails again and recovers again counts twice."""
+
+    async def apps(self, cursor: str | None, limit: int) -> Page[App]:
+        """Apps, most failed entries first."""
+
+    async def app(self, app_id: AppId) -> App | None: ...
+
+    async def entries(
+        self, entry_filter: EntryFilter, cursor: str | None, limit: int, oldest_first: bool
+    ) -> Page[Entry]:
+        """Entries, newest failure first unless told otherwise."""
+
+    async def entry(self, entry_id: EntryId) -> EntryDetail | None: ...
+
+    async def operations(
+        self, state: OperationState | None, app_id: AppId | None, cursor: str | None, limit: int
+    ) -> Page[Operation]:
+        """Operations, newest first."""
+
+    async def items(
+        self,
+        operation_id: OperationId,
+        state: ItemState | None,
+        cursor: str | None,
+        limit: int,
+        outcome: Outcome | None = None,
+    ) -> Page[Item]:
+        """The items of an operation, in hand-over order."""
+
+    async def tallies(self) -> list[OperationTally]:
+        """Operations by kind and state, with the sums of their counts, pruned ones among them."""
+
+    async def pruned(self) -> Mapping[Prunable, int]:
+        """How many rows pruning has ever removed."""
+
+    async def reachable(self) -> bool:
+        """Whether the store answers and has this version's schema."""
