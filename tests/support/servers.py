@@ -28,10 +28,13 @@ def free_port() -> int:
 class RedisServer:
     """A real Redis on a port of its own that can be killed and started again."""
 
-    def __init__(self, folder: Path, *, appendonly: bool = True) -> None:
+    def __init__(
+        self, folder: Path, *, appendonly: bool = True, appendfsync: str = "everysec"
+    ) -> None:
         self.folder = folder
         self.port = free_port()
         self.appendonly = appendonly
+        self.appendfsync = appendfsync
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -53,7 +56,7 @@ class RedisServer:
                 *("--dir", str(self.folder)),
                 *("--save", ""),
                 *("--appendonly", "yes" if self.appendonly else "no"),
-                *("--appendfsync", "everysec"),
+                *("--appendfsync", self.appendfsync),
             ],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -145,6 +148,15 @@ class PostgresServer:
 
     def start(self) -> None:
         self._server.ensure_postgres_running()
+
+    def postmaster_pid(self) -> int:
+        """The process above all others of the server."""
+        pid: int = self._server.get_postmaster_info().process.pid
+        return pid
+
+    def clear_after_kill(self) -> None:
+        """Remove what SIGKILL leaves: where nothing reaps orphans, their numbers look alive."""
+        (Path(self._folder.name) / "data" / "postmaster.pid").unlink(missing_ok=True)
 
     def stop(self) -> None:
         atexit.unregister(self._server._cleanup)
