@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from proof.plan import JobPlan
@@ -87,7 +87,6 @@ class Observed:
     engine_failed: dict[JobKey, float]
     losses: Sequence[Loss] = ()
     hurt_at: Sequence[float] = ()
-    meddled: frozenset[JobKey] = field(default_factory=frozenset)
 
 
 def read_runs(lines: Iterable[str]) -> list[Run]:

@@ -26,6 +26,7 @@ class Action(StrEnum):
     RETRY_APP = "retry app"
     RETRY_ONE = "retry one"
     RESYNC_APP = "resync app"
+    RETRY_ELSEWHERE = "retry with another tool"
 
 
 class Meanwhile(StrEnum):
@@ -115,7 +116,7 @@ class Kill:
 class Scenario:
     """One run of the proof.
 
-    ``eaten`` replies of hand-overs are dropped on their way to the runner; the repeat waits until
+    With ``strict`` every fault must happen. ``eaten`` replies of hand-overs are dropped on their way to the runner; the repeat waits until
     the jobs were worked off. ``unreachable`` keeps the queues' Redis from the first web process.
     """
 
@@ -131,7 +132,7 @@ class Scenario:
     runners: int = 1
     followers: int = 1
     batch_size: int = 8
-    node: bool = False
+    strict: bool = False
 
     @property
     def queues(self) -> list[str]:

@@ -38,7 +38,7 @@ class Played:
 
     @property
     def clean(self) -> bool:
-        return not self.problems and not self.verdict.problems
+        return not (self.problems or self.verdict.problems or self.scenario.strict and self.missed)
 
     @property
     def missed(self) -> list[Fault]:
@@ -128,6 +128,8 @@ async def _do(stage: Stage, crew: Crew, act: Act, key: str) -> None:
     if act.action is Action.RETRY_ONE:
         job = next(job for job in stage.scenario.jobs if job.job_id == act.target)
         await stage.operator.retry_one(job.queue, job.app_id, job.job_id)
+    elif act.action is Action.RETRY_ELSEWHERE:
+        await stage.retry_by_other_tool(unseen=False)
     else:
         operation_id = await stage.operator.start(act, key)
         if operation_id is not None and act.cancel_after is not None:
@@ -194,5 +196,4 @@ async def _observe(stage: Stage, crew: Crew) -> Observed:
         engine_failed=stage.engine.failed(),
         losses=stage.losses,
         hurt_at=[*stage.outages, *(death.at for death in crew.deaths)],
-        meddled=frozenset(stage.meddled),
     )

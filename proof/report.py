@@ -23,6 +23,8 @@ def line(played: Played, number: int) -> None:
     )
     if played.clean:
         return
+    for fault in played.missed if played.scenario.strict else ():
+        print(f"     never happened: {fault}")
     for problem in played.problems:
         print(f"     problem: {problem}")
     for name, found in verdict.problems.items():
@@ -65,6 +67,7 @@ def table(played: Sequence[Played], left_out: int, seconds: float) -> None:
         row(name.replace("_", " "), [getattr(verdicts[column], name) for column in columns])
     row("deaths", [sum(len(one.deaths) for one in sums[column]) for column in columns])
     row("sleeps", [sum(len(one.stops) for one in sums[column]) for column in columns])
+    row("missed faults", [sum(len(one.missed) for one in sums[column]) for column in columns])
     row("outages", [sum(one.outages for one in sums[column]) for column in columns])
     for name in names:
         row(name, [len(getattr(verdicts[column], name)) for column in columns])

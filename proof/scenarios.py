@@ -95,7 +95,7 @@ def at_step(step: Step, backend: str, seed: int) -> Scenario:
         faults = (Fault(part=Part.RUNNER, step=Step.MOVED, nth=2),)
     elif step in _FOLLOWING:
         part = Part.FOLLOWER
-        acts = (Act(action=Action.RETRY_APP, target="app-1"), RETRY_ALL)
+        acts = (Act(action=Action.RETRY_ELSEWHERE), RETRY_ALL)
     life = 2 if step is Step.UNSETTLED_FOUND or step.value.startswith("sweep_") else 1
     if step.value.startswith("sweep_"):
         faults = (Fault(part=Part.RUNNER, step=Step.SETTLED, nth=2),)
@@ -108,6 +108,7 @@ def at_step(step: Step, backend: str, seed: int) -> Scenario:
         faults=(*faults, fault),
         runners=runners,
         unreachable=unreachable,
+        strict=True,
     )
 
 

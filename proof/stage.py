@@ -13,7 +13,7 @@ from bullmq import Job, Queue
 
 from proof.console import Operator
 from proof.looking import EngineView, LedgerView
-from proof.observed import JobKey, Loss
+from proof.observed import Loss
 from proof.plan import JobPlan, Outage, Scenario
 from proof.proxy import ReplyEater
 from proof.stores import KillableRedis, Ledgers
@@ -43,7 +43,6 @@ class Stage:
     problems: list[str] = field(default_factory=list)
     losses: list[Loss] = field(default_factory=list)
     outages: list[float] = field(default_factory=list)
-    meddled: set[JobKey] = field(default_factory=set)
 
     async def until(
         self, condition: Callable[[], Awaitable[bool]], what: str, seconds: float = 60
@@ -77,15 +76,28 @@ class Stage:
                 async with self._queue(plan.queue) as queue:
                     await (await Job.fromId(queue, plan.job_id)).remove()
 
-    async def retry_by_other_tool(self) -> None:
-        """Put every failed job back with the library's own means, and wait for what becomes of
-        them."""
-        for queue_name, job_id in self.engine.failed():
-            async with self._queue(queue_name) as queue:
-                with contextlib.suppress(Exception):  # it may have been moved meanwhile
-                    await (await Job.fromId(queue, job_id)).retry("failed")
-                    self.meddled.add((queue_name, job_id))
-        await self.until(self.drained, "what another tool retried is worked off", 20)
+    async def retry_by_other_tool(self, *, unseen: bool) -> None:
+        """Put failed jobs back with the library's own means, and wait for what becomes of them.
+
+        Not ``unseen``, the queues are paused until the ledger has noticed.
+        """
+        for name in self.scenario.queues:
+            async with self._queue(name) as queue:
+                if not unseen:
+                    await queue.pause()
+                for failed_in, job_id in self.engine.failed():
+                    if failed_in == name:
+                        with contextlib.suppress(Exception):  # it may have been moved meanwhile
+                            await (await Job.fromId(queue, job_id)).retry("failed")
+        if not unseen:
+            await self.until(self._noticed, "the ledger notices what another tool did")
+            for name in self.scenario.queues:
+                async with self._queue(name) as queue:
+                    await queue.resume()
+        await self.until(self.drained, "what another tool retried is worked off")
+
+    async def _noticed(self) -> bool:
+        return self.engine.unfinished() == await self.ledger.unsettled()
 
     @contextlib.asynccontextmanager
     async def _queue(self, name: str) -> AsyncIterator[Queue]:

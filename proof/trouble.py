@@ -58,7 +58,7 @@ class Trouble:
                 for operation_id, _ in await stage.ledger.open_operations() or ():
                     await stage.operator.cancel(operation_id)
             case Meanwhile.OTHER_TOOL:
-                await stage.retry_by_other_tool()
+                await stage.retry_by_other_tool(unseen=True)
             case Meanwhile.LEASE:
                 await self._until_taken_over()
             case Meanwhile.OTHER_STOPS:
