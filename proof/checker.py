@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from proof.observed import ItemSeen, JobKey, Observed, Run
+from proof.observed import EntrySeen, ItemSeen, JobKey, Observed, Run
+from proof.plan import JobPlan
 
 _CLOCK_SLACK_SECONDS = 0.002
 _SETTLED = ("requeued", "skipped", "errored", "released")
@@ -153,16 +154,17 @@ def _check_occurrences(
 def _check_ends(seen: Observed, verdict: Verdict) -> None:
     """Every job that can complete has, and once for each time it was asked to."""
     resynced = {item.job for item in seen.items if item.kind == "resync"}
-    completed: defaultdict[JobKey, set[str | None]] = defaultdict(set)
+    completed: defaultdict[JobKey, list[Run]] = defaultdict(list)
     for run in seen.runs:
-        if run.outcome == "completed" and not _was_undone(seen, run):
-            completed[run.job].add(run.stamp)
+        if run.outcome == "completed":
+            completed[run.job].append(run)
     for plan in seen.jobs:
         job = (plan.queue, plan.job_id)
         if not plan.poison and not completed[job]:
             verdict.lost.append(f"{job} never completed")
-        if len(completed[job]) > 1 and job not in resynced:
-            verdict.doubled.append(f"{job} completed as {sorted(map(str, completed[job]))}")
+        stamps = {run.stamp for run in completed[job] if not _was_undone(seen, run)}
+        if len(stamps) > 1 and job not in resynced:
+            verdict.doubled.append(f"{job} completed as {sorted(map(str, stamps))}")
 
 
 def _check_balance(seen: Observed, verdict: Verdict) -> None:
@@ -194,24 +196,36 @@ def _check_balance(seen: Observed, verdict: Verdict) -> None:
             verdict.unbalanced.append(f"{name} settled {settled} of {operation.total}")
         if len(items) > operation.total:
             verdict.unbalanced.append(f"{name} has {len(items)} items of {operation.total}")
-    _check_agreement(seen, verdict)
+    verdict.unbalanced += disagreements(
+        seen.jobs, seen.entries, seen.engine_failed, lost=bool(seen.losses)
+    )
 
 
-def _check_agreement(seen: Observed, verdict: Verdict) -> None:
-    """Ledger and engine know the same failures."""
-    dropped = {(plan.queue, plan.job_id) for plan in seen.jobs if plan.dropped}
-    known = {entry.job: entry.failed_at for entry in seen.entries if entry.state == "failed"}
-    for job in sorted(known.keys() | seen.engine_failed.keys()):
-        if job in dropped and job not in seen.engine_failed:
-            continue
-        if known.get(job) != seen.engine_failed.get(job):
-            verdict.unbalanced.append(
-                f"{job} failed at {known.get(job)} by the ledger, "
-                f"at {seen.engine_failed.get(job)} by the engine"
-            )
-    for entry in seen.entries:
-        if entry.state not in ("failed", "recovered"):
-            verdict.unbalanced.append(f"{entry.job} is left {entry.state}")
+def disagreements(
+    jobs: Iterable[JobPlan],
+    entries: Iterable[EntrySeen],
+    engine_failed: Mapping[JobKey, float],
+    *,
+    lost: bool,
+) -> list[str]:
+    """Where ledger and engine do not know the same failures, and entries that are left open.
+
+    If Redis has ``lost`` a completion that the ledger heard of, the ledger is right: the work is
+    done, and the engine's failure is the old one.
+    """
+    dropped = {(plan.queue, plan.job_id) for plan in jobs if plan.dropped}
+    found = []
+    for entry in entries:
+        at, in_engine = entry.failed_at, engine_failed.get(entry.job)
+        if entry.state == "failed" and at != in_engine and (entry.job not in dropped or in_engine):
+            found.append(f"{entry.job} failed at {at} by the ledger, {in_engine} by the engine")
+        elif (
+            entry.state == "recovered" and in_engine is not None and not (lost and at == in_engine)
+        ):
+            found.append(f"{entry.job} recovered by the ledger, failed at {in_engine}")
+        elif entry.state not in ("failed", "recovered"):
+            found.append(f"{entry.job} is left {entry.state}")
+    return found
 
 
 def _was_undone(seen: Observed, run: Run) -> bool:

@@ -43,12 +43,12 @@ class Operator:
             assert answer.status_code in (409, 503), answer.text
             await asyncio.sleep(_PAUSE_SECONDS)
 
-    async def retry_one(self, queue: str, app_id: str, job_id: str) -> None:
-        """Retry one entry; asked once, whatever becomes of it."""
+    async def act_on_one(self, path: str, queue: str, job_id: str, app_id: str) -> None:
+        """Retry or resync one entry; asked once, whatever becomes of it."""
         entry_id = entry_id_of("default", queue, JobId(job_id))
         await self._sign_in()
         with contextlib.suppress(httpx.TransportError):
-            await self._http.post("/retry", json={"app_id": app_id, "entry_id": entry_id})
+            await self._http.post(path, json={"app_id": app_id, "entry_id": entry_id})
 
     async def cancel(self, operation_id: str) -> None:
         """Cancel; one that is over already stays as it is."""

@@ -60,7 +60,10 @@ class LedgerView:
         rows = await self._database.rows(select(entries))
         return [
             EntrySeen(
-                job=(row.queue, row.job_id), state=row.state, failed_at=seconds(row.failed_at)
+                job=(row.queue, row.job_id),
+                app_id=row.app_id,
+                state=row.state,
+                failed_at=seconds(row.failed_at),
             )
             for row in rows
         ]
@@ -156,5 +159,5 @@ class EngineView:
     def _length(self, key: str) -> int:
         kind = self._client.type(key)
         if kind == "list":
-            return int(self._client.llen(key))  # type: ignore[arg-type]
-        return int(self._client.zcard(key)) if kind == "zset" else 0  # type: ignore[arg-type]
+            return int(self._client.llen(key))
+        return int(self._client.zcard(key)) if kind == "zset" else 0

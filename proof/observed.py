@@ -63,6 +63,7 @@ class OperationSeen:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EntrySeen:
     job: JobKey
+    app_id: str
     state: str
     failed_at: float
 

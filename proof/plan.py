@@ -37,7 +37,7 @@ class Meanwhile(StrEnum):
     THE_END = "its operation ends"
     CANCEL = "its operation is cancelled"
     OTHER_TOOL = "another tool retries the failed jobs, and they fail again"
-    WORK = "what was put back is worked off"
+    WORK = "its operation ends and what was put back is worked off"
 
 
 class Outage(StrEnum):
@@ -116,7 +116,8 @@ class Kill:
 class Scenario:
     """One run of the proof.
 
-    With ``strict`` every fault must happen. ``eaten`` replies of hand-overs are dropped on their way to the runner; the repeat waits until
+    With ``strict`` every fault must happen.
+    ``eaten`` replies of hand-overs are dropped on their way to the runner; the repeat waits until
     the jobs were worked off. ``unreachable`` keeps the queues' Redis from the first web process.
     """
 

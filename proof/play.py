@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from proof.checker import Verdict, check
 from proof.crew import Crew, Death, environment_of, source_at
-from proof.observed import EntrySeen, Observed, read_runs
+from proof.observed import Observed, read_runs
 from proof.plan import Act, Action, Fault, Part, Scenario
 from proof.processes import Forker
 from proof.stage import Stage, WaitedInVainError, open_stage
@@ -38,7 +37,12 @@ class Played:
 
     @property
     def clean(self) -> bool:
-        return not (self.problems or self.verdict.problems or self.scenario.strict and self.missed)
+        return not (self.problems or self.found or (self.scenario.strict and self.missed))
+
+    @property
+    def found(self) -> set[str]:
+        """The kinds of wrong that the checker found."""
+        return set(self.verdict.problems)
 
     @property
     def missed(self) -> list[Fault]:
@@ -91,11 +95,10 @@ async def _act_out(stage: Stage, crew: Crew, trouble: Trouble) -> None:
     scenario = stage.scenario
     await stage.add_jobs()
     crew.take(Part.WORKER, None, *scenario.queues)
-    count = len(scenario.jobs)
-    await stage.until(_all_failed(stage, count), "every job fails")
+    await stage.until(stage.all_failed, "every job fails")
     for _ in range(scenario.followers):
         crew.take(Part.FOLLOWER)
-    await stage.until(_all_known(stage, count), "the ledger takes every failure in")
+    await stage.until(stage.all_known, "the ledger takes every failure in")
     await stage.drop_jobs()
     crew.take(Part.WEB, source_at(_NOWHERE) if scenario.unreachable else None)
     crew.take(Part.RUNNER, source_at(stage.eater.url) if scenario.eaten else None)
@@ -109,25 +112,11 @@ async def _act_out(stage: Stage, crew: Crew, trouble: Trouble) -> None:
     await _mop_up(stage, crew)
 
 
-def _all_failed(stage: Stage, count: int):  # type: ignore[no-untyped-def]
-    async def all_failed() -> bool:
-        return stage.engine.failed_count() == count
-
-    return all_failed
-
-
-def _all_known(stage: Stage, count: int):  # type: ignore[no-untyped-def]
-    async def all_known() -> bool:
-        return await stage.ledger.failures() == count
-
-    return all_known
-
-
 async def _do(stage: Stage, crew: Crew, act: Act, key: str) -> None:
     """One act of the operator, and its operation to its end."""
     if act.action is Action.RETRY_ONE:
         job = next(job for job in stage.scenario.jobs if job.job_id == act.target)
-        await stage.operator.retry_one(job.queue, job.app_id, job.job_id)
+        await stage.operator.act_on_one("/retry", job.queue, job.job_id, job.app_id)
     elif act.action is Action.RETRY_ELSEWHERE:
         await stage.retry_by_other_tool(unseen=False)
     else:
@@ -152,37 +141,21 @@ async def _until_quiet(stage: Stage, crew: Crew) -> None:
 
 
 async def _mop_up(stage: Stage, crew: Crew) -> None:
-    """With nothing going wrong any more, retry until only poison is left."""
+    """With nothing going wrong any more, retry until only poison is left.
+
+    What vanished because Redis lost it is resynced one by one, as a person would.
+    """
     poison = {(job.queue, job.job_id) for job in stage.scenario.jobs if job.poison}
     for number in range(_MOP_UPS):
-        await stage.until(_at_rest(stage), "everything comes to rest", _REST_SECONDS)
-        left = [entry for entry in await stage.ledger.entries() if entry.state == "failed"]
-        if {entry.job for entry in left} <= poison:
+        await stage.until(stage.at_rest, "everything comes to rest", _REST_SECONDS)
+        entries = await stage.ledger.entries()
+        for entry in entries:
+            if entry.state == "vanished" and stage.losses:
+                await stage.operator.act_on_one("/resync", *entry.job, entry.app_id)
+        vanished = any(entry.state == "vanished" for entry in entries)
+        if not vanished and {e.job for e in entries if e.state == "failed"} <= poison:
             return
         await _do(stage, crew, Act(action=Action.RETRY_ALL), f"mop-up-{number}")
-
-
-def _at_rest(stage: Stage):  # type: ignore[no-untyped-def]
-    """Nothing is open or under way, and the ledger knows the failures that the engine has."""
-    dropped = {(job.queue, job.job_id) for job in stage.scenario.jobs if job.dropped}
-
-    async def at_rest() -> bool:
-        if not (
-            await stage.quiet() and await stage.drained() and await stage.ledger.unsettled() == 0
-        ):
-            return False
-        return _agree(await stage.ledger.entries(), stage.engine.failed(), dropped)
-
-    return at_rest
-
-
-def _agree(entries: list[EntrySeen], failed: dict, dropped: set) -> bool:  # type: ignore[type-arg]
-    known = {entry.job: entry.failed_at for entry in entries if entry.state == "failed"}
-    return all(
-        known.get(job) == failed.get(job)
-        for job in known.keys() | failed.keys()
-        if job in failed or job not in dropped
-    )
 
 
 async def _observe(stage: Stage, crew: Crew) -> Observed:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bullmq import Job, Queue
 
+from proof.checker import disagreements
 from proof.console import Operator
 from proof.looking import EngineView, LedgerView
 from proof.observed import Loss
@@ -61,6 +62,27 @@ class Stage:
     async def quiet(self) -> bool:
         """Whether no operation is open."""
         return await self.ledger.open_operations() == []
+
+    async def all_failed(self) -> bool:
+        """Whether every job has failed in the engine."""
+        return self.engine.failed_count() == len(self.scenario.jobs)
+
+    async def all_known(self) -> bool:
+        """Whether the ledger knows every job."""
+        return await self.ledger.failures() == len(self.scenario.jobs)
+
+    async def at_rest(self) -> bool:
+        """Whether nothing is open or under way, and ledger and engine know the same failures.
+
+        What has vanished is at rest too.
+        """
+        if not (await self.quiet() and await self.drained()):
+            return False
+        if await self.ledger.unsettled() != 0:
+            return False
+        entries = [one for one in await self.ledger.entries() if one.state != "vanished"]
+        failed = self.engine.failed()
+        return not disagreements(self.scenario.jobs, entries, failed, lost=bool(self.losses))
 
     async def add_jobs(self) -> None:
         for name in self.scenario.queues:

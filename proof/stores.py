@@ -25,13 +25,15 @@ USER, PASSWORD = "admin", "the proof signs in with this"
 class Ledgers:
     """Makes ledgers with the console's user in them; one PostgreSQL serves them all.
 
-    A second PostgreSQL is there to be killed, by one scenario at a time.
+    A second PostgreSQL is there to be killed, by one scenario at a time. Neither is started before
+    it is needed.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self._files = LedgerTemplates(folder, None)
         self._calm: _Cluster | None = None
         self._doomed: _Cluster | None = None
+        self._folder = folder
         self._making = asyncio.Lock()
         self.killing = asyncio.Lock()
         self._password_hash = hash_password(PASSWORD)
@@ -46,10 +48,9 @@ class Ledgers:
         return url
 
     def _create(self, backend: str, folder: Path, doomed: bool) -> str:
-        cluster = self._cluster(doomed)
         if backend == "sqlite":
-            return cluster.templates.create("sqlite", folder)
-        return cluster.templates.create("postgresql", folder)
+            return self._files.create("sqlite", folder)
+        return self._cluster(doomed).templates.create("postgresql", folder)
 
     def _cluster(self, doomed: bool) -> _Cluster:
         if doomed:

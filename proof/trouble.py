@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections.abc import Awaitable, Callable
 
 from proof.crew import Crew
 from proof.plan import Fault, Kill, Meanwhile, Outage, Part
@@ -46,9 +47,13 @@ class Trouble:
             task.cancel()
 
     async def when_stopped(self, child: Child, fault: Fault) -> None:
-        """A process has stopped at a step: do what is to be done before it goes on."""
-        with contextlib.suppress(WaitedInVainError):
-            await self._meanwhile(child, fault)
+        """A process has stopped at a step: do what is to be done before it goes on.
+
+        It may sleep in the middle of a transaction of another of its tasks, with the locks that
+        the others need; so it goes on after a while whatever has been achieved.
+        """
+        with contextlib.suppress(WaitedInVainError, TimeoutError):
+            await asyncio.wait_for(self._meanwhile(child, fault), _PATIENCE_SECONDS)
 
     async def _meanwhile(self, child: Child, fault: Fault) -> None:
         assert self._crew is not None
@@ -67,6 +72,7 @@ class Trouble:
             case Meanwhile.THE_END:
                 await stage.until(stage.quiet, "the end", _PATIENCE_SECONDS)
             case Meanwhile.WORK:
+                await stage.until(stage.quiet, "the end", _PATIENCE_SECONDS)
                 await stage.until(stage.drained, "work", _PATIENCE_SECONDS)
 
     async def _until_taken_over(self) -> None:
@@ -81,7 +87,7 @@ class Trouble:
 
         await self._stage.until(taken_over, "another runner takes over", _PATIENCE_SECONDS)
 
-    def _another_stopped(self, child: Child):  # type: ignore[no-untyped-def]
+    def _another_stopped(self, child: Child) -> Callable[[], Awaitable[bool]]:
         crew = self._crew
         assert crew is not None
 

@@ -68,7 +68,7 @@ class Processor:
             stamp=job.stamp,
             attempt=job.attemptsStarted,
         )
-        await asyncio.sleep(random.uniform(0, 0.004))  # noqa: S311 - work takes some time
+        await asyncio.sleep(random.uniform(0, 0.004))
         fails = _generation(job.stamp) <= job.data["fails_through"]
         self._record.write("end", run, outcome="failed" if fails else "completed")
         if fails:

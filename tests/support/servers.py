@@ -151,7 +151,9 @@ class PostgresServer:
 
     def postmaster_pid(self) -> int:
         """The process above all others of the server."""
-        pid: int = self._server.get_postmaster_info().process.pid
+        process = self._server.get_postmaster_info().process
+        assert process is not None
+        pid: int = process.pid
         return pid
 
     def clear_after_kill(self) -> None:

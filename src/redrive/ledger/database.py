@@ -37,6 +37,9 @@ BUSY_TIMEOUT_SECONDS = 5
 _WAL_PAUSE_SECONDS = 0.01
 _DEADLOCK_STATES = frozenset({"40001", "40P01"})
 _MOST_TRIES = 8
+_SESSION = {"idle_in_transaction_session_timeout": "15s"}
+"""Of every connection to PostgreSQL. A process that is put to sleep in the middle of a transaction
+(a paused machine) keeps no locks from those who take its work over."""
 
 
 class Database:
@@ -62,6 +65,7 @@ class Database:
                 pool_timeout=BUSY_TIMEOUT_SECONDS,
                 pool_pre_ping=False,
                 pool_recycle=1800,
+                connect_args={"server_settings": _SESSION},
             )
             self._reader = self._writer
 
