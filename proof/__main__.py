@@ -19,7 +19,6 @@ def main() -> int:
     parser.add_argument("--no-steps", action="store_true", help="leave out the one for each step")
     parser.add_argument("--at-once", type=int, default=6, help="scenarios side by side")
     parser.add_argument("--minutes", type=float, help="begin no scenario after this time")
-    parser.add_argument("--prepare", help=argparse.SUPPRESS)
     return asyncio.run(run(parser.parse_args()))
 
 

@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from proof import report
@@ -35,28 +35,35 @@ def chosen(given: argparse.Namespace) -> Iterator[Scenario]:
 async def run(given: argparse.Namespace) -> int:
     """Play them all; returns the exit code. The folders of failures stay, the others go."""
     began = time.monotonic()
-    scenarios = chosen(given)
-    played: list[Played] = []
-    left_out = 0
     folder = Path(tempfile.mkdtemp(prefix="redrive-proof-"))
-    async with Forker() as forker, Ledgers(folder) as ledgers:
-
-        async def one_after_another() -> None:
-            nonlocal left_out
-            for scenario in scenarios:
-                if given.minutes and time.monotonic() - began > given.minutes * 60:
-                    left_out += 1
-                    continue
-                played.append(await play_safely(scenario, forker, ledgers, folder, given.prepare))
-                report.line(played[-1], len(played))
-
-        await asyncio.gather(*(one_after_another() for _ in range(given.at_once)))
-    report.table(played, left_out, time.monotonic() - began)
-    if all(one.clean for one in played):
+    ends_at = began + given.minutes * 60 if given.minutes else None
+    scenarios = list(chosen(given))
+    played = await play_all(scenarios, folder, given.at_once, ends_at)
+    report.table(played, len(scenarios) - len(played), time.monotonic() - began)
+    if played and all(one.clean for one in played):
         shutil.rmtree(folder)
         return 0
     report.where(folder)
     return 1
+
+
+async def play_all(
+    scenarios: Sequence[Scenario], folder: Path, at_once: int, ends_at: float | None = None
+) -> list[Played]:
+    """Play scenarios side by side, each reported as it ends; none is begun after ``ends_at``."""
+    waiting = iter(scenarios)
+    played: list[Played] = []
+    async with Forker() as forker, Ledgers(folder) as ledgers:
+
+        async def one_after_another() -> None:
+            for scenario in waiting:
+                if ends_at is not None and time.monotonic() > ends_at:
+                    return
+                played.append(await play_safely(scenario, forker, ledgers, folder))
+                report.line(played[-1], len(played))
+
+        await asyncio.gather(*(one_after_another() for _ in range(at_once)))
+    return played
 
 
 async def play_safely(

@@ -8,13 +8,14 @@ import os
 import signal
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from proof.plan import Fault, Part
+from proof.plan import Fault, Part, Scenario
 from proof.processes import Child, Forker
+from redrive.cli.exit_codes import ExitCode
 from redrive.faultpoints import VARIABLE
 
 OnStop = Callable[[Child, Fault], Awaitable[None]]
@@ -40,7 +41,7 @@ class Crew:
         forker: Forker,
         folder: Path,
         environment: dict[str, str],
-        faults: Sequence[Fault],
+        scenario: Scenario,
         on_stop: OnStop,
         prepare: str | None,
     ) -> None:
@@ -51,7 +52,8 @@ class Crew:
         self._forker = forker
         self._folder = folder
         self._environment = environment
-        self._faults = faults
+        self._faults = scenario.faults
+        self._refusals_allowed = scenario.database_dies
         self._on_stop = on_stop
         self._prepare = prepare
         self._lives: Counter[Part] = Counter()
@@ -141,6 +143,8 @@ class Crew:
         if code == -signal.SIGKILL and (child.killed_by_us or killers):
             fault = None if child.killed_by_us else killers[0]
             self.deaths.append(Death(part=part, at=time.time(), fault=fault))
+        elif code == ExitCode.UNAVAILABLE and self._refusals_allowed:
+            return  # it does not start without its database, and is started again
         elif code != 0:
             self.problems.append(f"{part} ended by itself with {code}")
 

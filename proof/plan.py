@@ -116,7 +116,7 @@ class Kill:
 class Scenario:
     """One run of the proof.
 
-    With ``strict`` every fault must happen.
+    With ``strict`` every fault must happen. ``patience``, in seconds, bounds every wait.
     ``eaten`` replies of hand-overs are dropped on their way to the runner; the repeat waits until
     the jobs were worked off. ``unreachable`` keeps the queues' Redis from the first web process.
     """
@@ -134,6 +134,7 @@ class Scenario:
     followers: int = 1
     batch_size: int = 8
     strict: bool = False
+    patience: float = 120.0
 
     @property
     def queues(self) -> list[str]:
@@ -143,6 +144,10 @@ class Scenario:
     def loses(self) -> bool:
         """Whether Redis forgets something that it had confirmed."""
         return any(kill.what is Outage.REDIS_LOST for kill in self.kills)
+
+    @property
+    def database_dies(self) -> bool:
+        return any(kill.what is Outage.POSTGRES_KILLED for kill in self.kills)
 
     def describe(self) -> str:
         hurt = [str(fault) for fault in self.faults] + [str(kill) for kill in self.kills]

@@ -16,7 +16,6 @@ from proof.stage import Stage, WaitedInVainError, open_stage
 from proof.stores import Ledgers
 from proof.trouble import Trouble
 
-_REST_SECONDS = 120.0
 _INLINE_SECONDS = 32.0
 _MOP_UPS = 6
 _NOWHERE = "redis://127.0.0.1:1"
@@ -68,7 +67,7 @@ async def play(
                 stage.console_port,
                 scenario.batch_size,
             ),
-            scenario.faults,
+            scenario,
             trouble.when_stopped,
             prepare,
         )
@@ -134,10 +133,11 @@ async def _until_quiet(stage: Stage, crew: Crew) -> None:
     runner starts; a single retry is left to its console for half a minute before.
     """
     try:
-        await stage.until(stage.quiet, "the operations end", _INLINE_SECONDS)
+        patience = min(_INLINE_SECONDS, stage.scenario.patience)
+        await stage.until(stage.quiet, "the operations end", patience)
     except WaitedInVainError:
         await crew.replace(Part.RUNNER)
-        await stage.until(stage.quiet, "the operations end", _REST_SECONDS)
+        await stage.until(stage.quiet, "the operations end")
 
 
 async def _mop_up(stage: Stage, crew: Crew) -> None:
@@ -147,7 +147,7 @@ async def _mop_up(stage: Stage, crew: Crew) -> None:
     """
     poison = {(job.queue, job.job_id) for job in stage.scenario.jobs if job.poison}
     for number in range(_MOP_UPS):
-        await stage.until(stage.at_rest, "everything comes to rest", _REST_SECONDS)
+        await stage.until(stage.at_rest, "everything comes to rest")
         entries = await stage.ledger.entries()
         for entry in entries:
             if entry.state == "vanished" and stage.losses:

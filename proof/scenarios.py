@@ -121,7 +121,7 @@ def from_seed(seed: int, backend: str) -> Scenario:
     """A scenario whose every detail follows from the seed; all but the timing is replayed."""
     rng = random.Random(seed)
     jobs = world(rng, rng.choice((24, 48, 96)))
-    kind = _KINDS[seed % len(_KINDS)]
+    kind = KINDS[seed % len(KINDS)]
     return replace(kind(rng, f"seed-{seed}", backend, jobs), seed=seed)
 
 
@@ -277,7 +277,7 @@ def _acts(rng: random.Random) -> tuple[Act, ...]:
     return (first, second)
 
 
-_KINDS = (
+KINDS = (
     _killed_at_steps,
     _killed_at_random,
     _killed_at_random,

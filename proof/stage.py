@@ -15,7 +15,7 @@ from proof.checker import disagreements
 from proof.console import Operator
 from proof.looking import EngineView, LedgerView
 from proof.observed import Loss
-from proof.plan import JobPlan, Outage, Scenario
+from proof.plan import JobPlan, Scenario
 from proof.proxy import ReplyEater
 from proof.stores import KillableRedis, Ledgers
 from tests.support.servers import free_port
@@ -46,9 +46,10 @@ class Stage:
     outages: list[float] = field(default_factory=list)
 
     async def until(
-        self, condition: Callable[[], Awaitable[bool]], what: str, seconds: float = 60
+        self, condition: Callable[[], Awaitable[bool]], what: str, seconds: float | None = None
     ) -> None:
         """Wait until it holds. Raises WaitedInVainError."""
+        seconds = self.scenario.patience if seconds is None else seconds
         deadline = time.monotonic() + seconds
         while not await condition():
             if time.monotonic() > deadline:
@@ -141,11 +142,10 @@ def _added(job: JobPlan) -> dict[str, object]:
 @contextlib.asynccontextmanager
 async def open_stage(scenario: Scenario, ledgers: Ledgers, folder: Path) -> AsyncIterator[Stage]:
     """Stores of its own, empty, for one scenario; ended with the block."""
-    doomed = any(kill.what is Outage.POSTGRES_KILLED for kill in scenario.kills)
     async with contextlib.AsyncExitStack() as stack:
-        if doomed:
+        if scenario.database_dies:
             await stack.enter_async_context(ledgers.killing)
-        url = await ledgers.create(scenario.backend, folder, doomed=doomed)
+        url = await ledgers.create(scenario.backend, folder, doomed=scenario.database_dies)
         redis = KillableRedis(folder / "redis", loses=scenario.loses)
         await redis.start()
         stack.push_async_callback(redis.stop)

@@ -53,7 +53,8 @@ class Trouble:
         the others need; so it goes on after a while whatever has been achieved.
         """
         with contextlib.suppress(WaitedInVainError, TimeoutError):
-            await asyncio.wait_for(self._meanwhile(child, fault), _PATIENCE_SECONDS)
+            patience = min(_PATIENCE_SECONDS, self._stage.scenario.patience)
+            await asyncio.wait_for(self._meanwhile(child, fault), patience)
 
     async def _meanwhile(self, child: Child, fault: Fault) -> None:
         assert self._crew is not None
@@ -68,12 +69,12 @@ class Trouble:
                 await self._until_taken_over()
             case Meanwhile.OTHER_STOPS:
                 self._crew.take(Part.RUNNER)
-                await stage.until(self._another_stopped(child), "another", _PATIENCE_SECONDS)
+                await stage.until(self._another_stopped(child), "another")
             case Meanwhile.THE_END:
-                await stage.until(stage.quiet, "the end", _PATIENCE_SECONDS)
+                await stage.until(stage.quiet, "the end")
             case Meanwhile.WORK:
-                await stage.until(stage.quiet, "the end", _PATIENCE_SECONDS)
-                await stage.until(stage.drained, "work", _PATIENCE_SECONDS)
+                await stage.until(stage.quiet, "the end")
+                await stage.until(stage.drained, "work")
 
     async def _until_taken_over(self) -> None:
         """Another runner comes, takes every open operation over, and ends it."""
@@ -85,7 +86,7 @@ class Trouble:
             now = dict(await self._stage.ledger.open_operations() or ())
             return all(now.get(key, epoch + 1) > epoch for key, epoch in before.items())
 
-        await self._stage.until(taken_over, "another runner takes over", _PATIENCE_SECONDS)
+        await self._stage.until(taken_over, "another runner takes over")
 
     def _another_stopped(self, child: Child) -> Callable[[], Awaitable[bool]]:
         crew = self._crew

@@ -38,6 +38,7 @@ def scenario(
         faults=faults,
         eaten=eaten,
         strict=True,
+        patience=12,
     )
 
 
