@@ -83,5 +83,6 @@ class Operator:
                 continue
             if answer.status_code == 200:
                 return
-            assert answer.status_code == 503, answer.text
+            # Attempts during an outage count as failed ones, and have to wait after a while.
+            assert answer.status_code in (429, 503), answer.text
             await asyncio.sleep(_PAUSE_SECONDS)

@@ -17,6 +17,7 @@ from proof.stores import Ledgers
 from proof.trouble import Trouble
 
 _INLINE_SECONDS = 32.0
+_PATIENT_TIMES = 3
 _MOP_UPS = 6
 _NOWHERE = "redis://127.0.0.1:1"
 
@@ -72,11 +73,14 @@ async def play(
             prepare,
         )
         try:
-            await _act_out(stage, crew, trouble)
+            async with asyncio.timeout(_PATIENT_TIMES * scenario.patience):
+                await _act_out(stage, crew, trouble)
         except WaitedInVainError as error:
             stage.problems.append(str(error))
+        except TimeoutError:
+            stage.problems.append("the operator's acts did not come to an end")
         finally:
-            trouble.abandon()
+            await trouble.abandon()
             await crew.dismiss()
         return Played(
             scenario=scenario,

@@ -27,6 +27,7 @@ class Trouble:
         self._stage = stage
         self._crew: Crew | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._striking: set[asyncio.Task[None] | None] = set()
 
     def begin(self, crew: Crew) -> None:
         """Let it come, for this crew."""
@@ -42,9 +43,12 @@ class Trouble:
         self._stage.eater.meals_left = 0
         self._stage.eater.let_go()
 
-    def abandon(self) -> None:
+    async def abandon(self) -> None:
+        """Let nothing more come; a strike that has begun ends first, so that its store is back."""
         for task in self._tasks:
-            task.cancel()
+            if task not in self._striking:
+                task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def when_stopped(self, child: Child, fault: Fault) -> None:
         """A process has stopped at a step: do what is to be done before it goes on.
@@ -103,16 +107,23 @@ class Trouble:
         assert self._crew is not None
         await self.acting.wait()
         await asyncio.sleep(kill.after)
+        self._striking.add(asyncio.current_task())
         self._stage.outages.append(time.time())
-        match kill.what:
+        try:
+            await self._strike(self._crew, kill.what)
+        except Exception as error:
+            self._stage.problems.append(f"{kill}: {error}")
+
+    async def _strike(self, crew: Crew, what: Part | Outage) -> None:
+        match what:
             case Part():
-                self._crew.kill(kill.what)
+                crew.kill(what)
             case Outage.REDIS_KILLED:
                 await self._stage.redis.kill_and_restart()
-                self._crew.kill(Part.WORKER)
+                crew.kill(Part.WORKER)
             case Outage.REDIS_LOST:
                 self._stage.losses.append(await self._stage.redis.lose(_LOST_SECONDS))
-                self._crew.kill(Part.WORKER)
+                crew.kill(Part.WORKER)
             case Outage.POSTGRES_KILLED:
                 await self._stage.ledgers.kill_and_restart()
 

@@ -158,7 +158,9 @@ class PostgresServer:
 
     def clear_after_kill(self) -> None:
         """Remove what SIGKILL leaves: where nothing reaps orphans, their numbers look alive."""
-        (Path(self._folder.name) / "data" / "postmaster.pid").unlink(missing_ok=True)
+        data = Path(self._folder.name) / "data"
+        for left in (data / "postmaster.pid", *data.glob(".s.PGSQL.*")):
+            left.unlink(missing_ok=True)
 
     def stop(self) -> None:
         atexit.unregister(self._server._cleanup)
