@@ -8,7 +8,7 @@ number means that the engine ran the job again by itself, as it does when a work
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -144,7 +144,7 @@ def _check_occurrences(
         if not runs:
             continue
         named = bisect_right(sorted(ends[item.job]), item.failed_at + _CLOCK_SLACK_SECONDS)
-        moved = bisect_right(sorted(ends[item.job]), runs[0].started)
+        moved = bisect_left(sorted(ends[item.job]), runs[0].started)
         if named != moved:
             verdict.unexpected.append(
                 f"{item.job} as {item.stamp}: its end {moved} was moved, end {named} was selected"

@@ -46,7 +46,7 @@ class Operator:
     async def act_on_one(self, path: str, queue: str, job_id: str, app_id: str) -> None:
         """Retry or resync one entry; asked once, whatever becomes of it."""
         entry_id = entry_id_of("default", queue, JobId(job_id))
-        await self._sign_in()
+        await self.sign_in()
         with contextlib.suppress(httpx.TransportError):
             await self._http.post(path, json={"app_id": app_id, "entry_id": entry_id})
 
@@ -70,9 +70,10 @@ class Operator:
                 continue
             if answer.status_code != 401:
                 return answer
-            await self._sign_in()
+            await self.sign_in()
 
-    async def _sign_in(self) -> None:
+    async def sign_in(self) -> None:
+        """Sign in, as soon as there is a console."""
         while True:
             try:
                 answer = await self._http.post(

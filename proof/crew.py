@@ -15,6 +15,7 @@ from pathlib import Path
 
 from proof.plan import Fault, Part, Scenario
 from proof.processes import Child, Forker
+from proof.worker import node_worker
 from redrive.cli.exit_codes import ExitCode
 from redrive.faultpoints import VARIABLE
 
@@ -53,6 +54,7 @@ class Crew:
         self._folder = folder
         self._environment = environment
         self._faults = scenario.faults
+        self._in_node = scenario.node and node_worker() is not None
         self._refusals_allowed = scenario.database_dies
         self._on_stop = on_stop
         self._prepare = prepare
@@ -123,7 +125,8 @@ class Crew:
         log = self._folder / f"{part}.log"
         if part is Part.WORKER:
             arguments = ["worker", environment["REDRIVE_REDIS_URL"], str(self.record), *queues]
-            return await self._forker.start("proof.worker:main", arguments, environment, log)
+            main = "main_in_node" if self._in_node else "main"
+            return await self._forker.start(f"proof.worker:{main}", arguments, environment, log)
         return await self._forker.start(
             "redrive.cli:main", ["redrive", part.value], environment, log, self._prepare
         )

@@ -51,7 +51,7 @@ class JobPlan:
     """One job. It fails while the generation of its hand-over is at most ``fails_through``.
 
     ``dropped`` removes it from the queue once the ledger knows it: its own options say that failed
-    jobs are forgotten, so that it is rebuilt.
+    jobs are forgotten, so that it is rebuilt. A run takes ``work_millis``.
     """
 
     queue: str
@@ -60,6 +60,7 @@ class JobPlan:
     fails_through: int
     options: Mapping[str, object] = field(default_factory=dict)
     dropped: bool = False
+    work_millis: int = 2
 
     @property
     def poison(self) -> bool:
@@ -116,9 +117,10 @@ class Kill:
 class Scenario:
     """One run of the proof.
 
-    With ``strict`` every fault must happen. ``patience``, in seconds, bounds every wait.
     ``eaten`` replies of hand-overs are dropped on their way to the runner; the repeat waits until
     the jobs were worked off. ``unreachable`` keeps the queues' Redis from the first web process.
+    ``node`` has the jobs done in Node.js, where there is one. With ``strict`` every fault must
+    happen. ``patience``, in seconds, bounds every wait.
     """
 
     name: str
@@ -133,6 +135,7 @@ class Scenario:
     runners: int = 1
     followers: int = 1
     batch_size: int = 8
+    node: bool = False
     strict: bool = False
     patience: float = 120.0
 
@@ -152,4 +155,5 @@ class Scenario:
     def describe(self) -> str:
         hurt = [str(fault) for fault in self.faults] + [str(kill) for kill in self.kills]
         hurt += [f"{self.eaten} replies eaten"] if self.eaten else []
+        hurt += ["workers in Node.js"] if self.node else []
         return f"{self.name} on {self.backend}: {'; '.join(hurt) or 'nothing goes wrong'}"

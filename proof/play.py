@@ -108,6 +108,7 @@ async def _act_out(stage: Stage, crew: Crew, trouble: Trouble) -> None:
     if scenario.runners > 1:
         crew.take(Part.RUNNER)
     trouble.begin(crew)
+    await stage.operator.sign_in()
     trouble.acting.set()
     for number, act in enumerate(scenario.acts):
         await _do(stage, crew, act, f"act-{number}")

@@ -41,6 +41,8 @@ _FOLLOWING = tuple(
     step for step in Step if step.value.startswith(("failures_", "outcomes_", "drift_"))
 )
 
+_NODE_SHARE = 0.3
+
 RETRY_ALL = Act(action=Action.RETRY_ALL)
 
 
@@ -69,6 +71,7 @@ def _job(rng: random.Random, number: int) -> JobPlan:
         fails_through=rng.choices((0, 1, FOR_EVER), (85, 8, 7))[0],
         options=options,
         dropped=dropped,
+        work_millis=rng.choices((rng.randint(1, 4), rng.randint(50, 400)), (9, 1))[0],
     )
 
 
@@ -122,7 +125,8 @@ def from_seed(seed: int, backend: str) -> Scenario:
     rng = random.Random(seed)
     jobs = world(rng, rng.choice((24, 48, 96)))
     kind = KINDS[seed % len(KINDS)]
-    return replace(kind(rng, f"seed-{seed}", backend, jobs), seed=seed)
+    scenario = kind(rng, f"seed-{seed}", backend, jobs)
+    return replace(scenario, seed=seed, node=rng.random() < _NODE_SHARE)
 
 
 def _killed_at_steps(

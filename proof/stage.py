@@ -134,7 +134,11 @@ class Stage:
 def _added(job: JobPlan) -> dict[str, object]:
     return {
         "name": "deliver",
-        "data": {"app_id": job.app_id, "fails_through": job.fails_through},
+        "data": {
+            "app_id": job.app_id,
+            "fails_through": job.fails_through,
+            "work_millis": job.work_millis,
+        },
         "opts": {"jobId": job.job_id, **job.options},
     }
 

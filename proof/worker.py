@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import random
+import shutil
 import signal
 import sys
 import time
@@ -68,7 +68,7 @@ class Processor:
             stamp=job.stamp,
             attempt=job.attemptsStarted,
         )
-        await asyncio.sleep(random.uniform(0, 0.004))
+        await asyncio.sleep(job.data["work_millis"] / 1000)
         fails = _generation(job.stamp) <= job.data["fails_through"]
         self._record.write("end", run, outcome="failed" if fails else "completed")
         if fails:
@@ -113,6 +113,20 @@ async def work(url: str, record: Record, queues: list[str]) -> None:
     await stop.wait()
     for worker in workers:
         await worker.close()
+
+
+def node_worker() -> Path | None:
+    """The same worker in Node.js, where Node.js and its packages are installed."""
+    folder = Path(__file__).parents[1] / "tests" / "support" / "node"
+    there = shutil.which("node") and (folder / "node_modules" / "bullmq").exists()
+    return folder / "proof.mjs" if there else None
+
+
+def main_in_node() -> None:
+    """Become the worker in Node.js."""
+    url, record, *queues = sys.argv[1:]
+    numbers = [str(number) for number in (LOCK_MILLISECONDS, STALL_CHECK_MILLISECONDS, CONCURRENCY)]
+    os.execvp("node", ["node", str(node_worker()), url, record, *numbers, *queues])
 
 
 def main() -> None:

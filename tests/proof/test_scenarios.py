@@ -24,6 +24,7 @@ def test_some_seeds_in_a_row_hold_everything_that_can_go_wrong() -> None:
     stops = {fault.meanwhile for one in scenarios for fault in one.faults}
     assert stops == {None, Meanwhile.CANCEL, Meanwhile.LEASE, Meanwhile.OTHER_TOOL}
     assert any(one.eaten for one in scenarios)
+    assert {one.node for one in scenarios} == {True, False}
     assert {one.runners for one in scenarios} == {1, 2}
     jobs = [job for one in scenarios for job in one.jobs]
     assert any(job.poison for job in jobs)

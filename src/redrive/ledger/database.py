@@ -37,9 +37,7 @@ BUSY_TIMEOUT_SECONDS = 5
 _WAL_PAUSE_SECONDS = 0.01
 _DEADLOCK_STATES = frozenset({"40001", "40P01"})
 _MOST_TRIES = 8
-_SESSION = {"idle_in_transaction_session_timeout": "15s"}
-"""Of every connection to PostgreSQL. A process that is put to sleep in the middle of a transaction
-(a paused machine) keeps no locks from those who take its work over."""
+_SLEEP_SECONDS = 15
 
 
 class Database:
@@ -65,8 +63,8 @@ class Database:
                 pool_timeout=BUSY_TIMEOUT_SECONDS,
                 pool_pre_ping=False,
                 pool_recycle=1800,
-                connect_args={"server_settings": _SESSION},
             )
+            _end_sleeping_sessions(self._writer)
             self._reader = self._writer
 
     async def write(self, work: Work[T]) -> T:
@@ -143,6 +141,19 @@ async def _whole(running: Coroutine[Any, Any, T]) -> T:
         if not task.cancelled():
             task.exception()
         raise
+
+
+def _end_sleeping_sessions(engine: AsyncEngine) -> None:
+    """A process that is put to sleep in the middle of a transaction (a paused machine) keeps no
+    locks on PostgreSQL from those who take its work over. Said by a statement, because proxies
+    refuse connections that bring settings which they do not know."""
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def on_connect(connection: Any, _record: object) -> None:
+        cursor = connection.cursor()
+        cursor.execute(f"SET idle_in_transaction_session_timeout = '{_SLEEP_SECONDS}s'")
+        cursor.close()
+        connection.commit()
 
 
 def _sqlite_engine(url: str, *, begin: str, connections: int) -> AsyncEngine:
