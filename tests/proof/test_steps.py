@@ -10,7 +10,7 @@ import pytest
 
 from redrive import faultpoints
 from redrive.dispatch import BullMQOperationQueue
-from redrive.domain import AppId, OperationId, Scope
+from redrive.domain import AppId, EntryState, JobState, OperationId, Scope
 from redrive.errors import EngineUnavailable
 from redrive.faultpoints import Step
 from redrive.ledger import Database
@@ -20,6 +20,7 @@ from redrive.wiring import connect_redis
 from tests.support.bullmq_world import BullMQWorld
 from tests.support.rig import OPERATOR, QUEUE, Rig
 from tests.support.servers import RedisServer
+from tests.support.waiting import eventually
 from tests.support.working import fail_some, run_all
 
 
@@ -52,7 +53,7 @@ async def test_a_run_of_everything_comes_to_every_step(
 ) -> None:
     names = await fail_some(world, 6)
     (forgotten,) = await fail_some(world, 1, app="forgetful", forgets=True)
-    await rig.follower.scan()
+    await take_in(rig, 7)
     await world.remove(QUEUE, forgotten)
 
     await rig.act(names[0])
@@ -108,7 +109,7 @@ async def cancel_what_another_runner_left(rig: Rig) -> None:
 
 async def sweep_an_open_operation(rig: Rig, world: BullMQWorld) -> None:
     await fail_some(world, 1, app="late")
-    await rig.follower.scan()
+    await take_in(rig)
     operation = await rig.start()
     await sweep(rig.operations, rig.recovery, rig.clock.now() + timedelta(minutes=1))
     await rig.runner.run(operation.operation_id)
@@ -116,6 +117,20 @@ async def sweep_an_open_operation(rig: Rig, world: BullMQWorld) -> None:
 
 async def retry_elsewhere(rig: Rig, world: BullMQWorld) -> None:
     (name,) = await fail_some(world, 1, app="elsewhere")
-    await rig.follower.scan()
+    await take_in(rig)
     await world.retry_elsewhere(QUEUE, name)
+    assert await world.state(QUEUE, name) is JobState.WAITING
     await rig.follower.check()
+    assert (await rig.entry(name)).state is EntryState.QUEUED
+
+
+async def take_in(rig: Rig, jobs: int = 1) -> None:
+    """Scan until so many new failures are known: the library rounds its times up, so that by the
+    server's clock a failure may be yet to come."""
+    known = sum((await rig.reading.totals()).values())
+
+    async def all_known() -> bool:
+        await rig.follower.scan()
+        return sum((await rig.reading.totals()).values()) == known + jobs
+
+    await eventually(all_known, "the scan takes the failures in")
