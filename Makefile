@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 WORKERS ?= auto
 
-.PHONY: help demo test check bench screenshots clean
+.PHONY: help demo test check proof bench screenshots clean
 
 help: ## Show these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ check: $(STAMP) ## Lint, format, types, layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+proof: $(STAMP) ## Kill everything at every step and count, in ten minutes (or SEEDS=1000)
+	$(BIN)/python -m proof $(if $(SEEDS),--seeds $(SEEDS),--minutes 8.5)
+
 bench: $(STAMP) ## Measure bulk retry, following, reading and pruning
 	$(BIN)/python -m benchmarks
 
@@ -34,7 +37,7 @@ screenshots: $(STAMP) ## Take the README's pictures of the console again, from t
 clean: ## Remove the virtual environment, caches and the demo's data
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache \
 		build dist redrive-data/demo
-	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+	find src tests benchmarks proof -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(STAMP): pyproject.toml
 	@test -x $(BIN)/python || test -n "$(PYTHON)" || { \

@@ -19,6 +19,7 @@ from redis.exceptions import RedisError
 
 from redrive.domain import OperationId
 from redrive.errors import StoreUnavailable
+from redrive.faultpoints import Step, reach
 
 QUEUE = "redrive-operations"
 _LOCK_MILLISECONDS = 4000
@@ -131,10 +132,12 @@ class _Runs:
         if operation_id in self._in_hand:
             await asyncio.shield(self._in_hand[operation_id])
             return
+        reach(Step.OPERATION_GIVEN)
         ended = self._in_hand[operation_id] = asyncio.get_running_loop().create_future()
         try:
             if not await self._run(operation_id):
                 self.unfinished.add(operation_id)
+            reach(Step.OPERATION_DONE)
         except Exception:
             log.exception("operation_run_failed", operation_id=operation_id)
             raise

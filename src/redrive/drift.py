@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from time import monotonic
 
 from redrive.domain import EntryState, Failure, JobId, JobState, JobStatus, Operation
+from redrive.faultpoints import Step, reach
 from redrive.ports import Clock, DriftVerdict, Engine, FollowerLedger, LedgerEntry
 
 PAGE = 1000
@@ -95,7 +96,10 @@ class DriftCheck:
                     verdicts.append(_verdict(entry, *found))
             if other_run:
                 await self._record(queue, await self._engine.failures_of(queue, other_run))
-        await self._tell(await self._ledger.record_drift(verdicts))
+        if verdicts:
+            reach(Step.DRIFT_JUDGED)
+            await self._tell(await self._ledger.record_drift(verdicts))
+            reach(Step.DRIFT_RECORDED)
 
     def _judge(self, entry: LedgerEntry, status: JobStatus) -> tuple[EntryState, str] | None:
         """The state an entry should have, and why; None if it is as it should be."""

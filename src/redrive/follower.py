@@ -27,6 +27,7 @@ from redrive.domain import (
 )
 from redrive.drift import DriftCheck
 from redrive.errors import StoreUnavailable, Unavailable
+from redrive.faultpoints import Step, reach
 from redrive.ports import Clock, Engine, FollowerLedger, FollowerReports, ProgressStore
 
 log = structlog.get_logger()
@@ -137,9 +138,11 @@ class Follower:
                 failures, after = await self._engine.failures(queue, before, BATCH)
                 if not failures:
                     break
+                reach(Step.FAILURES_READ)
                 changed = await self._ledger.record_failures(
                     self._source, queue, failures, (before, after)
                 )
+                reach(Step.FAILURES_RECORDED)
                 taken += len(failures)
                 if changed is None:
                     self._scanned = None
@@ -177,11 +180,15 @@ class Follower:
             return
         due = monotonic() - self._saved_at >= _SAVE_CURSOR_SECONDS
         if outcomes or due:
+            if outcomes:
+                reach(Step.OUTCOMES_READ)
             await self._take_announced(queue, _announced(outcomes))
             saved = self._saved.get(queue, "")
             changed = await self._ledger.record_outcomes(
                 self._source, queue, outcomes, (saved, after)
             )
+            if outcomes:
+                reach(Step.OUTCOMES_RECORDED)
             if changed is None:
                 self._heard = None
                 return

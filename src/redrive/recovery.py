@@ -37,6 +37,7 @@ from redrive.errors import (
     StoreUnavailable,
     Unavailable,
 )
+from redrive.faultpoints import Step, reach
 from redrive.ports import Clock, Engine, OperationLedger, OperationQueue, ProgressStore
 
 log = structlog.get_logger()
@@ -83,6 +84,7 @@ class Recovery:
         """
         operation, new = await self._ledger.start_bulk(request)
         if new:
+            reach(Step.START_COMMITTED)
             log.info(
                 "operation_started",
                 operation_id=operation.operation_id,
@@ -93,12 +95,14 @@ class Recovery:
             )
             await self._tell(operation)
             await self.enqueue(operation.operation_id)
+            reach(Step.START_ENQUEUED)
         return operation, new
 
     async def cancel(self, operation_id: OperationId, actor: Actor) -> Operation:
         """Ask an operation to stop: no claim starts after this; the batch in hand is finished or
         given back, and counted. Raises OperationNotFound, OperationFinished."""
         operation = await self._ledger.request_cancel(operation_id, actor)
+        reach(Step.CANCEL_COMMITTED)
         log.info("operation_cancel_requested", operation_id=operation_id, actor=actor.name)
         await self._tell(operation)
         return operation
@@ -112,6 +116,7 @@ class Recovery:
         that the job is not run twice because of us.
         """
         operation, batch = await self._ledger.start_single(request)
+        reach(Step.SINGLE_CLAIMED)
         (entry,) = batch.entries
         try:
             await self._reach(entry.source)
@@ -119,12 +124,15 @@ class Recovery:
             await self._give_back(operation, batch)
             raise
         settlements = await self._move_persistently(operation, batch)
+        reach(Step.SINGLE_MOVED)
         try:
             await self._ledger.settle(operation, batch, settlements)
+            reach(Step.SINGLE_SETTLED)
             finished = await self._ledger.finish(operation, OperationState.COMPLETED, None)
         except (LedgerUnavailable, StaleRunner) as error:
             await self.enqueue(operation.operation_id)
             raise HandOverPending(operation_id=operation.operation_id) from error
+        reach(Step.SINGLE_FINISHED)
         await self._tell(finished)
         (settlement,) = settlements
         log.info(
@@ -170,6 +178,7 @@ class Recovery:
         """
         try:
             await self._ledger.release(operation, batch, engine_away=True)
+            reach(Step.RELEASED)
             finished = await self._ledger.finish(
                 operation, OperationState.FAILED, "the queue system could not be reached"
             )
@@ -193,6 +202,7 @@ class Recovery:
             if engine is None:
                 settlements += self._unwatched(source, entries)
                 continue
+            reach(Step.MOVE_WANTED)
             try:
                 results = await engine.requeue(part)
             except Unavailable:
@@ -201,6 +211,7 @@ class Recovery:
                 log.exception("batch_not_moved", source=source, queue=part.queue)
                 settlements += [self._error(entry, str(error)[:200]) for entry in entries]
                 continue
+            reach(Step.MOVED)
             for entry, result in zip(entries, results, strict=True):
                 if result.answer is Answer.MISSING:
                     result = await self._rebuild(operation, part, entry, result)
@@ -222,6 +233,7 @@ class Recovery:
             if engine is None:
                 settlements += self._unwatched(source, entries)
                 continue
+            reach(Step.WITHHOLD_WANTED)
             try:
                 results = await engine.withhold(part)
             except Unavailable:
@@ -230,6 +242,7 @@ class Recovery:
                 log.exception("batch_not_withheld", source=source, queue=part.queue)
                 settlements += [self._error(entry, str(error)[:200]) for entry in entries]
                 continue
+            reach(Step.WITHHELD)
             settlements += map(_settlement, entries, results)
         return settlements
 
@@ -251,8 +264,9 @@ class Recovery:
         name, payload = await self._ledger.payload(entry.entry_pk)
         if payload is None:
             return _with_detail(missing, "the job is gone and its payload was not kept")
+        reach(Step.REBUILD_WANTED)
         try:
-            return await self._engine(entry.source).rebuild(part, entry.job_id, name, payload)
+            rebuilt = await self._engine(entry.source).rebuild(part, entry.job_id, name, payload)
         except Unavailable:
             raise
         except Exception as error:
@@ -260,6 +274,8 @@ class Recovery:
             return RequeueResult(
                 job_id=entry.job_id, answer=Answer.ERROR, at=missing.at, detail=str(error)[:200]
             )
+        reach(Step.REBUILT)
+        return rebuilt
 
     async def enqueue(self, operation_id: OperationId) -> None:
         """Hand an open operation to the runners; if that fails their sweep makes up for it."""

@@ -19,6 +19,7 @@ from redrive.domain import (
     progress_of,
 )
 from redrive.errors import StaleRunner, StoreUnavailable, Unavailable
+from redrive.faultpoints import Step, reach
 from redrive.ports import Clock, OperationLedger, ProgressStore
 from redrive.recovery import Recovery
 
@@ -71,6 +72,7 @@ class Runner:
             try:
                 operation = await self._persist(lambda: self._ledger.take_over(operation_id))
                 if operation is not None:
+                    reach(Step.TAKEN_OVER)
                     log.info("operation_taken", epoch=operation.runner_epoch)
                     over = await self._carry_out(operation)
             except* StaleRunner:
@@ -93,7 +95,9 @@ class Runner:
         if current.state is not OperationState.CANCELLING and left:
             state, error = OperationState.FAILED, f"{left} entries have no recorded reason"
             log.error("operation_does_not_add_up", left=left)
+        reach(Step.FINISH_WANTED)
         finished = await self._persist(lambda: self._ledger.finish(operation, state, error))
+        reach(Step.FINISHED)
         log.info(
             "operation_finished",
             state=finished.state,
@@ -109,6 +113,7 @@ class Runner:
     async def _finish_unsettled(self, operation: Operation) -> None:
         """Finish what an earlier runner left claimed, each batch under its own number."""
         for batch in await self._persist(lambda: self._ledger.unsettled(operation)):
+            reach(Step.UNSETTLED_FOUND)
             settlements = await self._move_or_withhold(operation, batch)
             await self._settle(operation, batch, settlements)
 
@@ -129,7 +134,10 @@ class Runner:
         """
         batch: Batch | None = None
         while not self._stop.is_set():
+            reach(Step.CLAIM_WANTED)
             batch = await self._persist(lambda: self._ledger.claim(operation, self._batch_size))
+            if batch is not None:
+                reach(Step.CLAIMED)
             await claimed.put(batch)
             if batch is None:
                 return True
@@ -164,8 +172,11 @@ class Runner:
     async def _settle(
         self, operation: Operation, batch: Batch, settlements: list[Settlement]
     ) -> None:
+        reach(Step.SETTLE_WANTED)
         settled = await self._persist(lambda: self._ledger.settle(operation, batch, settlements))
+        reach(Step.SETTLED)
         await self._tell(settled)
+        reach(Step.TOLD)
 
     async def _tell(self, operation: Operation) -> None:
         """Progress is a view: without it the work goes on."""
@@ -198,9 +209,11 @@ async def sweep(ledger: OperationLedger, recovery: Recovery, now: datetime) -> N
     process that carries it out.
     """
     released = await ledger.release_loose()
+    reach(Step.SWEEP_RELEASED)
     if released:
         log.warning("loose_claims_released", entries=released)
     for operation in await ledger.open_operations():
         inline = operation.scope.kind is ScopeKind.ENTRY
         if not inline or operation.created_at + _INLINE_AT_MOST < now:
             await recovery.enqueue(operation.operation_id)
+            reach(Step.SWEEP_ENQUEUED)

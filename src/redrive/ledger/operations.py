@@ -23,6 +23,7 @@ from redrive.domain import (
     StartRequest,
 )
 from redrive.errors import OperationFinished, OperationNotFound, StaleRunner
+from redrive.faultpoints import Step, reach
 from redrive.ledger import claiming, releasing, settling, starting
 from redrive.ledger.auditing import add_audit
 from redrive.ledger.database import Database
@@ -41,13 +42,17 @@ class SqlOperationLedger:
 
     async def start_bulk(self, request: StartRequest) -> tuple[Operation, bool]:
         async def work(connection: AsyncConnection) -> tuple[Operation, bool]:
-            return await starting.start_bulk(connection, request, self._clock.now())
+            started = await starting.start_bulk(connection, request, self._clock.now())
+            reach(Step.START_WRITTEN)
+            return started
 
         return await self._database.write(work)
 
     async def start_single(self, request: StartRequest) -> tuple[Operation, Batch]:
         async def work(connection: AsyncConnection) -> tuple[Operation, Batch]:
-            return await starting.start_single(connection, request, self._clock.now())
+            started = await starting.start_single(connection, request, self._clock.now())
+            reach(Step.SINGLE_WRITTEN)
+            return started
 
         return await self._database.write(work)
 
@@ -72,13 +77,17 @@ class SqlOperationLedger:
                 .returning(operations)
             )
             row = result.first()
+            reach(Step.TAKEOVER_WRITTEN)
             return None if row is None else operation_of(row)
 
         return await self._database.write(work)
 
     async def claim(self, operation: Operation, limit: int) -> Batch | None:
         async def work(connection: AsyncConnection) -> Batch | None:
-            return await claiming.claim(self._database, connection, operation, limit)
+            batch = await claiming.claim(self._database, connection, operation, limit)
+            if batch is not None:
+                reach(Step.CLAIM_WRITTEN)
+            return batch
 
         try:
             return await self._database.write(work)
@@ -109,7 +118,9 @@ class SqlOperationLedger:
             settled = await settling.settle(
                 self._database, connection, operation, batch, settlements, self._clock.now()
             )
-            return await self._count(connection, operation, settled)
+            counted = await self._count(connection, operation, settled)
+            reach(Step.SETTLE_WRITTEN)
+            return counted
 
         return await self._database.write(work)
 
@@ -120,7 +131,9 @@ class SqlOperationLedger:
             released = await releasing.release(
                 self._database, connection, operation, batch, reason, self._clock.now()
             )
-            return await self._count(connection, operation, Counter({"released": released}))
+            counted = await self._count(connection, operation, Counter({"released": released}))
+            reach(Step.RELEASE_WRITTEN)
+            return counted
 
         return await self._database.write(work)
 
@@ -167,6 +180,7 @@ class SqlOperationLedger:
                 raise StaleRunner(operation_id=operation.operation_id)
             finished = operation_of(row)
             await _audit_end(connection, finished, now)
+            reach(Step.FINISH_WRITTEN)
             return finished
 
         return await self._database.write(work)
@@ -204,6 +218,7 @@ class SqlOperationLedger:
                 operation_id=operation_id,
                 counts={"total": after.total, "completed": after.completed},
             )
+            reach(Step.CANCEL_WRITTEN)
             return after
 
         return await self._database.write(work)

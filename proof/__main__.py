@@ -1,0 +1,26 @@
+"""``python -m proof``: play scenarios side by side, print each failure with its seed, and sums."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+
+from proof.campaign import run
+from proof.scenarios import BACKENDS
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="proof", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=40, help="scenarios from seeds, per database")
+    parser.add_argument("--first-seed", type=int, default=1)
+    parser.add_argument("--backend", choices=BACKENDS, help="default: both, in turn")
+    parser.add_argument("--only", help="play the scenarios whose name contains this")
+    parser.add_argument("--no-steps", action="store_true", help="leave out the one for each step")
+    parser.add_argument("--at-once", type=int, default=6, help="scenarios side by side")
+    parser.add_argument("--minutes", type=float, help="begin no scenario after this time")
+    return asyncio.run(run(parser.parse_args()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

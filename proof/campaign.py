@@ -1,0 +1,82 @@
+"""Many scenarios side by side, within a bound of time."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import shutil
+import tempfile
+import time
+import traceback
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from proof import report
+from proof.checker import Verdict
+from proof.plan import Scenario
+from proof.play import Played, play
+from proof.processes import Forker
+from proof.scenarios import BACKENDS, at_step, from_seed
+from proof.stores import Ledgers
+from redrive.faultpoints import Step
+
+
+def chosen(given: argparse.Namespace) -> Iterator[Scenario]:
+    """The scenarios of a command line, the two databases in turn."""
+    backends = (given.backend,) if given.backend else BACKENDS
+    every = [at_step(step, backend, 1) for step in Step for backend in backends]
+    if given.no_steps:
+        every = []
+    seeds = range(given.first_seed, given.first_seed + given.seeds)
+    every += [from_seed(seed, backend) for seed in seeds for backend in backends]
+    return (scenario for scenario in every if given.only is None or given.only in scenario.name)
+
+
+async def run(given: argparse.Namespace) -> int:
+    """Play them all; returns the exit code. The folders of failures stay, the others go."""
+    began = time.monotonic()
+    folder = Path(tempfile.mkdtemp(prefix="redrive-proof-"))
+    ends_at = began + given.minutes * 60 if given.minutes else None
+    scenarios = list(chosen(given))
+    played = await play_all(scenarios, folder, given.at_once, ends_at)
+    report.table(played, len(scenarios) - len(played), time.monotonic() - began)
+    if played and all(one.clean for one in played):
+        shutil.rmtree(folder)
+        return 0
+    report.where(folder)
+    return 1
+
+
+async def play_all(
+    scenarios: Sequence[Scenario], folder: Path, at_once: int, ends_at: float | None = None
+) -> list[Played]:
+    """Play scenarios side by side, each reported as it ends; none is begun after ``ends_at``."""
+    waiting = iter(scenarios)
+    played: list[Played] = []
+    async with Forker() as forker, Ledgers(folder) as ledgers:
+
+        async def one_after_another() -> None:
+            for scenario in waiting:
+                if ends_at is not None and time.monotonic() > ends_at:
+                    return
+                played.append(await play_safely(scenario, forker, ledgers, folder))
+                report.line(played[-1], len(played))
+
+        await asyncio.gather(*(one_after_another() for _ in range(at_once)))
+    return played
+
+
+async def play_safely(
+    scenario: Scenario, forker: Forker, ledgers: Ledgers, folder: Path, prepare: str | None = None
+) -> Played:
+    """Play one in a folder of its own; what nobody thought of is a problem of this one alone."""
+    own = folder / f"{scenario.name}-{scenario.backend}"
+    own.mkdir(parents=True)
+    try:
+        result = await play(scenario, forker, ledgers, own, prepare)
+    except Exception:
+        trace = traceback.format_exc()
+        result = Played(scenario=scenario, verdict=Verdict(), problems=[trace], seconds=0)
+    if result.clean:
+        shutil.rmtree(own)
+    return result

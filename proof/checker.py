@@ -1,0 +1,251 @@
+"""Judging what happened, in the manner of a total-queue check: multisets, and their differences.
+
+A **hand-over** is named by its stamp (operation and generation), which the job carries and the
+worker's record repeats. The engine counts the starts of a job from one after each hand-over. So the
+same job, stamp and start number seen twice means that Redrive handed over twice; a higher start
+number means that the engine ran the job again by itself, as it does when a worker dies.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from proof.observed import EntrySeen, ItemSeen, JobKey, Observed, Run
+from proof.plan import JobPlan
+
+_CLOCK_SLACK_SECONDS = 0.002
+_SETTLED = ("requeued", "skipped", "errored", "released")
+
+
+@dataclass(kw_only=True)
+class Verdict:
+    """What was found. The first group must be empty, the second is counted only.
+
+    ``lost``        handed over by the ledger's word, and never run; or never completed at the end
+    ``doubled``     one failure handed over twice, or run again after it had completed
+    ``unexpected``  run under a hand-over that the ledger does not know or says did not happen,
+                    or of another failure than the one that was selected
+    ``misjudged``   what the ledger says became of a hand-over is not what the worker recorded
+    ``unbalanced``  counts that do not add up, claims left open, ledger and engine at odds
+
+    ``recovered``   hand-overs in doubt (something was hurt between move and settling)
+                    that the ledger nevertheless got right
+    ``by_engine``   runs that the engine repeated by itself
+    ``undone``      hand-overs that Redis forgot, and that the ledger noticed
+    """
+
+    lost: list[str] = field(default_factory=list)
+    doubled: list[str] = field(default_factory=list)
+    unexpected: list[str] = field(default_factory=list)
+    misjudged: list[str] = field(default_factory=list)
+    unbalanced: list[str] = field(default_factory=list)
+    selected: int = 0
+    handed_over: int = 0
+    runs: int = 0
+    recovered: int = 0
+    by_engine: int = 0
+    undone: int = 0
+
+    @property
+    def problems(self) -> dict[str, list[str]]:
+        named = {
+            name: getattr(self, name)
+            for name in ("lost", "doubled", "unexpected", "misjudged", "unbalanced")
+        }
+        return {name: found for name, found in named.items() if found}
+
+
+def check(seen: Observed) -> Verdict:
+    """Judge everything."""
+    verdict = Verdict(
+        selected=len(seen.items),
+        handed_over=sum(item.state == "requeued" for item in seen.items),
+        runs=len(seen.runs),
+    )
+    lives: defaultdict[tuple[JobKey, str | None], list[Run]] = defaultdict(list)
+    for run in seen.runs:
+        lives[(run.job, run.stamp)].append(run)
+    _check_runs(seen, lives, verdict)
+    _check_hand_overs(seen, lives, verdict)
+    _check_occurrences(seen, lives, verdict)
+    _check_ends(seen, verdict)
+    _check_balance(seen, verdict)
+    return verdict
+
+
+def _check_runs(
+    seen: Observed, lives: dict[tuple[JobKey, str | None], list[Run]], verdict: Verdict
+) -> None:
+    items = {(item.job, item.stamp): item for item in seen.items}
+    for (job, stamp), runs in lives.items():
+        verdict.by_engine += sum(run.reported is None for run in runs[:-1])
+        if stamp is None:
+            continue
+        for attempt, times in Counter(run.attempt for run in runs).items():
+            twice = [run for run in runs if run.attempt == attempt]
+            if times > 1 and not any(_was_undone(seen, run) for run in twice):
+                verdict.doubled.append(f"{job} started {times} times as {stamp} start {attempt}")
+        item = items.get((job, stamp))
+        if item is not None and item.state == "requeued":
+            continue
+        if not all(_was_undone(seen, run) for run in runs):
+            said = f"says {item.state} ({item.reason})" if item else "does not know it"
+            verdict.unexpected.append(f"{job} ran as {stamp}; the ledger {said}")
+
+
+def _check_hand_overs(
+    seen: Observed, lives: dict[tuple[JobKey, str | None], list[Run]], verdict: Verdict
+) -> None:
+    for item in seen.items:
+        if item.state != "requeued":
+            continue
+        runs = lives.get((item.job, item.stamp), [])
+        if not runs:
+            if _maybe_undone(seen, item.settled):
+                verdict.undone += 1
+            else:
+                verdict.lost.append(f"{item.job} was handed over as {item.stamp} and never ran")
+            continue
+        _check_outcome(seen, item, runs, verdict)
+        moved = item.moved or runs[0].started
+        verdict.recovered += any(moved <= hurt <= (item.settled or 0) for hurt in seen.hurt_at)
+
+
+def _check_outcome(seen: Observed, item: ItemSeen, runs: list[Run], verdict: Verdict) -> None:
+    last = runs[-1]
+    expected = {"completed": "recovered", "failed": "failed_again"}.get(last.outcome or "")
+    if any(_was_undone(seen, run) for run in runs):
+        verdict.undone += item.outcome != expected
+    elif item.outcome != expected:
+        verdict.misjudged.append(
+            f"{item.job} as {item.stamp} {last.outcome}; the ledger says {item.outcome}"
+        )
+
+
+def _check_occurrences(
+    seen: Observed, lives: dict[tuple[JobKey, str | None], list[Run]], verdict: Verdict
+) -> None:
+    """Each hand-over moved the failure that was selected, and each failure was moved once."""
+    retried = [item for item in seen.items if item.kind == "retry" and item.state == "requeued"]
+    if seen.losses:
+        return
+    for (job, failed_at), times in Counter((i.job, i.failed_at) for i in retried).items():
+        if times > 1:
+            verdict.doubled.append(f"{job}, failed at {failed_at}, was handed over {times} times")
+    ends: defaultdict[JobKey, list[float]] = defaultdict(list)
+    for run in seen.runs:
+        if run.ended is not None:
+            ends[run.job].append(run.ended)
+    for item in retried:
+        runs = lives.get((item.job, item.stamp))
+        if not runs:
+            continue
+        named = bisect_right(sorted(ends[item.job]), item.failed_at + _CLOCK_SLACK_SECONDS)
+        moved = bisect_left(sorted(ends[item.job]), runs[0].started)
+        if named != moved:
+            verdict.unexpected.append(
+                f"{item.job} as {item.stamp}: its end {moved} was moved, end {named} was selected"
+            )
+
+
+def _check_ends(seen: Observed, verdict: Verdict) -> None:
+    """Every job that can complete has, and once for each time it was asked to."""
+    resynced = {item.job for item in seen.items if item.kind == "resync"}
+    completed: defaultdict[JobKey, list[Run]] = defaultdict(list)
+    for run in seen.runs:
+        if run.outcome == "completed":
+            completed[run.job].append(run)
+    for plan in seen.jobs:
+        job = (plan.queue, plan.job_id)
+        if not plan.poison and not completed[job]:
+            verdict.lost.append(f"{job} never completed")
+        stamps = {run.stamp for run in completed[job] if not _was_undone(seen, run)}
+        if len(stamps) > 1 and job not in resynced:
+            verdict.doubled.append(f"{job} completed as {sorted(map(str, stamps))}")
+
+
+def _check_balance(seen: Observed, verdict: Verdict) -> None:
+    by_operation: defaultdict[str, list[ItemSeen]] = defaultdict(list)
+    for item in seen.items:
+        by_operation[item.operation_id].append(item)
+    for operation in seen.operations:
+        items = by_operation[operation.operation_id]
+        states = Counter(item.state for item in items)
+        outcomes = Counter(item.outcome for item in items)
+        name = operation.operation_id
+        if operation.state not in ("completed", "cancelled") and operation.error is None:
+            verdict.unbalanced.append(f"{name} ended as {operation.state}")
+        if any(item.reason is None for item in items):
+            verdict.unbalanced.append(f"{name} has items without a reason: {dict(states)}")
+        for state in _SETTLED:
+            if states[state] != operation.counts[state]:
+                verdict.unbalanced.append(
+                    f"{name} counts {operation.counts[state]} {state}, its items {states[state]}"
+                )
+        for outcome in ("recovered", "failed_again", "vanished"):
+            if outcomes[outcome] != operation.counts[outcome]:
+                verdict.unbalanced.append(
+                    f"{name} counts {operation.counts[outcome]} {outcome}, "
+                    f"its items {outcomes[outcome]}"
+                )
+        settled = len(items) - states["released"] - states["claimed"]
+        if operation.state == "completed" and settled != operation.total:
+            verdict.unbalanced.append(f"{name} settled {settled} of {operation.total}")
+        if len(items) > operation.total:
+            verdict.unbalanced.append(f"{name} has {len(items)} items of {operation.total}")
+    verdict.unbalanced += disagreements(
+        seen.jobs, seen.entries, seen.engine_failed, lost=bool(seen.losses)
+    )
+
+
+def disagreements(
+    jobs: Iterable[JobPlan],
+    entries: Iterable[EntrySeen],
+    engine_failed: Mapping[JobKey, float],
+    *,
+    lost: bool,
+) -> list[str]:
+    """Where ledger and engine do not know the same failures, and entries that are left open.
+
+    If Redis has ``lost`` a completion that the ledger heard of, the ledger is right: the work is
+    done, and the engine's failure is the old one.
+    """
+    dropped = {(plan.queue, plan.job_id) for plan in jobs if plan.dropped}
+    found = []
+    for entry in entries:
+        at, in_engine = entry.failed_at, engine_failed.get(entry.job)
+        if entry.state == "failed" and at != in_engine and (entry.job not in dropped or in_engine):
+            found.append(f"{entry.job} failed at {at} by the ledger, {in_engine} by the engine")
+        elif (
+            entry.state == "recovered" and in_engine is not None and not (lost and at == in_engine)
+        ):
+            found.append(f"{entry.job} recovered by the ledger, failed at {in_engine}")
+        elif entry.state not in ("failed", "recovered"):
+            found.append(f"{entry.job} is left {entry.state}")
+    return found
+
+
+def _was_undone(seen: Observed, run: Run) -> bool:
+    """Whether Redis may have forgotten this run or what came of it."""
+    return any(
+        run.started <= loss.until and (run.reported is None or run.reported >= loss.since)
+        for loss in seen.losses
+    )
+
+
+def _maybe_undone(seen: Observed, settled: float | None) -> bool:
+    return settled is not None and any(settled >= loss.since for loss in seen.losses)
+
+
+def summed(verdicts: Iterable[Verdict]) -> Verdict:
+    """The figures of many, together."""
+    total = Verdict()
+    for verdict in verdicts:
+        for name in ("selected", "handed_over", "runs", "recovered", "by_engine", "undone"):
+            setattr(total, name, getattr(total, name) + getattr(verdict, name))
+        for name, found in verdict.problems.items():
+            getattr(total, name).extend(found)
+    return total

@@ -1,0 +1,89 @@
+"""The operator: acts over HTTP, and asks again when the console has died meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Any
+
+import httpx
+
+from proof.plan import Act, Action
+from proof.stores import PASSWORD, USER
+from redrive.domain import JobId, entry_id_of
+
+_PAUSE_SECONDS = 0.05
+_PATHS = {
+    Action.RETRY_ALL: "/retry/all",
+    Action.RETRY_APP: "/retry/app/{target}",
+    Action.RESYNC_APP: "/resync/app/{target}",
+}
+
+
+class Operator:
+    """Signed in at the console of one scenario."""
+
+    def __init__(self, port: int) -> None:
+        self._http = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}/admin/api", timeout=20)
+
+    async def start(self, act: Act, key: str) -> str | None:
+        """Start a bulk operation; returns its id, None if there was nothing to do.
+
+        Asked again with the same key until there is an answer; another operation over the same
+        entries is waited for.
+        """
+        path = _PATHS[act.action].format(target=act.target)
+        while True:
+            answer = await self._ask(path, {"idempotency_key": key})
+            if answer.status_code == 202:
+                operation_id: str = answer.json()["data"]["operation_id"]
+                return operation_id
+            if answer.status_code == 404:
+                return None
+            assert answer.status_code in (409, 503), answer.text
+            await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def act_on_one(self, path: str, queue: str, job_id: str, app_id: str) -> None:
+        """Retry or resync one entry; asked once, whatever becomes of it."""
+        entry_id = entry_id_of("default", queue, JobId(job_id))
+        await self.sign_in()
+        with contextlib.suppress(httpx.TransportError):
+            await self._http.post(path, json={"app_id": app_id, "entry_id": entry_id})
+
+    async def cancel(self, operation_id: str) -> None:
+        """Cancel; one that is over already stays as it is."""
+        answer = await self._ask(f"/retry/cancel/{operation_id}", {})
+        while answer.status_code == 503:
+            answer = await self._ask(f"/retry/cancel/{operation_id}", {})
+        assert answer.status_code in (202, 409), answer.text
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    async def _ask(self, path: str, body: dict[str, Any]) -> httpx.Response:
+        """The answer to a POST, as soon as there is one from somebody who knows us."""
+        while True:
+            try:
+                answer = await self._http.post(path, json=body)
+            except httpx.TransportError:
+                await asyncio.sleep(_PAUSE_SECONDS)
+                continue
+            if answer.status_code != 401:
+                return answer
+            await self.sign_in()
+
+    async def sign_in(self) -> None:
+        """Sign in, as soon as there is a console."""
+        while True:
+            try:
+                answer = await self._http.post(
+                    "/login", json={"username": USER, "password": PASSWORD}
+                )
+            except httpx.TransportError:
+                await asyncio.sleep(_PAUSE_SECONDS)
+                continue
+            if answer.status_code == 200:
+                return
+            # Attempts during an outage count as failed ones, and have to wait after a while.
+            assert answer.status_code in (429, 503), answer.text
+            await asyncio.sleep(_PAUSE_SECONDS)

@@ -1,0 +1,163 @@
+"""Reading the ledger and the engine from outside: while it goes on, and at the end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import redis
+from sqlalchemy import func, select
+
+from proof.observed import EntrySeen, ItemSeen, JobKey, OperationSeen, seconds
+from redrive.domain import LIVE_STATES, OPEN_STATES, EntryState, OperationId, Outcome
+from redrive.errors import LedgerUnavailable
+from redrive.ledger import Database
+from redrive.ledger.schema import entries, items, operations
+
+_UNFINISHED = ("wait", "active", "delayed", "prioritized", "paused")
+
+
+class LedgerView:
+    """The ledger of one scenario. While its database is away, nothing is known: None."""
+
+    def __init__(self, url: str) -> None:
+        self._database = Database(url)
+
+    async def _one(self, statement: Any) -> Any:
+        try:
+            return (await self._database.rows(statement))[0][0]
+        except LedgerUnavailable:
+            return None
+
+    async def failures(self) -> int | None:
+        """How many entries the ledger knows."""
+        found: int | None = await self._one(select(func.count()).select_from(entries))
+        return found
+
+    async def open_operations(self) -> list[tuple[OperationId, int]] | None:
+        """The operations that are not over, each with its epoch."""
+        try:
+            rows = await self._database.rows(
+                select(operations.c.operation_id, operations.c.runner_epoch)
+                .where(operations.c.state.in_(OPEN_STATES))
+                .order_by(operations.c.operation_id)
+            )
+        except LedgerUnavailable:
+            return None
+        return [(OperationId(row.operation_id), row.runner_epoch) for row in rows]
+
+    async def unsettled(self) -> int | None:
+        """How much the ledger still waits for: open claims, live entries, missing outcomes."""
+        live = (*LIVE_STATES, EntryState.CLAIMED)
+        found = await self._one(
+            select(func.count()).select_from(entries).where(entries.c.state.in_(live))
+        )
+        waiting = await self._one(
+            select(func.count()).select_from(items).where(items.c.outcome == Outcome.WAITING)
+        )
+        return None if found is None or waiting is None else found + waiting
+
+    async def entries(self) -> list[EntrySeen]:
+        rows = await self._database.rows(select(entries))
+        return [
+            EntrySeen(
+                job=(row.queue, row.job_id),
+                app_id=row.app_id,
+                state=row.state,
+                failed_at=seconds(row.failed_at),
+            )
+            for row in rows
+        ]
+
+    async def items(self) -> list[ItemSeen]:
+        rows = await self._database.rows(
+            select(
+                items,
+                entries.c.queue,
+                entries.c.job_id,
+                entries.c.moved_at,
+                entries.c.generation.label("last"),
+                operations.c.kind,
+            )
+            .join(entries, entries.c.id == items.c.entry_pk)
+            .join(operations, operations.c.operation_id == items.c.operation_id)
+        )
+        return [
+            ItemSeen(
+                operation_id=row.operation_id,
+                kind=row.kind,
+                job=(row.queue, row.job_id),
+                stamp=f"{row.operation_id}:{row.generation}",
+                failed_at=seconds(row.failed_at),
+                state=row.state,
+                reason=row.reason,
+                outcome=row.outcome,
+                settled=None if row.settled_at is None else seconds(row.settled_at),
+                moved=(
+                    seconds(row.moved_at) if row.moved_at and row.last == row.generation else None
+                ),
+            )
+            for row in rows
+        ]
+
+    async def operations(self) -> list[OperationSeen]:
+        counted = ("requeued", "skipped", "errored", "released")
+        outcomes = ("recovered", "failed_again", "vanished")
+        rows = await self._database.rows(select(operations).order_by(operations.c.operation_id))
+        return [
+            OperationSeen(
+                operation_id=row.operation_id,
+                kind=row.kind,
+                scope=row.scope,
+                state=row.state,
+                total=row.total,
+                counts={name: getattr(row, name) for name in (*counted, *outcomes)},
+                error=row.error,
+            )
+            for row in rows
+        ]
+
+    async def close(self) -> None:
+        await self._database.close()
+
+
+class EngineView:
+    """The queues of one scenario, read with plain commands. While Redis is away: None."""
+
+    def __init__(self, port: int, queues: list[str]) -> None:
+        self._client = redis.Redis(port=port, decode_responses=True)
+        self._queues = queues
+
+    def failed(self) -> dict[JobKey, float]:
+        """The failed jobs with their finish times."""
+        return {
+            (queue, job_id): millis / 1000
+            for queue in self._queues
+            for job_id, millis in self._pairs(f"bull:{queue}:failed")
+        }
+
+    def failed_count(self) -> int | None:
+        try:
+            return len(self.failed())
+        except redis.RedisError:
+            return None
+
+    def unfinished(self) -> int | None:
+        """How many jobs a worker still has to do, or is doing."""
+        try:
+            return sum(
+                self._length(f"bull:{q}:{name}") for q in self._queues for name in _UNFINISHED
+            )
+        except redis.RedisError:
+            return None
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _pairs(self, key: str) -> list[tuple[str, float]]:
+        return list(self._client.zrange(key, 0, -1, withscores=True))  # type: ignore[arg-type]
+
+    def _length(self, key: str) -> int:
+        kind = self._client.type(key)
+        if kind == "list":
+            return int(self._client.llen(key))
+        return int(self._client.zcard(key)) if kind == "zset" else 0

@@ -1,0 +1,114 @@
+"""What is left to be judged when everything has come to rest. Plain values, times in seconds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from proof.plan import JobPlan
+
+JobKey = tuple[str, str]
+"""A queue and a job's id."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Run:
+    """One run of a job, by the worker's own record.
+
+    ``attempt`` is the engine's count of starts since the last hand-over. ``reported`` is when the
+    worker knew that the engine had taken its verdict; None: it never knew.
+    """
+
+    job: JobKey
+    stamp: str | None
+    attempt: int
+    started: float
+    ended: float | None = None
+    outcome: str | None = None
+    reported: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ItemSeen:
+    """An item of the ledger; ``stamp`` is what its hand-over writes on the job.
+
+    ``moved`` is the engine's time of the hand-over, known while it is the entry's last one.
+    """
+
+    operation_id: str
+    kind: str
+    job: JobKey
+    stamp: str
+    failed_at: float
+    state: str
+    reason: str | None
+    outcome: str | None
+    settled: float | None
+    moved: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OperationSeen:
+    operation_id: str
+    kind: str
+    scope: str
+    state: str
+    total: int
+    counts: dict[str, int]
+    error: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EntrySeen:
+    job: JobKey
+    app_id: str
+    state: str
+    failed_at: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Loss:
+    """What Redis confirmed between these moments was lost."""
+
+    since: float
+    until: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Observed:
+    """Everything that the checker judges by."""
+
+    jobs: Sequence[JobPlan]
+    runs: Sequence[Run]
+    items: Sequence[ItemSeen]
+    operations: Sequence[OperationSeen]
+    entries: Sequence[EntrySeen]
+    engine_failed: dict[JobKey, float]
+    losses: Sequence[Loss] = ()
+    hurt_at: Sequence[float] = ()
+
+
+def read_runs(lines: Iterable[str]) -> list[Run]:
+    """The workers' record, run by run, in the order of their starts."""
+    started: dict[str, dict[str, object]] = {}
+    for line in lines:
+        said = json.loads(line)
+        if said["event"] == "start":
+            started[said["run"]] = {
+                "job": (said["queue"], said["job_id"]),
+                "stamp": said["stamp"],
+                "attempt": said["attempt"],
+                "started": said["at"],
+            }
+        elif said["event"] == "end":
+            started[said["run"]] |= {"ended": said["at"], "outcome": said["outcome"]}
+        else:
+            started[said["run"]]["reported"] = said["at"]
+    runs = [Run(**values) for values in started.values()]  # type: ignore[arg-type]
+    return sorted(runs, key=lambda run: run.started)
+
+
+def seconds(at: datetime) -> float:
+    return at.timestamp()

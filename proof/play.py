@@ -1,0 +1,177 @@
+"""Plays one scenario: real stores, real processes, real workers, and everything that goes wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from proof.checker import Verdict, check
+from proof.crew import Crew, Death, environment_of, source_at
+from proof.observed import Observed, read_runs
+from proof.plan import Act, Action, Fault, Part, Scenario
+from proof.processes import Forker
+from proof.stage import Stage, WaitedInVainError, open_stage
+from proof.stores import Ledgers
+from proof.trouble import Trouble
+
+_INLINE_SECONDS = 32.0
+_PATIENT_TIMES = 3
+_MOP_UPS = 6
+_NOWHERE = "redis://127.0.0.1:1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Played:
+    """What came of a scenario."""
+
+    scenario: Scenario
+    verdict: Verdict
+    problems: list[str]
+    seconds: float
+    deaths: list[Death] = field(default_factory=list)
+    stops: list[Fault] = field(default_factory=list)
+    outages: int = 0
+    losses: int = 0
+
+    @property
+    def clean(self) -> bool:
+        return not (self.problems or self.found or (self.scenario.strict and self.missed))
+
+    @property
+    def found(self) -> set[str]:
+        """The kinds of wrong that the checker found."""
+        return set(self.verdict.problems)
+
+    @property
+    def missed(self) -> list[Fault]:
+        """The faults of the plan that no process came to."""
+        happened = [*self.stops, *(death.fault for death in self.deaths)]
+        return [fault for fault in self.scenario.faults if fault not in happened]
+
+
+async def play(
+    scenario: Scenario, forker: Forker, ledgers: Ledgers, folder: Path, prepare: str | None = None
+) -> Played:
+    """From empty stores to a verdict. ``prepare`` is called in every process of Redrive first."""
+    began = time.monotonic()
+    async with open_stage(scenario, ledgers, folder) as stage:
+        trouble = Trouble(stage)
+        crew = Crew(
+            forker,
+            folder,
+            environment_of(
+                folder,
+                stage.ledger_url,
+                stage.redis.server.url,
+                stage.console_port,
+                scenario.batch_size,
+            ),
+            scenario,
+            trouble.when_stopped,
+            prepare,
+        )
+        try:
+            async with asyncio.timeout(_PATIENT_TIMES * scenario.patience):
+                await _act_out(stage, crew, trouble)
+        except WaitedInVainError as error:
+            stage.problems.append(str(error))
+        except TimeoutError:
+            stage.problems.append("the operator's acts did not come to an end")
+        finally:
+            await trouble.abandon()
+            await crew.dismiss()
+        return Played(
+            scenario=scenario,
+            verdict=check(await _observe(stage, crew)),
+            problems=stage.problems + crew.problems,
+            seconds=time.monotonic() - began,
+            deaths=crew.deaths,
+            stops=crew.stops,
+            outages=len(stage.outages),
+            losses=len(stage.losses),
+        )
+
+
+async def _act_out(stage: Stage, crew: Crew, trouble: Trouble) -> None:
+    scenario = stage.scenario
+    await stage.add_jobs()
+    crew.take(Part.WORKER, None, *scenario.queues)
+    await stage.until(stage.all_failed, "every job fails")
+    for _ in range(scenario.followers):
+        crew.take(Part.FOLLOWER)
+    await stage.until(stage.all_known, "the ledger takes every failure in")
+    await stage.drop_jobs()
+    crew.take(Part.WEB, source_at(_NOWHERE) if scenario.unreachable else None)
+    crew.take(Part.RUNNER, source_at(stage.eater.url) if scenario.eaten else None)
+    if scenario.runners > 1:
+        crew.take(Part.RUNNER)
+    trouble.begin(crew)
+    await stage.operator.sign_in()
+    trouble.acting.set()
+    for number, act in enumerate(scenario.acts):
+        await _do(stage, crew, act, f"act-{number}")
+    await trouble.end()
+    await _mop_up(stage, crew)
+
+
+async def _do(stage: Stage, crew: Crew, act: Act, key: str) -> None:
+    """One act of the operator, and its operation to its end."""
+    if act.action is Action.RETRY_ONE:
+        job = next(job for job in stage.scenario.jobs if job.job_id == act.target)
+        await stage.operator.act_on_one("/retry", job.queue, job.job_id, job.app_id)
+    elif act.action is Action.RETRY_ELSEWHERE:
+        await stage.retry_by_other_tool(unseen=False)
+    else:
+        operation_id = await stage.operator.start(act, key)
+        if operation_id is not None and act.cancel_after is not None:
+            await asyncio.sleep(act.cancel_after)
+            await stage.operator.cancel(operation_id)
+    await _until_quiet(stage, crew)
+
+
+async def _until_quiet(stage: Stage, crew: Crew) -> None:
+    """Wait until no operation is open.
+
+    One whose console died before it told the runners waits for their sweep, which comes when a
+    runner starts; a single retry is left to its console for half a minute before.
+    """
+    try:
+        patience = min(_INLINE_SECONDS, stage.scenario.patience)
+        await stage.until(stage.quiet, "the operations end", patience)
+    except WaitedInVainError:
+        await crew.replace(Part.RUNNER)
+        await stage.until(stage.quiet, "the operations end")
+
+
+async def _mop_up(stage: Stage, crew: Crew) -> None:
+    """With nothing going wrong any more, retry until only poison is left.
+
+    What vanished because Redis lost it is resynced one by one, as a person would.
+    """
+    poison = {(job.queue, job.job_id) for job in stage.scenario.jobs if job.poison}
+    for number in range(_MOP_UPS):
+        await stage.until(stage.at_rest, "everything comes to rest")
+        entries = await stage.ledger.entries()
+        for entry in entries:
+            if entry.state == "vanished" and stage.losses:
+                await stage.operator.act_on_one("/resync", *entry.job, entry.app_id)
+        vanished = any(entry.state == "vanished" for entry in entries)
+        if not vanished and {e.job for e in entries if e.state == "failed"} <= poison:
+            return
+        await _do(stage, crew, Act(action=Action.RETRY_ALL), f"mop-up-{number}")
+
+
+async def _observe(stage: Stage, crew: Crew) -> Observed:
+    lines = crew.record.read_text(encoding="utf-8").splitlines() if crew.record.exists() else []
+    return Observed(
+        jobs=stage.scenario.jobs,
+        runs=read_runs(lines),
+        items=await stage.ledger.items(),
+        operations=await stage.ledger.operations(),
+        entries=await stage.ledger.entries(),
+        engine_failed=stage.engine.failed(),
+        losses=stage.losses,
+        hurt_at=[*stage.outages, *(death.at for death in crew.deaths)],
+    )

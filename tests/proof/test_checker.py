@@ -1,0 +1,169 @@
+"""The checker's judgement, on histories written by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from proof.checker import check
+from proof.observed import EntrySeen, ItemSeen, Loss, Observed, OperationSeen, Run, read_runs
+from proof.plan import FOR_EVER, JobPlan
+
+JOB = ("mail", "a")
+STAMP = "op_1:1"
+PLAN = JobPlan(queue="mail", app_id="app", job_id="a", fails_through=0)
+FIRST = Run(job=JOB, stamp=None, attempt=1, started=1.0, ended=1.1, outcome="failed", reported=1.2)
+SECOND = Run(
+    job=JOB, stamp=STAMP, attempt=1, started=5.0, ended=5.1, outcome="completed", reported=5.2
+)
+ITEM = ItemSeen(
+    operation_id="op_1",
+    kind="retry",
+    job=JOB,
+    stamp=STAMP,
+    failed_at=1.15,
+    state="requeued",
+    reason="requeued",
+    outcome="recovered",
+    settled=4.9,
+    moved=4.8,
+)
+ENTRY = EntrySeen(job=JOB, app_id="app", state="recovered", failed_at=1.15)
+
+
+def operation(**counts: int) -> OperationSeen:
+    names = ("requeued", "skipped", "errored", "released", "recovered", "failed_again", "vanished")
+    return OperationSeen(
+        operation_id="op_1",
+        kind="retry",
+        scope="all",
+        state="completed",
+        total=1,
+        counts={name: counts.get(name, 0) for name in names},
+    )
+
+
+RIGHT = Observed(
+    jobs=[PLAN],
+    runs=[FIRST, SECOND],
+    items=[ITEM],
+    operations=[operation(requeued=1, recovered=1)],
+    entries=[ENTRY],
+    engine_failed={},
+)
+
+
+def found(**changes: Any) -> set[str]:
+    """The kinds of wrong in the right history with something changed."""
+    return set(check(replace(RIGHT, **changes)).problems)
+
+
+def test_a_history_in_which_all_went_well_is_clean() -> None:
+    verdict = check(RIGHT)
+    assert verdict.problems == {}
+    assert (verdict.selected, verdict.handed_over, verdict.runs) == (1, 1, 2)
+    assert (verdict.recovered, verdict.by_engine, verdict.undone) == (0, 0, 0)
+
+
+def test_a_hand_over_without_a_run_is_lost() -> None:
+    assert found(runs=[FIRST]) == {"lost"}
+
+
+def test_the_same_start_of_the_same_hand_over_twice_is_doubled() -> None:
+    assert found(runs=[FIRST, SECOND, replace(SECOND, started=6.0, ended=6.1)]) == {"doubled"}
+
+
+def test_a_run_repeated_by_the_engine_is_counted_apart() -> None:
+    killed = replace(SECOND, ended=None, outcome=None, reported=None)
+    repeated = replace(SECOND, attempt=2, started=9.0, ended=9.1, reported=9.2)
+    verdict = check(replace(RIGHT, runs=[FIRST, killed, repeated]))
+    assert verdict.problems == {}
+    assert verdict.by_engine == 1
+
+
+def test_a_run_under_a_hand_over_that_the_ledger_denies_is_unexpected() -> None:
+    skipped = replace(ITEM, state="skipped", reason="missing", outcome=None)
+    assert found(items=[skipped], operations=[operation(skipped=1)]) == {"unexpected"}
+    assert "unexpected" in found(items=[], operations=[])
+
+
+def test_moving_another_failure_than_the_selected_one_is_unexpected() -> None:
+    failed_anew = replace(FIRST, attempt=2, started=2.0, ended=2.1, reported=2.2)
+    assert found(runs=[FIRST, failed_anew, SECOND]) == {"unexpected"}
+
+
+def test_one_failure_that_two_operations_handed_over_is_doubled() -> None:
+    other = replace(ITEM, operation_id="op_2", stamp="op_2:2")
+    third = replace(SECOND, stamp="op_2:2", started=7.0, ended=7.1, reported=7.2)
+    assert "doubled" in found(runs=[FIRST, SECOND, third], items=[ITEM, other])
+
+
+def test_an_outcome_that_is_not_what_the_worker_saw_is_misjudged() -> None:
+    vanished = replace(ITEM, outcome="vanished")
+    assert "misjudged" in found(items=[vanished], operations=[operation(requeued=1, vanished=1)])
+
+
+def test_an_item_without_a_reason_and_wrong_counts_are_unbalanced() -> None:
+    claimed = replace(ITEM, state="claimed", reason=None, outcome=None)
+    assert "unbalanced" in found(items=[claimed])
+    assert found(operations=[operation(requeued=2, recovered=1)]) == {"unbalanced"}
+    assert found(operations=[replace(operation(requeued=1, recovered=1), total=2)]) == {
+        "unbalanced"
+    }
+
+
+def test_a_failure_that_the_ledger_does_not_know_is_unbalanced() -> None:
+    assert found(engine_failed={JOB: 7.0}) == {"unbalanced"}
+    poison = replace(PLAN, job_id="b", fails_through=FOR_EVER)
+    known = EntrySeen(job=("mail", "b"), app_id="app", state="failed", failed_at=3.0)
+    failed = {("mail", "b"): 3.0}
+    assert not found(jobs=[PLAN, poison], entries=[ENTRY, known], engine_failed=failed)
+
+
+def test_work_that_never_completes_is_lost_unless_it_is_poison() -> None:
+    again = replace(ITEM, outcome="failed_again")
+    failing = {
+        "runs": [FIRST, replace(SECOND, outcome="failed")],
+        "items": [again],
+        "operations": [operation(requeued=1, failed_again=1)],
+        "entries": [replace(ENTRY, state="failed", failed_at=5.15)],
+        "engine_failed": {JOB: 5.15},
+    }
+    assert found(**failing) == {"lost"}
+    assert found(**failing, jobs=[replace(PLAN, fails_through=FOR_EVER)]) == set()
+
+
+def test_what_redis_forgot_is_counted_apart() -> None:
+    lost = [Loss(since=4.5, until=6.0)]
+    assert found(runs=[FIRST, SECOND, replace(SECOND, started=8.0)], losses=lost) == set()
+    before = [Loss(since=5.3, until=6.0)]
+    assert found(runs=[FIRST, SECOND, replace(SECOND, started=8.0)], losses=before) == {"doubled"}
+    again = replace(SECOND, stamp="op_2:2", started=8.0, ended=8.1, reported=8.2)
+    items = [
+        replace(ITEM, outcome="vanished"),
+        replace(ITEM, operation_id="op_2", stamp="op_2:2", settled=7.0),
+    ]
+    operations = [operation(requeued=1, vanished=1)]
+    operations.append(replace(operation(requeued=1, recovered=1), operation_id="op_2"))
+    verdict = check(
+        replace(RIGHT, runs=[FIRST, again], items=items, operations=operations, losses=lost)
+    )
+    assert (verdict.problems, verdict.undone) == ({}, 1)
+
+
+def test_a_hand_over_in_doubt_that_came_out_right_is_recovered() -> None:
+    assert check(replace(RIGHT, hurt_at=[4.85])).recovered == 1
+    assert check(replace(RIGHT, hurt_at=[4.95])).recovered == 0
+
+
+def test_the_workers_record_is_read_run_by_run() -> None:
+    lines = [
+        '{"event": "start", "run": "x", "at": 1.0, "pid": 1, "queue": "mail", "job_id": "a",'
+        ' "stamp": null, "attempt": 1}',
+        '{"event": "start", "run": "y", "at": 0.5, "pid": 1, "queue": "mail", "job_id": "b",'
+        ' "stamp": "op_1:1", "attempt": 2}',
+        '{"event": "end", "run": "x", "at": 1.1, "pid": 1, "outcome": "failed"}',
+        '{"event": "reported", "run": "x", "at": 1.2, "pid": 1}',
+    ]
+    cut_off = Run(job=("mail", "b"), stamp="op_1:1", attempt=2, started=0.5)
+    assert read_runs(lines) == [cut_off, FIRST]

@@ -1,0 +1,55 @@
+"""Scenarios follow from their seeds, and together they leave nothing out."""
+
+from __future__ import annotations
+
+import pytest
+
+from proof.checker import Verdict
+from proof.plan import Meanwhile, Outage, Part
+from proof.play import Played
+from proof.report import again
+from proof.scenarios import BACKENDS, at_step, from_seed, part_of
+from redrive.faultpoints import Step
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_seed_gives_the_same_scenario_again(seed: int) -> None:
+    assert from_seed(seed, "sqlite") == from_seed(seed, "sqlite")
+    assert from_seed(seed, "sqlite") != from_seed(seed + 1, "sqlite")
+
+
+def test_some_seeds_in_a_row_hold_everything_that_can_go_wrong() -> None:
+    scenarios = [from_seed(seed, backend) for seed in range(60) for backend in BACKENDS]
+    assert {kill.what for one in scenarios for kill in one.kills} == {*Part, *Outage}
+    stops = {fault.meanwhile for one in scenarios for fault in one.faults}
+    assert stops == {None, Meanwhile.CANCEL, Meanwhile.LEASE, Meanwhile.OTHER_TOOL}
+    assert any(one.eaten for one in scenarios)
+    assert {one.node for one in scenarios} == {True, False}
+    assert {one.runners for one in scenarios} == {1, 2}
+    jobs = [job for one in scenarios for job in one.jobs]
+    assert any(job.poison for job in jobs)
+    assert any(job.dropped for job in jobs)
+    options = {name for job in jobs for name in job.options}
+    assert options >= {"priority", "lifo", "attempts", "delay", "removeOnComplete", "removeOnFail"}
+
+
+@pytest.mark.parametrize("step", Step)
+def test_the_scenario_of_a_step_ends_with_a_death_at_it(step: Step) -> None:
+    scenario = at_step(step, "sqlite", 1)
+    *before, last = scenario.faults
+    assert (last.part, last.step, last.meanwhile) == (part_of(step), step, None)
+    assert last.life == 1 + sum(fault.meanwhile is None for fault in before)
+    assert scenario.strict
+
+
+def test_a_failure_names_the_command_that_plays_it_again() -> None:
+    from_a_seed = Played(
+        scenario=from_seed(7, "postgresql"), verdict=Verdict(), problems=[], seconds=0
+    )
+    assert again(from_a_seed) == (
+        "python -m proof --backend postgresql --no-steps --seeds 1 --first-seed 7"
+    )
+    of_a_step = Played(
+        scenario=at_step(Step.MOVED, "sqlite", 1), verdict=Verdict(), problems=[], seconds=0
+    )
+    assert again(of_a_step) == "python -m proof --backend sqlite --seeds 0 --only step-moved-1"

@@ -1,0 +1,136 @@
+"""Every step of the protocol is come to when everything is done that Redrive does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
+
+import pytest
+
+from redrive import faultpoints
+from redrive.dispatch import BullMQOperationQueue
+from redrive.domain import AppId, EntryState, JobState, OperationId, Scope
+from redrive.errors import EngineUnavailable
+from redrive.faultpoints import Step
+from redrive.ledger import Database
+from redrive.runner import sweep
+from redrive.testing import Faults
+from redrive.wiring import connect_redis
+from tests.support.bullmq_world import BullMQWorld
+from tests.support.rig import OPERATOR, QUEUE, Rig
+from tests.support.servers import RedisServer
+from tests.support.waiting import eventually
+from tests.support.working import fail_some, run_all
+
+
+@pytest.fixture
+def reached() -> Iterator[set[Step]]:
+    steps: set[Step] = set()
+    faultpoints.arm(steps.add)
+    yield steps
+    faultpoints.arm(None)
+
+
+@pytest.fixture
+async def world(redis_server: RedisServer) -> AsyncIterator[BullMQWorld]:
+    world = BullMQWorld(redis_server)
+    yield world
+    await world.close()
+
+
+@pytest.fixture
+async def rig(
+    database: Database, world: BullMQWorld, redis_server: RedisServer
+) -> AsyncIterator[Rig]:
+    rig = Rig(database, world.engine, redis_server.url)
+    yield rig
+    await rig.close()
+
+
+async def test_a_run_of_everything_comes_to_every_step(
+    reached: set[Step], rig: Rig, world: BullMQWorld, database: Database
+) -> None:
+    names = await fail_some(world, 6)
+    (forgotten,) = await fail_some(world, 1, app="forgetful", forgets=True)
+    await take_in(rig, 7)
+    await world.remove(QUEUE, forgotten)
+
+    await rig.act(names[0])
+    await retry_one_without_its_queue(rig, world, database, names[1])
+    await carry_out_by_the_runners_queue(rig, world, Scope.of_app(AppId("forgetful")))
+    await cancel_what_another_runner_left(rig)
+    await carry_out_by_the_runners_queue(rig, world, Scope.everything())
+    await sweep_an_open_operation(rig, world)
+    await run_all(world)
+    await rig.hear()
+    await retry_elsewhere(rig, world)
+
+    assert reached == set(Step)
+
+
+async def retry_one_without_its_queue(
+    rig: Rig, world: BullMQWorld, database: Database, name: str
+) -> None:
+    def nothing_sent() -> EngineUnavailable:
+        return EngineUnavailable(source="default", sent=False)
+
+    faults = Faults("engine", "requeue", error=nothing_sent)
+    away = Rig(database, world.engine, world.server.url, faults=faults)
+    with pytest.raises(EngineUnavailable):
+        await away.act(name)
+    await away.close()
+
+
+async def carry_out_by_the_runners_queue(rig: Rig, world: BullMQWorld, scope: Scope) -> None:
+    """An operation from the runners' queue to its end."""
+    operation = await rig.start(scope)
+    queue = BullMQOperationQueue(lambda: connect_redis(world.server.url))
+    stop = asyncio.Event()
+
+    async def run(operation_id: OperationId) -> bool:
+        over = await rig.runner.run(operation_id)
+        stop.set()
+        return over
+
+    await queue.put(operation.operation_id)
+    await asyncio.wait_for(queue.work(run, stop), 30)
+    await queue.close()
+
+
+async def cancel_what_another_runner_left(rig: Rig) -> None:
+    operation = await rig.start()
+    taken = await rig.operations.take_over(operation.operation_id)
+    assert taken is not None
+    assert await rig.operations.claim(taken, 2) is not None
+    await rig.recovery.cancel(operation.operation_id, OPERATOR)
+    await rig.runner.run(operation.operation_id)
+
+
+async def sweep_an_open_operation(rig: Rig, world: BullMQWorld) -> None:
+    await fail_some(world, 1, app="late")
+    await take_in(rig)
+    operation = await rig.start()
+    await sweep(rig.operations, rig.recovery, rig.clock.now() + timedelta(minutes=1))
+    await rig.runner.run(operation.operation_id)
+
+
+async def retry_elsewhere(rig: Rig, world: BullMQWorld) -> None:
+    (name,) = await fail_some(world, 1, app="elsewhere")
+    await take_in(rig)
+    await world.retry_elsewhere(QUEUE, name)
+    assert await world.state(QUEUE, name) is JobState.WAITING
+    await rig.follower.check()
+    assert (await rig.entry(name)).state is EntryState.QUEUED
+
+
+async def take_in(rig: Rig, jobs: int = 1) -> None:
+    """Scan until so many new failures are known: the library rounds its times up, so that by the
+    server's clock a failure may be yet to come."""
+    known = sum((await rig.reading.totals()).values())
+
+    async def all_known() -> bool:
+        await rig.follower.scan()
+        return sum((await rig.reading.totals()).values()) == known + jobs
+
+    await eventually(all_known, "the scan takes the failures in")
