@@ -1,0 +1,213 @@
+"""Handing a claimed batch over to its queues: the steps of acting that may be repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+
+import structlog
+
+from redrive.domain import (
+    DATA_UNREADABLE,
+    OPTIONS_UNREADABLE,
+    Answer,
+    Batch,
+    ClaimedEntry,
+    EntryState,
+    Operation,
+    OperationKind,
+    RequeueBatch,
+    RequeueItem,
+    RequeueResult,
+    ScopeKind,
+    Settlement,
+)
+from redrive.errors import EngineUnavailable, Unavailable
+from redrive.faultpoints import Step, reach
+from redrive.ports import Clock, Engine, OperationLedger
+
+log = structlog.get_logger()
+
+Ask = Callable[[Engine, RequeueBatch], Awaitable[list[RequeueResult]]]
+
+_DETAIL_AT_MOST = 200
+
+
+class HandOver:
+    """What a batch's engines are asked, and what their answers mean for its items."""
+
+    def __init__(
+        self, *, ledger: OperationLedger, engines: Mapping[str, Engine], clock: Clock
+    ) -> None:
+        self._ledger = ledger
+        self._engines = engines
+        self._clock = clock
+
+    def engine(self, source: str) -> Engine:
+        """The engine of a source; raises EngineUnavailable for one that is not watched."""
+        try:
+            return self._engines[source]
+        except KeyError:
+            raise EngineUnavailable(source=source, sent=False) from None
+
+    async def move(self, operation: Operation, batch: Batch) -> list[Settlement]:
+        """Hand a claimed batch to its queues. Safe to repeat: receipts answer the second time.
+
+        Raises EngineUnavailable; what was moved until then is answered by its receipt later.
+        Whatever else goes wrong with a part of the batch is the ERROR of its entries.
+        """
+        settlements = [
+            self._settled(entry, Answer.ERROR, f"not handed over: {entry.defect}")
+            for entry in batch.entries
+            if _is_unreadable(operation, entry)
+        ]
+        for part, entry, result in await self._answers(operation, batch, _requeue):
+            if result.answer is Answer.MISSING:
+                result = await self._rebuild(operation, part, entry, result)
+            settlements.append(_settlement(entry, result))
+        return settlements
+
+    async def withhold(self, operation: Operation, batch: Batch) -> list[Settlement]:
+        """Take a claimed batch's receipts, so that it can never be moved any more.
+
+        What was moved before is answered as moved, the rest as WITHHELD.
+        """
+        settlements = [
+            self._settled(entry, Answer.WITHHELD)
+            for entry in batch.entries
+            if _is_unreadable(operation, entry)
+        ]
+        answers = await self._answers(operation, batch, _withhold)
+        return settlements + [_settlement(entry, result) for _, entry, result in answers]
+
+    async def _answers(
+        self, operation: Operation, batch: Batch, ask: Ask
+    ) -> list[tuple[RequeueBatch, ClaimedEntry, RequeueResult]]:
+        answers = []
+        for source, part, entries in _parts(operation, batch):
+            results = await self._ask(source, part, ask)
+            answers += [
+                (part, entry, result) for entry, result in zip(entries, results, strict=True)
+            ]
+        return answers
+
+    async def _ask(self, source: str, part: RequeueBatch, ask: Ask) -> list[RequeueResult]:
+        engine = self._engines.get(source)
+        if engine is None:
+            return self._errors(part, f"the source {source} is not watched any more")
+        try:
+            return await ask(engine, part)
+        except Unavailable:
+            raise
+        except Exception as error:
+            log.exception("batch_not_answered", source=source, queue=part.queue)
+            return self._errors(part, str(error)[:_DETAIL_AT_MOST])
+
+    def _errors(self, part: RequeueBatch, detail: str) -> list[RequeueResult]:
+        now = self._clock.now()
+        return [
+            RequeueResult(job_id=item.job_id, answer=Answer.ERROR, at=now, detail=detail)
+            for item in part.items
+        ]
+
+    async def _rebuild(
+        self,
+        operation: Operation,
+        part: RequeueBatch,
+        entry: ClaimedEntry,
+        missing: RequeueResult,
+    ) -> RequeueResult:
+        """Rebuild a forgotten job where forgetting was the plan, or where a person asked for it
+        by hand; a bulk operation does not raise what somebody removed."""
+        by_hand = operation.scope.kind is ScopeKind.ENTRY
+        completed_and_dropped = (
+            operation.kind is OperationKind.RESYNC and entry.from_state is EntryState.RECOVERED
+        )
+        if not (by_hand or entry.forgets or completed_and_dropped):
+            return _with_detail(missing, "the job was removed from its queue")
+        name, payload = await self._ledger.payload(entry.entry_pk)
+        if payload is None:
+            return _with_detail(missing, "the job is gone and its payload was not kept")
+        reach(Step.REBUILD_WANTED)
+        try:
+            rebuilt = await self.engine(entry.source).rebuild(part, entry.job_id, name, payload)
+        except Unavailable:
+            raise
+        except Exception as error:
+            log.exception("job_not_rebuilt", entry_id=entry.entry_id)
+            return RequeueResult(
+                job_id=entry.job_id,
+                answer=Answer.ERROR,
+                at=missing.at,
+                detail=str(error)[:_DETAIL_AT_MOST],
+            )
+        reach(Step.REBUILT)
+        return rebuilt
+
+    def _settled(self, entry: ClaimedEntry, answer: Answer, detail: str = "") -> Settlement:
+        return Settlement(
+            entry_pk=entry.entry_pk, answer=answer, at=self._clock.now(), detail=detail
+        )
+
+
+async def _requeue(engine: Engine, part: RequeueBatch) -> list[RequeueResult]:
+    reach(Step.MOVE_WANTED)
+    results = await engine.requeue(part)
+    reach(Step.MOVED)
+    return results
+
+
+async def _withhold(engine: Engine, part: RequeueBatch) -> list[RequeueResult]:
+    reach(Step.WITHHOLD_WANTED)
+    results = await engine.withhold(part)
+    reach(Step.WITHHELD)
+    return results
+
+
+def _is_unreadable(operation: Operation, entry: ClaimedEntry) -> bool:
+    """Whether no worker could read the job. Put back, it would harm the worker that takes it;
+    who has mended its record can resync it by hand."""
+    by_hand = operation.scope.kind is ScopeKind.ENTRY and operation.kind is OperationKind.RESYNC
+    return entry.defect in (DATA_UNREADABLE, OPTIONS_UNREADABLE) and not by_hand
+
+
+def _parts(
+    operation: Operation, batch: Batch
+) -> list[tuple[str, RequeueBatch, list[ClaimedEntry]]]:
+    """A batch by source and queue, each part in hand-over order; the same whenever it is asked."""
+    retry = operation.kind is OperationKind.RETRY
+    grouped: dict[tuple[str, str], list[ClaimedEntry]] = {}
+    for entry in batch.entries:
+        if not _is_unreadable(operation, entry):
+            grouped.setdefault((entry.source, entry.queue), []).append(entry)
+    return [
+        (
+            source,
+            RequeueBatch(
+                queue=queue,
+                operation_id=operation.operation_id,
+                number=batch.number,
+                items=tuple(
+                    RequeueItem(
+                        job_id=entry.job_id,
+                        failed_at=entry.failed_at,
+                        generation=entry.generation,
+                    )
+                    for entry in entries
+                ),
+                mark=retry,
+                take_finished=not retry,
+            ),
+            entries,
+        )
+        for (source, queue), entries in grouped.items()
+    ]
+
+
+def _settlement(entry: ClaimedEntry, result: RequeueResult) -> Settlement:
+    return Settlement(
+        entry_pk=entry.entry_pk, answer=result.answer, at=result.at, detail=result.detail
+    )
+
+
+def _with_detail(result: RequeueResult, detail: str) -> RequeueResult:
+    return RequeueResult(job_id=result.job_id, answer=result.answer, at=result.at, detail=detail)
