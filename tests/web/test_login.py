@@ -8,6 +8,7 @@ import httpx
 import pytest
 from argon2 import PasswordHasher, extract_parameters
 
+from redrive.errors import LedgerUnavailable
 from redrive.web.passwords import PasswordChecker, hash_password
 from tests.web.support import PASSWORD, USER, Console, log_in
 
@@ -155,6 +156,21 @@ async def test_from_the_fifth_failure_on_the_next_attempt_has_to_wait(
     assert refused.headers["retry-after"] == "1"
     console.clock.advance(seconds=1)
     assert (await log_in(stranger)).status_code == 200
+
+
+async def test_attempts_while_the_ledger_is_away_are_not_failures(
+    console: Console, stranger: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(_name: str) -> None:
+        raise LedgerUnavailable
+
+    for _ in range(4):
+        await wrong(stranger)
+    with monkeypatch.context() as outage:
+        outage.setattr(console.services.accounts, "user", away)
+        assert [(await log_in(stranger)).status_code for _ in range(6)] == [503] * 6
+    assert (await wrong(stranger)).status_code == 401, "the fifth failure"
+    assert (await log_in(stranger)).status_code == 429
 
 
 async def test_the_delay_grows_to_a_minute_and_no_further(

@@ -6,6 +6,7 @@ import math
 from datetime import timedelta
 
 from redrive.domain import Actor, User
+from redrive.errors import LedgerUnavailable
 from redrive.ports import Accounts
 from redrive.web.passwords import PasswordChecker
 from redrive.web.problems import ProblemError
@@ -41,7 +42,11 @@ class SignIn:
         wait = await self._throttle.admit(name, address)
         if wait is not None:
             raise _slow_down(wait)
-        user = await self._checked(name, password, address)
+        try:
+            user = await self._checked(name, password, address)
+        except LedgerUnavailable:
+            await self._throttle.undecided(name, address)
+            raise
         await self._throttle.succeeded(name, address)
         token, session = await self._sessions.open(user)
         await self._accounts.audit(

@@ -49,6 +49,15 @@ class LoginThrottle:
             )
         return timedelta(milliseconds=int(wait_millis)) if wait_millis else None
 
+    async def undecided(self, account: str, address: str) -> None:
+        """The password could not be looked at: the attempt counts for nothing."""
+        async with redis_errors(), self._redis.pipeline(transaction=True) as pipeline:
+            for key in (_account_key(account), _address_key(address)):
+                pipeline.hincrby(key, "attempts", -1)
+                pipeline.hdel(key, "blocked_until")
+                pipeline.pexpire(key, FORGOTTEN_AFTER)
+            await pipeline.execute()
+
     async def succeeded(self, account: str, address: str) -> None:
         """The attempt was right: forget the account's failures and take this attempt off the
         address, which keeps its others (one known password must not buy guesses at the rest)."""
