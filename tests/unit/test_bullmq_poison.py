@@ -216,6 +216,21 @@ async def test_a_finish_time_ahead_of_the_server_holds_no_cursor_up_and_is_met_b
     assert sorted(await walk(world.engine, QUEUE, 10)) == ["ahead", "now"]
 
 
+async def test_a_finish_time_that_was_rounded_up_is_not_left_for_the_next_scan(
+    world: BullMQWorld, raw: Any
+) -> None:
+    rounded_up = """
+        local time = redis.call('TIME')
+        redis.call('ZADD', 'bull:mail:failed', time[1] * 1000 + math.ceil(time[2] / 1000), ARGV[1])
+    """
+    for number in range(40):
+        raw.hset(f"bull:mail:{number}", mapping=GOOD)
+        raw.eval(rounded_up, 0, str(number))
+        found, _ = await world.engine.failures(QUEUE, "", 100)
+        assert [failure.job_id for failure in found] == [str(number)]
+        raw.delete("bull:mail:failed")
+
+
 @pytest.mark.parametrize(
     "fields",
     [

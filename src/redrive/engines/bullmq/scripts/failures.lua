@@ -15,7 +15,8 @@
   Named jobs that are not failed are left out.
 
   A page ends before the first job that finished later than now: a worker's clock is ahead. A
-  cursor that followed it would pass by what others report meanwhile with the right time.
+  cursor that followed it would pass by what others report meanwhile with the right time. The
+  millisecond that has begun counts as now: the Python library rounds finish times, also up.
 
   The place behind (time, id) is found whether or not that job is still there, and among any
   number of jobs that finished in the same millisecond.
@@ -62,7 +63,7 @@ end
 
 local function until_now(jobs)
   local time = redis.call('TIME')
-  local now = time[1] * 1000 + math.floor(time[2] / 1000)
+  local now = time[1] * 1000 + math.ceil(time[2] / 1000)
   local finished = {}
   for index = 1, #jobs, 2 do
     if tonumber(jobs[index + 1]) > now then break end
