@@ -26,16 +26,16 @@ FAILED_AT_MILLIS = 1_760_000_000_000
 
 
 class ManualClock:
-    """The machine's clock, moved by hand."""
+    """Stands at the test's beginning until it is moved by hand."""
 
     def __init__(self) -> None:
-        self._ahead = timedelta(0)
+        self._now = SystemClock().now()
 
     def now(self) -> datetime:
-        return SystemClock().now() + self._ahead
+        return self._now
 
     def advance(self, **units: float) -> None:
-        self._ahead += timedelta(**units)
+        self._now += timedelta(**units)
 
 
 @dataclass(frozen=True, kw_only=True)
