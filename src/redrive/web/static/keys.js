@@ -83,7 +83,7 @@ function closeDetail() {
   const address = document.getElementById("main").dataset.close;
   if (!address) return;
   const key = document.querySelector("tr.chosen")?.dataset.key;
-  visit(address).then(() => {
+  visit(address, { keepsList: true }).then(() => {
     document.querySelector(`tr[data-key="${CSS.escape(key ?? "")}"] [data-row]`)?.focus();
   });
 }

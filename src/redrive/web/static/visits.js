@@ -31,14 +31,16 @@ export function isVisiting() {
 }
 
 // Of two visits that overlap the later one counts; an action is a visit to what it answers.
-export async function visit(address, { push = true, form = null, scroll = null } = {}) {
+// `keepsList`: what the list shows was not asked for anew, only an entry of it or an action on one.
+export async function visit(address, options = {}) {
+  const { form = null } = options;
   asked += 1;
   const number = asked;
   underWay += 1;
   try {
     await attempt(async () => {
       const answer = await load(address, { form });
-      if (number === asked) arrive(answer, { push, scroll });
+      if (number === asked) arrive(answer, options);
       else if (form) sayAsOn(answer.page);
     });
   } finally {
@@ -46,25 +48,33 @@ export async function visit(address, { push = true, form = null, scroll = null }
   }
 }
 
-function arrive({ page, address }, { push, scroll }) {
+function arrive({ page, address }, { push = true, scroll = null, keepsList = false }) {
   const before = new URL(location.href);
+  const isSameList = listOf(address) === listOf(shown);
   if (push && address !== shown) {
     keepScroll();
     history.pushState(null, "", address);
   }
   shown = location.pathname + location.search;
   for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
-  show(page, { poll: false });
+  show(page, { poll: false, keepsList: keepsList && isSameList });
   const isList = before.pathname === location.pathname;
   const turned = before.searchParams.get("cursor") !== new URL(location.href).searchParams.get("cursor");
   if (scroll !== null) window.scrollTo(0, scroll);
   else if (push && (!isList || turned)) toTop(isList);
 }
 
+// An address without the entry that is open beside the list.
+function listOf(address) {
+  const url = new URL(address, location.href);
+  url.searchParams.delete("entry");
+  return url.pathname + url.search;
+}
+
 // A jump within the page is no visit.
 function onPopState(event) {
   if (!isElsewhere()) return;
-  visit(location.href, { push: false, scroll: event.state?.scroll ?? 0 });
+  visit(location.href, { push: false, scroll: event.state?.scroll ?? 0, keepsList: true });
 }
 
 function onClick(event) {
@@ -76,7 +86,7 @@ function onClick(event) {
   const link = event.target.closest("a[data-visit]");
   if (!link) return undefined;
   event.preventDefault();
-  return visit(link.href);
+  return visit(link.href, { keepsList: link.matches("[data-row], [data-close-detail]") });
 }
 
 const busy = new WeakSet();
@@ -94,7 +104,8 @@ async function onSubmit(event) {
   busy.add(form);
   button?.setAttribute("aria-busy", "true");
   try {
-    await visit(form.action, { form: new URLSearchParams(new FormData(form, event.submitter)) });
+    const given = new URLSearchParams(new FormData(form, event.submitter));
+    await visit(form.action, { form: given, keepsList: true });
   } finally {
     busy.delete(form);
     button?.removeAttribute("aria-busy");
