@@ -111,9 +111,10 @@ function onInput(event) {
   if (event.target.matches("[data-typed]")) checkTyped(event.target);
 }
 
-// The button works once the number stands there, with or without separators.
+// The button works once the number stands there, with or without separators, while it can act at all.
 export function checkTyped(input) {
   if (!input) return;
   const button = input.form.querySelector("[data-confirm]");
-  button.disabled = input.value.replace(/\D/g, "") !== input.dataset.typed;
+  const isTyped = input.value.replace(/\D/g, "") === input.dataset.typed;
+  button.disabled = !isTyped || "away" in button.dataset;
 }
