@@ -90,8 +90,8 @@ async def test_a_second_click_meets_the_operation_of_the_first(
     other = await start(browser, key="another")
     assert other.headers["location"] == first.headers["location"]
     assert await said(browser, other) == (
-        "Nothing new was started: your retry of app acme, started just now, is at 0% and takes "
-        "these entries."
+        "Nothing new was started: your retry of app acme, started just now, had these entries "
+        "already."
     )
 
 
@@ -105,7 +105,7 @@ async def test_an_overlap_names_who_is_doing_what(
     running, _ = await console.services.recovery.start(asked)
     sent = await start(browser)
     assert sent.headers["location"] == f"/admin/operations/{running.operation_id}"
-    assert "bob's retry of all apps, started just now, is at 0%" in await said(browser, sent)
+    assert "bob's retry of all apps, started just now, had these entries" in await said(browser, sent)
     for path in ("/admin/", "/admin/failures", "/admin/apps/acme"):
         page = await browser.get(path)
         found = re.search(r'<button type="button" disabled.*?bob just now', page.text, re.DOTALL)
@@ -114,13 +114,15 @@ async def test_an_overlap_names_who_is_doing_what(
         assert "Running: Retry of all apps (0%)" in found[0]
 
 
-async def test_starting_says_how_far_it_is(console: Console, browser: httpx.AsyncClient) -> None:
+async def test_starting_says_what_was_started_and_nothing_that_changes_while_it_runs(
+    console: Console, browser: httpx.AsyncClient
+) -> None:
     for job_id in ("1", "2"):
         await console.fail(job_id)
     first = await start(browser, count=1)
     assert await said(browser, first) == (
-        "Started: 2 entries of app acme (1 when asked). It waits for a runner; none is moved yet. "
-        "Failures from now on are not among them."
+        "Started: 2 entries of app acme (1 when asked). "
+        "Failures from then on are not among them."
     )
     with console.server.client() as redis:
         redis.zrem("bull:mail:failed", "2")
@@ -130,6 +132,19 @@ async def test_starting_says_how_far_it_is(console: Console, browser: httpx.Asyn
         "Nothing new was started: you have started this just now. "
         "1 moved, 1 skipped (already waiting or running). Of the moved, 1 still waiting."
     )
+
+
+async def test_only_an_operation_that_no_runner_has_taken_up_is_waiting_for_one(
+    console: Console, browser: httpx.AsyncClient
+) -> None:
+    for job_id in ("1", "2"):
+        await console.fail(job_id)
+    place = (await start(browser)).headers["location"]
+    assert "waiting for a runner" in (await browser.get(place)).text
+    await console.services.operations.take_over(OperationId(place.rsplit("/", 1)[1]))
+    running = (await browser.get(place)).text
+    assert "waiting for a runner" not in running
+    assert "no rate yet" in running
 
 
 async def test_a_cancel_tells_what_is_in_hand(console: Console, browser: httpx.AsyncClient) -> None:
