@@ -103,3 +103,17 @@ async def test_a_filter_loads_the_list_afresh(scene: Scene, window: Window) -> N
     await page.get_by_label("Order").select_option("oldest")
     await expect(page.locator("tbody tr")).to_have_count(3)
     await expect(offer_on(page)).to_have_count(0)
+
+
+async def test_a_row_with_a_long_error_does_not_shift_when_it_is_clicked(
+    scene: Scene, window: Window
+) -> None:
+    page = window.page
+    scene.fail("shifting", 1, queue="shifting", error="the provider is down " * 40)
+    await window.go("/admin/failures?app_id=shifting")
+    link = page.locator("tbody tr a[data-row]")
+    await link.click()
+    await expect(page.get_by_role("complementary")).to_be_visible()
+    await expect(link).to_be_focused()
+    await link.evaluate("one => one.scrollIntoView({inline: 'center', block: 'nearest'})")
+    assert await link.evaluate("one => one.closest('td').scrollLeft") == 0
