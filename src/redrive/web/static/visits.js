@@ -1,4 +1,5 @@
-// Links and forms that change the content in place, with addresses and history as usual.
+// Links and forms change the content in place, with addresses and history as usual: a page that
+// cannot be loaded does not take away the one that is there.
 import { say, sayAsOn } from "./flash.js";
 import { Away, load, Problem, SessionEnded } from "./loading.js";
 import { keepScroll, toTop } from "./scrolling.js";
@@ -32,6 +33,7 @@ export function isVisiting() {
 
 // Of two visits that overlap the later one counts; an action is a visit to what it answers.
 // `keepsList`: what the list shows was not asked for anew, only an entry of it or an action on one.
+// `fromTop`: the page begins anew, though it may be the one that is there.
 export async function visit(address, options = {}) {
   const { form = null } = options;
   asked += 1;
@@ -42,13 +44,13 @@ export async function visit(address, options = {}) {
       const answer = await load(address, { form });
       if (number === asked) arrive(answer, options);
       else if (form) sayAsOn(answer.page);
-    });
+    }, form ? "Look whether the action was taken." : undefined);
   } finally {
     underWay -= 1;
   }
 }
 
-function arrive({ page, address }, { push = true, scroll = null, keepsList = false }) {
+function arrive({ page, address }, { push = true, scroll = null, keepsList = false, fromTop = false }) {
   const before = new URL(location.href);
   const isSameList = listOf(address) === listOf(shown);
   if (push && address !== shown) {
@@ -61,6 +63,7 @@ function arrive({ page, address }, { push = true, scroll = null, keepsList = fal
   const isList = before.pathname === location.pathname;
   const turned = before.searchParams.get("cursor") !== new URL(location.href).searchParams.get("cursor");
   if (scroll !== null) window.scrollTo(0, scroll);
+  else if (fromTop) toTop(false);
   else if (push && (!isList || turned)) toTop(isList);
 }
 
@@ -82,11 +85,14 @@ function onClick(event) {
   if (event.target.closest("[data-again]")) return visit(location.href, { push: false });
   // A column of the chart is too narrow to be a link; the filter of the list does the same.
   const column = event.target.closest("[data-leads]");
-  if (column) return location.assign(column.dataset.leads);
-  const link = event.target.closest("a[data-visit]");
+  if (column) return visit(column.dataset.leads);
+  const link = event.target.closest(".brand, #nav a, #main a[href^='/admin/']:not([data-dialog])");
   if (!link) return undefined;
   event.preventDefault();
-  return visit(link.href, { keepsList: link.matches("[data-row], [data-close-detail]") });
+  return visit(link.href, {
+    keepsList: link.matches("[data-row], [data-close-detail]"),
+    fromTop: !link.closest("#main"),
+  });
 }
 
 const busy = new WeakSet();
@@ -123,11 +129,13 @@ function addressOf(form) {
   for (const [name, value] of new FormData(form)) if (value !== "") given.append(name, value);
   if (given.get("state") === "failed") given.delete("state");
   if (given.get("order") === "newest") given.delete("order");
-  return given.size ? `${form.action}?${given}` : form.action;
+  // A field called "action" hides the form's own.
+  const place = form.getAttribute("action");
+  return given.size ? `${place}?${given}` : place;
 }
 
 // What goes wrong is said in place, and the page stays. An action is never sent a second time.
-export async function attempt(work) {
+export async function attempt(work, whenAway = "This page stays as it was.") {
   const slow = setTimeout(() => document.documentElement.classList.add("loading"), 150);
   try {
     await work();
@@ -135,7 +143,7 @@ export async function attempt(work) {
     if (error instanceof SessionEnded) sessionEnded();
     else if (error instanceof Problem) tell(error.message, error.page);
     else if (!(error instanceof Away)) throw error;
-    else tell("The console cannot be reached. If this was an action, look whether it was taken.");
+    else tell(`The console cannot be reached. ${whenAway}`);
   } finally {
     clearTimeout(slow);
     document.documentElement.classList.remove("loading");
