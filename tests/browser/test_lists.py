@@ -117,3 +117,16 @@ async def test_a_row_with_a_long_error_does_not_shift_when_it_is_clicked(
     await expect(link).to_be_focused()
     await link.evaluate("one => one.scrollIntoView({inline: 'center', block: 'nearest'})")
     assert await link.evaluate("one => one.closest('td').scrollLeft") == 0
+
+
+@pytest.mark.parametrize(("width", "is_shown"), [(1366, False), (1440, True)])
+async def test_a_wide_list_of_failures_names_the_queue(
+    scene: Scene, window: Window, width: int, is_shown: bool
+) -> None:
+    page = window.page
+    await page.set_viewport_size({"width": width, "height": 900})
+    queue = f"queue-{width}"
+    scene.fail("queued", 1, queue=queue)
+    await window.go(f"/admin/failures?queue={queue}")
+    await expect(page.get_by_role("cell", name=queue)).to_have_count(int(is_shown))
+    await expect(page.get_by_role("columnheader", name="Queue")).to_have_count(int(is_shown))

@@ -73,9 +73,9 @@ async def test_the_question_names_the_scope_and_the_count(
     for job_id in ("1", "2"):
         await console.fail(job_id)
     page = await browser.get("/admin/confirm?kind=retry&app_id=acme")
-    assert "Retry 2 entries of app acme?" in page.text
+    assert "Retry 2 entries of <bdi>app acme</bdi>?" in page.text
     page = await browser.get("/admin/confirm?kind=retry")
-    assert "Retry 2 entries of all apps?" in page.text
+    assert "Retry 2 entries of <bdi>all apps</bdi>?" in page.text
     assert (await browser.get("/admin/confirm?kind=retry&app_id=nobody")).status_code == 404
 
 
@@ -111,7 +111,7 @@ async def test_an_overlap_names_who_is_doing_what(
         found = re.search(r'<button type="button" disabled.*?bob just now', page.text, re.DOTALL)
         assert found is not None, path
         assert f"/admin/operations/{running.operation_id}" in found[0]
-        assert "Running: Retry of all apps (0%)" in found[0]
+        assert "Running: <bdi>Retry of all apps</bdi> (0%)" in found[0]
 
 
 async def test_starting_says_what_was_started_and_nothing_that_changes_while_it_runs(
