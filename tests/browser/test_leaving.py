@@ -20,6 +20,14 @@ async def expect_still_there(page: Page) -> None:
     assert await page.evaluate("window.marked"), "the page was loaded anew"
 
 
+async def expect_told_and_kept(page: Page) -> None:
+    said = page.locator("#flash")
+    await expect(said).to_contain_text(AWAY)
+    assert page.url.endswith("/admin/apps/remaining")
+    await said.get_by_role("button", name="Dismiss").click()
+    await expect(said.locator("p")).to_have_count(0)
+
+
 async def test_links_and_keys_keep_the_place_while_the_console_is_down(
     scene: Scene, window: Window
 ) -> None:
@@ -28,18 +36,16 @@ async def test_links_and_keys_keep_the_place_while_the_console_is_down(
     await window.go("/admin/apps/remaining")
     await mark(page)
     await window.context.set_offline(True)
-    said = page.locator("#flash")
-    ways = (
-        page.get_by_role("navigation", name="Console").get_by_role("link", name="Audit").click,
-        page.get_by_role("link", name="Redrive").click,
-        page.locator("tbody tr").first.locator("a[data-row]").click,
-        lambda: page.keyboard.type("ga"),
+    links = (
+        page.get_by_role("navigation", name="Console").get_by_role("link", name="Audit"),
+        page.get_by_role("link", name="Redrive"),
+        page.locator("tbody tr").first.locator("a[data-row]"),
     )
-    for go in ways:
-        await go()
-        await expect(said).to_contain_text(AWAY)
-        assert page.url.endswith("/admin/apps/remaining")
-        await said.get_by_role("button", name="Dismiss").click()
+    for link in links:
+        await link.click()
+        await expect_told_and_kept(page)
+    await page.keyboard.type("ga")
+    await expect_told_and_kept(page)
     await expect(page.locator("#link-state")).to_contain_text("No connection")
     await window.context.set_offline(False)
     await page.keyboard.type("gu")
@@ -57,7 +63,8 @@ async def test_a_page_begins_at_its_top_though_it_is_the_one_that_is_there(
     scene.fail("topmost", 50, queue="topmost")
     await window.go("/admin/failures")
     await page.evaluate("window.scrollTo(0, 300)")
-    await page.get_by_role("navigation", name="Console").get_by_role("link", name="Failures").click()
+    navigation = page.get_by_role("navigation", name="Console")
+    await navigation.get_by_role("link", name="Failures").click()
     await expect(page.locator("#main")).to_be_focused()
     assert await page.evaluate("window.scrollY") == 0
 

@@ -105,7 +105,8 @@ async def test_an_overlap_names_who_is_doing_what(
     running, _ = await console.services.recovery.start(asked)
     sent = await start(browser)
     assert sent.headers["location"] == f"/admin/operations/{running.operation_id}"
-    assert "bob's retry of all apps, started just now, had these entries" in await said(browser, sent)
+    told = await said(browser, sent)
+    assert "bob's retry of all apps, started just now, had these entries" in told
     for path in ("/admin/", "/admin/failures", "/admin/apps/acme"):
         page = await browser.get(path)
         found = re.search(r'<button type="button" disabled.*?bob just now', page.text, re.DOTALL)
@@ -121,8 +122,7 @@ async def test_starting_says_what_was_started_and_nothing_that_changes_while_it_
         await console.fail(job_id)
     first = await start(browser, count=1)
     assert await said(browser, first) == (
-        "Started: 2 entries of app acme (1 when asked). "
-        "Failures from then on are not among them."
+        "Started: 2 entries of app acme (1 when asked). Failures from then on are not among them."
     )
     with console.server.client() as redis:
         redis.zrem("bull:mail:failed", "2")

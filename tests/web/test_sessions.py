@@ -202,11 +202,11 @@ async def test_while_redis_is_away_every_button_that_acts_is_disabled_and_says_w
             assert REDIS_AWAY not in unescape(page.text)
         own_redis.kill()
         for path, buttons in paths.items():
-            page = unescape((await client.get(path, headers=BROWSER)).text)
-            assert page.count(" disabled") >= buttons, path
-            assert REDIS_AWAY in page, path
-            assert "data-dialog>" not in page, path
-            assert not re.search(r'method="post" action="/admin/(entries|operations)', page)
+            text = unescape((await client.get(path, headers=BROWSER)).text)
+            assert text.count(" disabled") >= buttons, path
+            assert REDIS_AWAY in text, path
+            assert "data-dialog>" not in text, path
+            assert not re.search(r'method="post" action="/admin/(entries|operations)', text)
 
 
 async def test_a_session_is_remembered_for_five_minutes_and_never_beyond_its_end(
