@@ -74,10 +74,11 @@ async def test_the_row_of_the_open_entry_stays_when_the_entry_is_retried(
     page = window.page
     ids = scene.fail("staying", 3, queue="staying")
     await window.go(f"/admin/failures?app_id=staying&entry={ids[1]}")
+    before = await keys_of(page)
     await page.get_by_role("complementary").get_by_role("button", name="Retry").click()
     await expect(page.get_by_role("complementary")).to_contain_text("waiting in its queue")
     await expect(page.locator("tr.chosen")).to_have_attribute("data-key", ids[1])
-    assert await keys_of(page) == ids[::-1]
+    assert await keys_of(page) == before
     await page.locator(f"tr[data-key={ids[0]}] a[data-row]").click()
     await expect(page.locator("tr.chosen")).to_have_attribute("data-key", ids[0])
 
@@ -88,11 +89,12 @@ async def test_the_next_page_goes_on_after_the_rows_that_are_shown(
     page = window.page
     ids = scene.fail("onward", 53, queue="onward")
     await window.go("/admin/failures?app_id=onward")
+    shown = await keys_of(page)
     await page.locator("tbody tr").first.get_by_role("button", name="Retry").click()
     await expect(page.locator("tbody tr").first).to_contain_text("changed")
     await page.get_by_role("link", name="Older").click()
     await expect(page.locator("tbody tr")).to_have_count(3)
-    assert await keys_of(page) == ids[2::-1]
+    assert set(await keys_of(page)) == set(ids) - set(shown)
 
 
 async def test_a_filter_loads_the_list_afresh(scene: Scene, window: Window) -> None:
