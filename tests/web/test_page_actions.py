@@ -73,9 +73,9 @@ async def test_the_question_names_the_scope_and_the_count(
     for job_id in ("1", "2"):
         await console.fail(job_id)
     page = await browser.get("/admin/confirm?kind=retry&app_id=acme")
-    assert "Retry 2 entries of app acme?" in page.text
+    assert "Retry 2 entries of <bdi>app acme</bdi>?" in page.text
     page = await browser.get("/admin/confirm?kind=retry")
-    assert "Retry 2 entries of all apps?" in page.text
+    assert "Retry 2 entries of <bdi>all apps</bdi>?" in page.text
     assert (await browser.get("/admin/confirm?kind=retry&app_id=nobody")).status_code == 404
 
 
@@ -90,8 +90,8 @@ async def test_a_second_click_meets_the_operation_of_the_first(
     other = await start(browser, key="another")
     assert other.headers["location"] == first.headers["location"]
     assert await said(browser, other) == (
-        "Nothing new was started: your retry of app acme, started just now, is at 0% and takes "
-        "these entries."
+        "Nothing new was started: your retry of app acme, started just now, had these entries "
+        "already."
     )
 
 
@@ -105,22 +105,24 @@ async def test_an_overlap_names_who_is_doing_what(
     running, _ = await console.services.recovery.start(asked)
     sent = await start(browser)
     assert sent.headers["location"] == f"/admin/operations/{running.operation_id}"
-    assert "bob's retry of all apps, started just now, is at 0%" in await said(browser, sent)
+    told = await said(browser, sent)
+    assert "bob's retry of all apps, started just now, had these entries" in told
     for path in ("/admin/", "/admin/failures", "/admin/apps/acme"):
         page = await browser.get(path)
         found = re.search(r'<button type="button" disabled.*?bob just now', page.text, re.DOTALL)
         assert found is not None, path
         assert f"/admin/operations/{running.operation_id}" in found[0]
-        assert "Running: Retry of all apps (0%)" in found[0]
+        assert "Running: <bdi>Retry of all apps</bdi> (0%)" in found[0]
 
 
-async def test_starting_says_how_far_it_is(console: Console, browser: httpx.AsyncClient) -> None:
+async def test_starting_says_what_was_started_and_nothing_that_changes_while_it_runs(
+    console: Console, browser: httpx.AsyncClient
+) -> None:
     for job_id in ("1", "2"):
         await console.fail(job_id)
     first = await start(browser, count=1)
     assert await said(browser, first) == (
-        "Started: 2 entries of app acme (1 when asked). It waits for a runner; none is moved yet. "
-        "Failures from now on are not among them."
+        "Started: 2 entries of app acme (1 when asked). Failures from then on are not among them."
     )
     with console.server.client() as redis:
         redis.zrem("bull:mail:failed", "2")
@@ -130,6 +132,19 @@ async def test_starting_says_how_far_it_is(console: Console, browser: httpx.Asyn
         "Nothing new was started: you have started this just now. "
         "1 moved, 1 skipped (already waiting or running). Of the moved, 1 still waiting."
     )
+
+
+async def test_only_an_operation_that_no_runner_has_taken_up_is_waiting_for_one(
+    console: Console, browser: httpx.AsyncClient
+) -> None:
+    for job_id in ("1", "2"):
+        await console.fail(job_id)
+    place = (await start(browser)).headers["location"]
+    assert "waiting for a runner" in (await browser.get(place)).text
+    await console.services.operations.take_over(OperationId(place.rsplit("/", 1)[1]))
+    running = (await browser.get(place)).text
+    assert "waiting for a runner" not in running
+    assert "no rate yet" in running
 
 
 async def test_a_cancel_tells_what_is_in_hand(console: Console, browser: httpx.AsyncClient) -> None:

@@ -125,3 +125,34 @@ async def test_an_entry_that_is_gone_leaves_the_list_in_place(
     assert page.status_code == 200
     assert f'data-key="{entry_id}"' in page.text
     assert "There is no entry ent_gone" in page.text
+
+
+async def test_an_apps_id_that_turns_the_direction_of_text_turns_nothing_around_it(
+    console: Console, operator: httpx.AsyncClient
+) -> None:
+    app_id = "shop\u202egnihton"
+    entry_id = await console.fail("17", app_id)
+    for path in (
+        "/admin/",
+        f"/admin/failures?app_id={app_id}",
+        f"/admin/entries/{entry_id}",
+        "/admin/apps",
+        f"/admin/apps/{app_id}",
+        f"/admin/confirm?kind=retry&app_id={app_id}",
+        "/admin/search?q=shop",
+    ):
+        main = main_of((await operator.get(path, headers=BROWSER)).text)
+        texts = re.findall(r">([^<>]*)<", re.sub(r"<(bdi|option)\b.*?</\1>", "", main))
+        assert f"{app_id}</bdi>" in main, path
+        assert not [one for one in texts if app_id in one and "&#34;" not in one], path
+
+
+async def test_a_link_that_asks_before_it_acts_says_so(
+    console: Console, operator: httpx.AsyncClient
+) -> None:
+    await console.fail("17")
+    for path in ("/admin/", "/admin/failures", "/admin/apps", "/admin/apps/acme"):
+        page = await operator.get(path, headers=BROWSER)
+        names = re.findall(r"data-dialog>(.*?)</a>", page.text)
+        assert names, path
+        assert all(name.endswith('<span class="unseen">, asks first</span>') for name in names)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Callable, Iterator
+from html import unescape
 from pathlib import Path
 
 import httpx
 import pytest
 
+from redrive.domain import Actor, AppId, OperationKind, Scope, StartRequest
+from redrive.web.pages.words import REDIS_AWAY
 from redrive.web.sessions import Memory, Session, Sessions
 from tests.support.servers import RedisServer
 from tests.web.support import PASSWORD_HASH, USER, Console, log_in, open_console
@@ -173,6 +177,36 @@ async def test_while_redis_hangs_what_is_read_is_shown_and_nobody_acts(
         async with console.stranger() as stranger:
             stranger.cookies.set("redrive", "made up")
             assert (await stranger.get("/admin/api/overview")).status_code == 503
+
+
+async def test_while_redis_is_away_every_button_that_acts_is_disabled_and_says_why(
+    own_redis: RedisServer, tmp_path: Path
+) -> None:
+    async with open_console(own_redis, tmp_path) as console, console.operator() as client:
+        entry_id = await console.fail("18", "other")
+        await console.fail("17")
+        scope = Scope.of_app(AppId("acme"))
+        actor = Actor(name="bob", origin="cli")
+        asked = StartRequest(kind=OperationKind.RETRY, scope=scope, actor=actor)
+        operation, _ = await console.services.recovery.start(asked)
+        paths = {
+            "/admin/failures?app_id=other": 2,
+            f"/admin/entries/{entry_id}": 2,
+            "/admin/apps": 1,
+            "/admin/apps/other": 3,
+            "/admin/confirm?kind=retry&app_id=other": 1,
+            f"/admin/operations/{operation.operation_id}": 1,
+        }
+        for path in paths:
+            page = await client.get(path, headers=BROWSER)
+            assert REDIS_AWAY not in unescape(page.text)
+        own_redis.kill()
+        for path, buttons in paths.items():
+            text = unescape((await client.get(path, headers=BROWSER)).text)
+            assert text.count(" disabled") >= buttons, path
+            assert REDIS_AWAY in text, path
+            assert "data-dialog>" not in text, path
+            assert not re.search(r'method="post" action="/admin/(entries|operations)', text)
 
 
 async def test_a_session_is_remembered_for_five_minutes_and_never_beyond_its_end(

@@ -1,26 +1,32 @@
-"""What is said of an operation that was started, or that stands in the way of another."""
+"""What is said of an operation that was started, or that stands in the way of another.
+
+It stays on the operation's page while that goes on, so that it speaks of nothing that changes.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
 
-from redrive.domain import Actor, Operation, OperationState, ReasonCount
-from redrive.web.pages.formats import ago, counted, number, percent
+from redrive.domain import Actor, Operation, ReasonCount
+from redrive.web.pages.formats import ago, counted, number
 from redrive.web.pages.words import outcome_said, title_of, what_happened
 
 
 def started(
     operation: Operation, reasons: Sequence[ReasonCount], *, new: bool, asked: int, now: datetime
 ) -> str:
-    """How far an operation is that this action, or an earlier click, has started; ``asked`` is
-    the count that the operator was shown."""
+    """What this action, or an earlier click, has started; ``asked`` is the count that the operator
+    was shown. Of an operation that has ended already, what became of it."""
     entries = counted(operation.total, "entry", "entries")
     then = "" if operation.total == asked else f" ({number(asked)} when asked)"
     begun = f"Started: {entries} of {operation.scope}{then}"
     if not new:
         begun = f"Nothing new was started: you have started this {ago(operation.created_at, now)}"
-    return f"{begun}. {_standing(operation, reasons)}"
+    if operation.state.terminal:
+        became = f"{what_happened(operation, reasons)} {outcome_said(operation)}".strip()
+        return f"{begun}. {became}"
+    return f"{begun}. Failures from then on are not among them."
 
 
 def in_the_way(running: Operation, actor: Actor, now: datetime) -> str:
@@ -28,18 +34,8 @@ def in_the_way(running: Operation, actor: Actor, now: datetime) -> str:
     whose = "your" if running.actor == actor.name else f"{running.actor}'s"
     return (
         f"Nothing new was started: {whose} {_lowered(title_of(running))}, started "
-        f"{ago(running.created_at, now)}, is at {percent(running.completed, running.total)} "
-        "and takes these entries."
+        f"{ago(running.created_at, now)}, had these entries already."
     )
-
-
-def _standing(operation: Operation, reasons: Sequence[ReasonCount]) -> str:
-    if operation.state.terminal:
-        return f"{what_happened(operation, reasons)} {outcome_said(operation)}".strip()
-    if operation.state is OperationState.QUEUED:
-        return "It waits for a runner; none is moved yet. Failures from now on are not among them."
-    moved = f"{number(operation.requeued)} of {number(operation.total)} moved so far"
-    return f"Moving now: {moved}. Failures from now on are not among them."
 
 
 def _lowered(title: str) -> str:

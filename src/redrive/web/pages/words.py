@@ -57,6 +57,8 @@ ITEM_WORDS: Mapping[ItemState, str] = {
     ItemState.RELEASED: "given back",
 }
 
+REDIS_AWAY = "Redrive's Redis does not answer: nothing can be started or cancelled now."
+
 OUTCOME_WORDS: Mapping[Outcome, str] = {
     Outcome.WAITING: "still waiting",
     Outcome.RECOVERED: "recovered",

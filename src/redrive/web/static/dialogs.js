@@ -76,13 +76,14 @@ async function look() {
   }
 }
 
-// A number that is being typed does not change under the hands, nor does a refusal go away before it
-// was read: the newer number is said beside it.
+// A number that is being typed is asked for until it stands there, and a refusal stays until it was
+// read. What would be done now is said beside it, in the title and on the button.
 function freshen(question, fresh) {
   const [count, now] = [question, fresh].map((one) => one.querySelector("[name=count]"));
   const [typed, wanted] = [question, fresh].map((one) => one.querySelector("[data-typed]"));
   if (typed && (typed.value || question.querySelector("[role=alert]"))) {
     const newer = Number(now?.value ?? 0);
+    for (const part of ["h2", "h2 + p", "[data-confirm]"]) follow(question, fresh, part);
     say(typed, newer === Number(count.value) ? "" : `It is ${newer.toLocaleString("en")} now.`);
     return;
   }
@@ -93,6 +94,12 @@ function freshen(question, fresh) {
     typed.removeAttribute("aria-invalid");
   }
   checkTyped(question.querySelector("[data-typed]"));
+}
+
+function follow(question, fresh, part) {
+  const [old, now] = [question, fresh].map((one) => one.querySelector(part));
+  if (!old || !now || old.textContent === now.textContent) return;
+  old.replaceChildren(...document.importNode(now, true).childNodes);
 }
 
 function say(typed, text) {
@@ -111,9 +118,10 @@ function onInput(event) {
   if (event.target.matches("[data-typed]")) checkTyped(event.target);
 }
 
-// The button works once the number stands there, with or without separators.
+// The button works once the number stands there, with or without separators, while it can act at all.
 export function checkTyped(input) {
   if (!input) return;
   const button = input.form.querySelector("[data-confirm]");
-  button.disabled = input.value.replace(/\D/g, "") !== input.dataset.typed;
+  const isTyped = input.value.replace(/\D/g, "") === input.dataset.typed;
+  button.disabled = !isTyped || "away" in button.dataset;
 }

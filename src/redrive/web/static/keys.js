@@ -46,7 +46,7 @@ function single(event) {
   if (event.repeat && event.key !== "j" && event.key !== "k") return;
   const led = leading;
   leading = false;
-  if (led && PAGES[event.key]) location.assign(PAGES[event.key]);
+  if (led && PAGES[event.key]) visit(PAGES[event.key], { fromTop: true });
   else if (event.key === "g") leading = true;
   else if (event.key === "/") search();
   else if (event.key === "?") help();
@@ -83,7 +83,7 @@ function closeDetail() {
   const address = document.getElementById("main").dataset.close;
   if (!address) return;
   const key = document.querySelector("tr.chosen")?.dataset.key;
-  visit(address).then(() => {
+  visit(address, { keepsList: true }).then(() => {
     document.querySelector(`tr[data-key="${CSS.escape(key ?? "")}"] [data-row]`)?.focus();
   });
 }

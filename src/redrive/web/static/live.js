@@ -90,6 +90,7 @@ function state(text) {
   const place = document.getElementById("link-state");
   if (place.textContent !== text) place.textContent = text;
   place.classList.toggle("lost", text !== "");
+  document.documentElement.classList.toggle("lost", text !== "");
 }
 
 function openStream(address) {

@@ -5,7 +5,7 @@ const CONTROLS = new Set(["INPUT", "SELECT", "TEXTAREA"]);
 
 // `poll`: nobody asked for it, so what the operator is typing or choosing is left alone.
 export function morph(old, fresh, { poll }) {
-  if (old.nodeName !== fresh.nodeName || keyOf(old) !== keyOf(fresh)) {
+  if (old.nodeName !== fresh.nodeName || keyOf(old) !== keyOf(fresh) || nameOf(old) !== nameOf(fresh)) {
     old.replaceWith(document.importNode(fresh, true));
     return;
   }
@@ -68,4 +68,9 @@ function morphChildren(old, fresh, options) {
 function keyOf(node) {
   if (node.nodeType !== Node.ELEMENT_NODE) return null;
   return node.id || node.dataset?.key || node.getAttribute("data-key") || null;
+}
+
+// A field of another name is another field, with a value of its own.
+function nameOf(node) {
+  return CONTROLS.has(node.nodeName) ? node.getAttribute("name") : null;
 }

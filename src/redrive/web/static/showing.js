@@ -1,4 +1,5 @@
 // Puts a loaded page on the screen.
+import { keepList } from "./lists.js";
 import { morph } from "./morphing.js";
 
 const listeners = [];
@@ -8,45 +9,26 @@ export function afterShowing(listener) {
   listeners.push(listener);
 }
 
-export function show(page, { poll }) {
+// `keepsList`: the rows of the list stay where they are, as they do when nobody asked for the page.
+export function show(page, { poll, keepsList = poll }) {
   const focus = placeOfFocus();
   document.title = page.title;
   for (const id of ["icon", "nav", "main"]) {
     const old = document.getElementById(id);
     const fresh = page.getElementById(id);
     if (!old || !fresh) continue;
-    if (id === "main") prepare(old, fresh, poll);
+    if (id === "main" && poll) keepFlash(old, fresh);
+    if (id === "main" && keepsList) keepList(old, fresh);
     morph(old, fresh, { poll });
   }
   restore(focus);
   for (const listener of listeners) listener({ poll });
 }
 
-// What the page said about the last action stays until what it speaks of has changed, and a list
-// does not move under the pointer: what has changed is offered instead.
-function prepare(old, fresh, poll) {
-  if (!poll) return;
-  if (old.dataset.subject === fresh.dataset.subject) {
-    const said = old.querySelector("#flash");
-    fresh.querySelector("#flash")?.replaceWith(said.cloneNode(true));
-  }
-  const list = old.querySelector("[data-offer]");
-  const newer = fresh.querySelector("[data-offer]");
-  if (!list || !newer || topRow(list) === topRow(newer)) return;
-  const copy = list.cloneNode(true);
-  if (!copy.querySelector(".offer")) {
-    const button = document.createElement("button");
-    button.type = "button";
-    button.className = "offer";
-    button.dataset.again = "";
-    button.textContent = "The list has changed: show it";
-    copy.prepend(button);
-  }
-  newer.replaceWith(copy);
-}
-
-function topRow(list) {
-  return list.querySelector("tbody tr")?.dataset.key;
+// What the page said about the last action stays until what it speaks of has changed.
+function keepFlash(old, fresh) {
+  if (old.dataset.subject !== fresh.dataset.subject) return;
+  fresh.querySelector("#flash")?.replaceWith(old.querySelector("#flash").cloneNode(true));
 }
 
 // Where the focus is: the element, and the row that it is in.

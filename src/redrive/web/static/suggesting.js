@@ -1,5 +1,8 @@
 // Offers apps, entries and operations while the search box is typed into: a combobox with a listbox,
 // in which the box keeps the focus. Enter without a choice searches as ever.
+import { afterShowing } from "./showing.js";
+import { visit } from "./visits.js";
+
 const QUIET = 180;
 const FEWEST = 2;
 
@@ -8,6 +11,7 @@ const list = document.createElement("div");
 let timer = null;
 let asking = null;
 let chosen = -1;
+let place = location.pathname;
 
 export function startSuggesting() {
   list.id = "suggestions";
@@ -31,9 +35,18 @@ export function startSuggesting() {
   box.addEventListener("keydown", onKey);
   box.addEventListener("blur", close);
   box.form.addEventListener("submit", close);
+  afterShowing(followPage);
   // The focus stays in the box, so that a press on the list does not close it before the click.
   list.addEventListener("mousedown", (event) => event.preventDefault());
   list.addEventListener("click", (event) => go(event.target.closest("[data-href]")));
+}
+
+// The box belongs to no page: on another one it holds what that was searched by.
+function followPage() {
+  if (place === location.pathname) return;
+  place = location.pathname;
+  const isSearch = place === box.form.getAttribute("action");
+  box.value = isSearch ? (new URLSearchParams(location.search).get("q") ?? "") : "";
 }
 
 function later() {
@@ -117,5 +130,5 @@ function choose(at) {
 function go(option) {
   if (!option) return;
   close();
-  location.assign(option.dataset.href);
+  visit(option.dataset.href);
 }

@@ -1,4 +1,5 @@
-// Links and forms that change the content in place, with addresses and history as usual.
+// Links and forms change the content in place, with addresses and history as usual: a page that
+// cannot be loaded does not take away the one that is there.
 import { say, sayAsOn } from "./flash.js";
 import { Away, load, Problem, SessionEnded } from "./loading.js";
 import { keepScroll, toTop } from "./scrolling.js";
@@ -31,40 +32,52 @@ export function isVisiting() {
 }
 
 // Of two visits that overlap the later one counts; an action is a visit to what it answers.
-export async function visit(address, { push = true, form = null, scroll = null } = {}) {
+// `keepsList`: what the list shows was not asked for anew, only an entry of it or an action on one.
+// `fromTop`: the page begins anew, though it may be the one that is there.
+export async function visit(address, options = {}) {
+  const { form = null } = options;
   asked += 1;
   const number = asked;
   underWay += 1;
   try {
     await attempt(async () => {
       const answer = await load(address, { form });
-      if (number === asked) arrive(answer, { push, scroll });
+      if (number === asked) arrive(answer, options);
       else if (form) sayAsOn(answer.page);
-    });
+    }, form ? "Look whether the action was taken." : undefined);
   } finally {
     underWay -= 1;
   }
 }
 
-function arrive({ page, address }, { push, scroll }) {
+function arrive({ page, address }, { push = true, scroll = null, keepsList = false, fromTop = false }) {
   const before = new URL(location.href);
+  const isSameList = listOf(address) === listOf(shown);
   if (push && address !== shown) {
     keepScroll();
     history.pushState(null, "", address);
   }
   shown = location.pathname + location.search;
   for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
-  show(page, { poll: false });
+  show(page, { poll: false, keepsList: keepsList && isSameList });
   const isList = before.pathname === location.pathname;
   const turned = before.searchParams.get("cursor") !== new URL(location.href).searchParams.get("cursor");
   if (scroll !== null) window.scrollTo(0, scroll);
+  else if (fromTop) toTop(false);
   else if (push && (!isList || turned)) toTop(isList);
+}
+
+// An address without the entry that is open beside the list.
+function listOf(address) {
+  const url = new URL(address, location.href);
+  url.searchParams.delete("entry");
+  return url.pathname + url.search;
 }
 
 // A jump within the page is no visit.
 function onPopState(event) {
   if (!isElsewhere()) return;
-  visit(location.href, { push: false, scroll: event.state?.scroll ?? 0 });
+  visit(location.href, { push: false, scroll: event.state?.scroll ?? 0, keepsList: true });
 }
 
 function onClick(event) {
@@ -72,11 +85,14 @@ function onClick(event) {
   if (event.target.closest("[data-again]")) return visit(location.href, { push: false });
   // A column of the chart is too narrow to be a link; the filter of the list does the same.
   const column = event.target.closest("[data-leads]");
-  if (column) return location.assign(column.dataset.leads);
-  const link = event.target.closest("a[data-visit]");
+  if (column) return visit(column.dataset.leads);
+  const link = event.target.closest(".brand, #nav a, #main a[href^='/admin/']:not([data-dialog])");
   if (!link) return undefined;
   event.preventDefault();
-  return visit(link.href);
+  return visit(link.href, {
+    keepsList: link.matches("[data-row], [data-close-detail]"),
+    fromTop: !link.closest("#main"),
+  });
 }
 
 const busy = new WeakSet();
@@ -94,7 +110,8 @@ async function onSubmit(event) {
   busy.add(form);
   button?.setAttribute("aria-busy", "true");
   try {
-    await visit(form.action, { form: new URLSearchParams(new FormData(form, event.submitter)) });
+    const given = new URLSearchParams(new FormData(form, event.submitter));
+    await visit(form.action, { form: given, keepsList: true });
   } finally {
     busy.delete(form);
     button?.removeAttribute("aria-busy");
@@ -112,11 +129,13 @@ function addressOf(form) {
   for (const [name, value] of new FormData(form)) if (value !== "") given.append(name, value);
   if (given.get("state") === "failed") given.delete("state");
   if (given.get("order") === "newest") given.delete("order");
-  return given.size ? `${form.action}?${given}` : form.action;
+  // A field called "action" hides the form's own.
+  const place = form.getAttribute("action");
+  return given.size ? `${place}?${given}` : place;
 }
 
 // What goes wrong is said in place, and the page stays. An action is never sent a second time.
-export async function attempt(work) {
+export async function attempt(work, whenAway = "This page stays as it was.") {
   const slow = setTimeout(() => document.documentElement.classList.add("loading"), 150);
   try {
     await work();
@@ -124,7 +143,7 @@ export async function attempt(work) {
     if (error instanceof SessionEnded) sessionEnded();
     else if (error instanceof Problem) tell(error.message, error.page);
     else if (!(error instanceof Away)) throw error;
-    else tell("The console cannot be reached. If this was an action, look whether it was taken.");
+    else tell(`The console cannot be reached. ${whenAway}`);
   } finally {
     clearTimeout(slow);
     document.documentElement.classList.remove("loading");
