@@ -14,6 +14,7 @@ from redrive.domain import (
     EntryState,
     ItemState,
     JobId,
+    OperationKind,
     Outcome,
     Reason,
     ReasonCount,
@@ -27,19 +28,43 @@ MINUTE = timedelta(minutes=1)
 
 
 async def test_activity_is_summed_by_step_and_leaves_out_what_lies_before(books: Books) -> None:
-    await books.fail("old")
-    books.clock.advance(minutes=10)
-    await books.fail("a", "b")
-    books.clock.advance(minutes=1)
-    await books.fail("c")
-    books.clock.advance(minutes=4)
-    await books.fail("d")
+    books.clock.advance(minutes=20)
+    for at, names in ((0, ["old"]), (10, ["a", "b"]), (11, ["c"]), (15, ["d"])):
+        await books.fail(*names, at=at * 60)
     since = AT + 5 * MINUTE
     assert await books.reading.activity(since, MINUTE) == [
         ActivityPoint(at=AT + minutes * MINUTE, failed=failed, recovered=0)
         for minutes, failed in [(10, 2), (11, 1), (15, 1)]
     ]
     assert [point.failed for point in await books.reading.activity(since, 5 * MINUTE)] == [3, 1]
+
+
+async def test_activity_counts_what_happened_in_its_own_minute(books: Books) -> None:
+    books.clock.advance(minutes=60)
+    await books.take_in(*(failure(f"j{minute}", at=minute * 60) for minute in (50, 3, 3.5, 90)))
+    await books.requeue_one("j3", at=600)
+    await books.hear(completed("j3", 1200))
+    assert await books.reading.activity(AT, MINUTE) == [
+        ActivityPoint(at=AT + minute * MINUTE, failed=failed, recovered=recovered)
+        for minute, failed, recovered in [(3, 2, 0), (20, 0, 1), (50, 1, 0), (60, 1, 0)]
+    ]
+    assert await books.reading.first_activity() == AT + 3 * MINUTE
+    assert await books.reading.recovered_since(AT + 20 * MINUTE) == 1
+    assert await books.reading.recovered_since(AT + 21 * MINUTE) == 0
+
+
+async def test_what_an_answer_says_recovered_counts_at_its_time_and_what_was_recovered_does_not(
+    books: Books,
+) -> None:
+    books.clock.advance(minutes=60)
+    await books.fail("a")
+    operation, batch = await books.single("a")
+    await books.complete(operation, batch, Answer.NOT_FAILED, at=120)
+    operation, batch = await books.single("a", OperationKind.RESYNC)
+    await books.complete(operation, batch, Answer.ERROR, at=180)
+    assert [point for point in await books.reading.activity(AT, MINUTE) if point.recovered] == [
+        ActivityPoint(at=AT + 2 * MINUTE, failed=0, recovered=1)
+    ]
 
 
 async def test_samples_are_of_what_is_failed_now_newest_first_and_cut(books: Books) -> None:

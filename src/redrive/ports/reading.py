@@ -35,11 +35,11 @@ class InsightLedger(Protocol):
     """What an operator asks in an incident, at a bounded cost whatever the ledger's size."""
 
     async def activity(self, since: datetime, step: timedelta) -> list[ActivityPoint]:
-        """Failures and recoveries by step (whole minutes) from ``since`` on, oldest first;
-        steps without any are left out."""
+        """Failures and recoveries by step (whole minutes) from ``since`` on, each in the minute
+        in which it happened, oldest first; steps without any are left out."""
 
     async def first_activity(self) -> datetime | None:
-        """The minute in which the ledger first learned of a failure or a recovery."""
+        """The first minute in which the ledger counted a failure or a recovery."""
 
     async def failing_since(self) -> datetime | None:
         """When the oldest of the entries that are failed now failed."""
@@ -90,8 +90,8 @@ class ReadingLedger(InsightLedger, Protocol):
         """Entries by state, over all apps."""
 
     async def recovered_since(self, since: datetime) -> int:
-        """How many recoveries the ledger learned of in the minutes that begin at ``since`` or
-        later. An entry that fails again and recovers again counts twice."""
+        """How many recoveries happened in the minutes that begin at ``since`` or later. An entry
+        that fails again and recovers again counts twice."""
 
     async def apps(self, cursor: str | None, limit: int) -> Page[App]:
         """Apps, most failed entries first."""
