@@ -160,7 +160,7 @@ async def test_a_filter_without_an_index_looks_at_so_many_rows_and_goes_on_where
     monkeypatch.setattr(filters, "ROWS_PER_LOOK", 4)
     names = [f"j{number}" for number in range(11)]
     await books.fail(*names)
-    rare = EntryFilter(state=EntryState.FAILED, query="for j5")
+    rare = EntryFilter(states=(EntryState.FAILED,), query="for j5")
     cursor, looks, found = None, 0, []
     while looks == 0 or cursor is not None:
         page = await books.reading.entries(rare, cursor, 2, oldest_first)
@@ -205,8 +205,8 @@ async def test_a_snapshot_does_not_see_what_happens_meanwhile(books: Books) -> N
 
 async def test_what_fits_a_filter_is_counted_up_to_a_bound(books: Books) -> None:
     await books.fail("a", "b", "c", app="acme")
-    await books.fail("d", app="globex", error_type="TypeError")
-    timeouts = EntryFilter(state=EntryState.FAILED, error_type="TimeoutError")
+    await books.fail("d", app="globex", at=9, error_type="TypeError")
+    timeouts = EntryFilter(states=(EntryState.FAILED,), error_type="TimeoutError")
 
     async def count(entry_filter: EntryFilter, most: int, looked_at: int) -> tuple[int, bool]:
         counted = await books.reading.count(entry_filter, most, looked_at)

@@ -140,11 +140,19 @@ entries = Table(
         sqlite_where=text("state = 'failed'"),
         postgresql_where=text("state = 'failed'"),
     ),
-    # Since when an app has been failing.
+    # The order of the lists of failed entries, and since when an app has been failing.
     Index(
-        "ix_entries_failed_since",
+        "ix_entries_failed_at",
+        "failed_at",
+        "failure_seq",
+        sqlite_where=text("state = 'failed'"),
+        postgresql_where=text("state = 'failed'"),
+    ),
+    Index(
+        "ix_entries_failed_app_at",
         "app_id",
         "failed_at",
+        "failure_seq",
         sqlite_where=text("state = 'failed'"),
         postgresql_where=text("state = 'failed'"),
     ),

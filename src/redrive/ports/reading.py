@@ -101,7 +101,8 @@ class ReadingLedger(InsightLedger, Protocol):
     async def entries(
         self, entry_filter: EntryFilter, cursor: str | None, limit: int, oldest_first: bool
     ) -> Page[Entry]:
-        """Entries, newest failure first unless told otherwise."""
+        """Entries, newest failure first unless told otherwise, in the filter's order: by the time
+        at which they failed if they are failed, else as the ledger recorded their failures."""
 
     async def entry(self, entry_id: EntryId) -> EntryDetail | None: ...
 

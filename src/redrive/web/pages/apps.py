@@ -40,7 +40,7 @@ async def app_context(console: Console, app_id: AppId) -> Mapping[str, Any]:
     """One app. Raises AppNotFound."""
     reading = console.services.overview
     found = await reading.app(app_id)
-    failed = EntryFilter(app_id=app_id, state=EntryState.FAILED)
+    failed = EntryFilter(app_id=app_id, states=(EntryState.FAILED,))
     return {
         "app": found,
         "recovery": recovery_of(found),

@@ -98,7 +98,7 @@ class FailuresQuery(PageQuery):
             begins.append(now - self.since.length)
         return EntryFilter(
             app_id=AppId(self.app_id) if self.app_id else None,
-            state=None if self.state == "any" else EntryState(self.state),
+            states=() if self.state == "any" else (EntryState(self.state),),
             queue=self.queue,
             query=self.q,
             job_name=self.name,
@@ -106,6 +106,11 @@ class FailuresQuery(PageQuery):
             failed_from=max(begins, default=None),
             failed_before=self.end,
         )
+
+    @property
+    def is_by_time(self) -> bool:
+        """Whether the list is ordered by when its entries failed."""
+        return self.state == EntryState.FAILED
 
     def address_query(self, **changes: Any) -> dict[str, Any]:
         """The parameters of this list with some of them changed, defaults left out."""
