@@ -189,6 +189,21 @@ async def test_failing_since_is_the_oldest_failure_that_is_failed_now(books: Boo
     assert app.failing_since is None
 
 
+async def test_apps_that_fail_are_counted_and_so_is_what_failed_again_after_it_was_moved(
+    books: Books,
+) -> None:
+    await books.fail("a", "b", "c", app="acme")
+    await books.fail("d", app="globex")
+    await books.make(EntryState.QUEUED, "e", app="initech")
+    assert await books.reading.failing_apps() == 2
+    for job in ("a", "b"):
+        await books.requeue_one(job)
+        await books.take_in(failure(job, at=60))
+    apps = [AppId("acme"), AppId("globex"), AppId("nobody")]
+    assert await books.reading.failed_again(apps, 10) == {"acme": 2, "globex": 0}
+    assert await books.reading.failed_again(apps[:1], 1) == {"acme": 1}
+
+
 async def test_a_snapshot_does_not_see_what_happens_meanwhile(books: Books) -> None:
     await books.fail("a")
 

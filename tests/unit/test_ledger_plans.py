@@ -89,6 +89,11 @@ async def test_samples_are_the_newest_of_their_index(books: Books) -> None:
     assert "TEMP B-TREE" not in plan
 
 
+async def test_what_failed_again_is_counted_in_an_index_of_its_own(books: Books) -> None:
+    plan = await plans(books, lambda: books.reading.failed_again([AppId("acme")], 10))
+    assert "INDEX ix_entries_failed_again" in plan
+
+
 async def test_live_entries_are_found_by_their_index(books: Books) -> None:
     plan = await plans(books, lambda: books.following.live_to_check(SOURCE, 0, 100))
     assert "USING INDEX ix_entries_live" in plan

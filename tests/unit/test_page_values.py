@@ -61,8 +61,8 @@ def test_a_json_value_alone_is_laid_out_too() -> None:
 
 
 def test_long_strings_fold_and_long_documents_are_cut() -> None:
-    (_, parts), *_ = lay_out(f'"{"x" * (LONGEST_STRING + 1)}"').lines
-    assert parts[0].kind == "long"
+    (_, parts), *_ = lay_out(f'"\\"{"x" * LONGEST_STRING}"').lines
+    assert (parts[0].kind, parts[0].characters) == ("long", LONGEST_STRING + 1)
     view = lay_out(f"[{','.join('1' for _ in range(MOST_LINES + 5))}]")
     assert (len(view.lines), view.cut) == (MOST_LINES, True)
 

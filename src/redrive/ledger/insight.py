@@ -141,6 +141,30 @@ class SqlInsightLedger:
         )
         return [app_of(row) for row in rows]
 
+    async def failing_apps(self) -> int:
+        (row,) = await self._database.rows(select(func.count()).where(apps.c.failed > 0))
+        return int(row[0])
+
+    async def failed_again(self, app_ids: Sequence[AppId], most: int) -> Mapping[AppId, int]:
+        again = (
+            select(entries.c.app_id)
+            .where(
+                entries.c.app_id == apps.c.app_id,
+                one_of(entries.c.state, [EntryState.FAILED]),
+                entries.c.moved_at.is_not(None),
+            )
+            .correlate(apps)
+            .limit(most)
+        )
+        number = select(func.count()).select_from(again.subquery()).scalar_subquery()
+        rows = await self._database.rows(
+            select(apps.c.app_id, number.label("again")).where(
+                self._database.any_of(apps.c.app_id, "ids")
+            ),
+            {"ids": self._database.listed(app_ids)},
+        )
+        return {AppId(row.app_id): int(row.again) for row in rows}
+
     async def entries_of_job(self, job_id: JobId) -> list[Entry]:
         followed = await self._database.rows(
             select(cursors.c.source, cursors.c.queue).distinct().limit(_MOST_QUEUES)

@@ -156,6 +156,13 @@ entries = Table(
         sqlite_where=text("state = 'failed'"),
         postgresql_where=text("state = 'failed'"),
     ),
+    # What failed again after it was moved.
+    Index(
+        "ix_entries_failed_again",
+        "app_id",
+        sqlite_where=text("state = 'failed' AND moved_at IS NOT NULL"),
+        postgresql_where=text("state = 'failed' AND moved_at IS NOT NULL"),
+    ),
     Index(
         "ix_entries_live",
         "id",

@@ -62,6 +62,12 @@ class InsightLedger(Protocol):
     async def apps_named(self, query: str, limit: int) -> list[App]:
         """Apps whose id or display name contains ``query``, most failed entries first."""
 
+    async def failing_apps(self) -> int:
+        """How many apps have failed entries."""
+
+    async def failed_again(self, app_ids: Sequence[AppId], most: int) -> Mapping[AppId, int]:
+        """How many entries of each app were moved and are failed now, counted up to ``most``."""
+
     async def entries_of_job(self, job_id: JobId) -> list[Entry]:
         """The entries of a job id, one per queue that was ever followed."""
 

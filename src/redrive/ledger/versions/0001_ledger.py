@@ -108,6 +108,8 @@ def _create_entries() -> None:
     _index("ix_entries_failed_at", "entries", ["failed_at", "failure_seq"], failed)
     by_app_and_time = ["app_id", "failed_at", "failure_seq"]
     _index("ix_entries_failed_app_at", "entries", by_app_and_time, failed)
+    failed_again = f"{failed} AND moved_at IS NOT NULL"
+    _index("ix_entries_failed_again", "entries", ["app_id"], failed_again)
     _index("ix_entries_live", "entries", ["id"], live)
     _index("ix_entries_claimed", "entries", ["operation_id"], "state = 'claimed'")
     over = "state IN ('recovered', 'dismissed', 'vanished')"

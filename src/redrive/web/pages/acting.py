@@ -38,6 +38,7 @@ from redrive.web.pages.formats import address, number
 from redrive.web.pages.forms import LARGE, BulkForm, CancelForm, OneForm, read_form
 from redrive.web.pages.params import ConfirmQuery
 from redrive.web.pages.rendering import show
+from redrive.web.pages.words import subject_of
 
 router = APIRouter(include_in_schema=False)
 
@@ -81,8 +82,9 @@ async def start(request: Request, console: ConsoleOf, actor: ActorOf) -> Respons
     operation = await reading.operation(operation.operation_id)
     reasons = await reading.reasons(operation.operation_id) if operation.state.terminal else []
     now = console.services.clock.now()
+    place = address("/admin/operations", operation.operation_id)
     said = telling.started(operation, reasons, new=new, asked=form.count, now=now)
-    return _go(request, address("/admin/operations", operation.operation_id), "info", said)
+    return _go(request, place, "info", said, subject=subject_of(operation))
 
 
 @router.post("/admin/entries/{entry_id}/retry")
@@ -120,7 +122,7 @@ async def cancel(
         return _go(request, back, "warn", str(error))
     in_hand = await console.services.overview.in_hand(operation.operation_id)
     said = saying.cancelled(operation, in_hand)
-    return _go(request, back, "info", said, subject=str(operation.state))
+    return _go(request, back, "info", said, subject=subject_of(operation))
 
 
 async def confirm_context(
@@ -174,7 +176,8 @@ async def _to_running(request: Request, actor: Actor, operation_id: OperationId)
     services = console_of(request).services
     running = await services.overview.operation(operation_id)
     said = telling.in_the_way(running, actor, services.clock.now())
-    return _go(request, address("/admin/operations", operation_id), "warn", said)
+    place = address("/admin/operations", operation_id)
+    return _go(request, place, "warn", said, subject=subject_of(running))
 
 
 def _scope(app_id: str | None) -> Scope:

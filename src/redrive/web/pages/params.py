@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from redrive.domain import (
+    RECOVERING_STATES,
     AppId,
     AuditFilter,
     EntryFilter,
@@ -87,7 +88,7 @@ class FailuresQuery(PageQuery):
     since: Annotated[Since | None, _OrNone] = None
     start: Annotated[AwareDatetime | None, _OrNone] = None
     end: Annotated[AwareDatetime | None, _OrNone] = None
-    state: EntryState | Literal["any"] = EntryState.FAILED
+    state: EntryState | Literal["recovering", "any"] = EntryState.FAILED
     order: Literal["newest", "oldest"] = "newest"
     entry: Annotated[_Text | None, _OrNone] = None
 
@@ -98,7 +99,7 @@ class FailuresQuery(PageQuery):
             begins.append(now - self.since.length)
         return EntryFilter(
             app_id=AppId(self.app_id) if self.app_id else None,
-            states=() if self.state == "any" else (EntryState(self.state),),
+            states=self._states,
             queue=self.queue,
             query=self.q,
             job_name=self.name,
@@ -106,6 +107,12 @@ class FailuresQuery(PageQuery):
             failed_from=max(begins, default=None),
             failed_before=self.end,
         )
+
+    @property
+    def _states(self) -> tuple[EntryState, ...]:
+        if self.state == "any":
+            return ()
+        return RECOVERING_STATES if self.state == "recovering" else (EntryState(self.state),)
 
     @property
     def is_by_time(self) -> bool:

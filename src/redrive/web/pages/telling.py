@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from redrive.domain import Actor, Operation, OperationState, ReasonCount
-from redrive.web.pages.formats import ago, counted, number, percent
-from redrive.web.pages.words import outcome_said, title_of, what_happened
+from redrive.domain import Actor, Operation, ReasonCount
+from redrive.web.pages.formats import ago, counted, number
+from redrive.web.pages.words import title_of, what_happened
 
 
 def started(
     operation: Operation, reasons: Sequence[ReasonCount], *, new: bool, asked: int, now: datetime
 ) -> str:
-    """How far an operation is that this action, or an earlier click, has started; ``asked`` is
-    the count that the operator was shown."""
+    """What came of an operation that this action, or an earlier click, has started; ``asked`` is
+    the count that the operator was shown. How far it is, its page shows: a message stays."""
     entries = counted(operation.total, "entry", "entries")
     then = "" if operation.total == asked else f" ({number(asked)} when asked)"
     begun = f"Started: {entries} of {operation.scope}{then}"
@@ -28,18 +28,14 @@ def in_the_way(running: Operation, actor: Actor, now: datetime) -> str:
     whose = "your" if running.actor == actor.name else f"{running.actor}'s"
     return (
         f"Nothing new was started: {whose} {_lowered(title_of(running))}, started "
-        f"{ago(running.created_at, now)}, is at {percent(running.completed, running.total)} "
-        "and takes these entries."
+        f"{ago(running.created_at, now)}, takes these entries."
     )
 
 
 def _standing(operation: Operation, reasons: Sequence[ReasonCount]) -> str:
     if operation.state.terminal:
-        return f"{what_happened(operation, reasons)} {outcome_said(operation)}".strip()
-    if operation.state is OperationState.QUEUED:
-        return "It waits for a runner; none is moved yet. Failures from now on are not among them."
-    moved = f"{number(operation.requeued)} of {number(operation.total)} moved so far"
-    return f"Moving now: {moved}. Failures from now on are not among them."
+        return what_happened(operation, reasons)
+    return "Failures from now on are not among them."
 
 
 def _lowered(title: str) -> str:
