@@ -81,6 +81,24 @@ async def test_an_app_that_is_not_known_is_not_offered(operator: httpx.AsyncClie
     assert "Retry all" not in said
 
 
+@pytest.mark.parametrize("app_id", [".", ".."])
+async def test_an_app_whose_id_is_dots_has_a_page_and_a_way_through_the_api(
+    console: Console, operator: httpx.AsyncClient, app_id: str
+) -> None:
+    entry_id = await console.fail("1", app_id=app_id)
+    place = f"/admin/apps?app_id={app_id}"
+    for path in ("/admin/", "/admin/apps", f"/admin/entries/{entry_id}"):
+        assert f'href="{place}"' in (await operator.get(path, headers=BROWSER)).text, path
+    assert "Retry all 1" in await text_of(operator, place)
+    found = (await operator.get(f"/admin/api/entries?app_id={app_id}")).json()["data"]["items"]
+    assert [one["entry_id"] for one in found] == [entry_id]
+    escaped = app_id.replace(".", "%2E")
+    answer = await operator.get(f"/admin/api/apps/{escaped}")
+    assert answer.json()["data"]["app_id"] == app_id
+    body = {"app_id": app_id, "entry_id": entry_id}
+    assert (await operator.post("/admin/api/retry", json=body)).status_code == 200
+
+
 async def test_the_order_of_a_list_has_the_name_of_what_it_is_ordered_by(
     operator: httpx.AsyncClient,
 ) -> None:

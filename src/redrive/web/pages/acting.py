@@ -33,14 +33,17 @@ from redrive.web.api.params import EntryIdPath, OperationIdPath
 from redrive.web.context import ActorOf, Console, ConsoleOf, console_of
 from redrive.web.pages import telling
 from redrive.web.pages.addresses import local
-from redrive.web.pages.flash import Flash, Tone, set_flash
+from redrive.web.pages.flash import Flash, Tone, read_flash, set_flash
 from redrive.web.pages.formats import address, number
 from redrive.web.pages.forms import LARGE, BulkForm, CancelForm, OneForm, read_form
 from redrive.web.pages.params import ConfirmQuery
-from redrive.web.pages.rendering import show
+from redrive.web.pages.rendering import PART_HEADER, show
 from redrive.web.pages.words import subject_of
 
 router = APIRouter(include_in_schema=False)
+
+_QUESTION = "question"
+"""The subject of a refusal, which the question shows where it was not answered."""
 
 _TOLD = (NotFound, Conflict, EngineUnavailable, HandOverPending)
 """What can come of an action and is said where it was started; other errors have a page."""
@@ -52,6 +55,9 @@ async def confirm(
 ) -> Response:
     """Asks before a bulk action: the exact scope, the count at this moment, a reason."""
     context = await confirm_context(console, OperationKind(query.kind), query.app_id)
+    refusal = read_flash(request, tls=console.reader.is_tls(request))
+    if refusal is not None and refusal.subject == _QUESTION:
+        context = {**context, "refused": refusal.text, "reason": refusal.reason}
     return await show(request, "confirm.html", context, section="failures")
 
 
@@ -71,6 +77,8 @@ async def start(request: Request, console: ConsoleOf, actor: ActorOf) -> Respons
     try:
         context = await confirm_context(console, kind, form.app_id, form.reason)
         if (refusal := why_not_yet(form, context["count"])) is not None:
+            if PART_HEADER not in request.headers:
+                return _ask_again(request, form, refusal)
             context = {**context, "refused": refusal}
             return await show(request, "confirm.html", context, section="failures", status=422)
         operation, new = await console.services.recovery.start(asked)
@@ -178,6 +186,15 @@ async def _to_running(request: Request, actor: Actor, operation_id: OperationId)
     said = telling.in_the_way(running, actor, services.clock.now())
     place = address("/admin/operations", operation_id)
     return _go(request, place, "warn", said, subject=subject_of(running))
+
+
+def _ask_again(request: Request, form: BulkForm, refusal: str) -> Response:
+    """Back to the question, whose address can be returned to; a reason stays out of it."""
+    place = address("/admin/confirm", kind=form.kind, app_id=form.app_id)
+    response = RedirectResponse(place, status_code=303)
+    flash = Flash(tone="danger", text=refusal, subject=_QUESTION, reason=form.reason)
+    set_flash(response, flash, tls=console_of(request).reader.is_tls(request))
+    return response
 
 
 def _scope(app_id: str | None) -> Scope:

@@ -13,7 +13,7 @@ from redrive.domain import App, AppId, EntryFilter, EntryState
 from redrive.insight import MOST_COUNTED
 from redrive.web.api.params import AppIdPath
 from redrive.web.context import Console, ConsoleOf
-from redrive.web.pages.params import PAGE, PageQuery
+from redrive.web.pages.params import PAGE, AppsQuery
 from redrive.web.pages.rendering import show
 
 router = APIRouter(include_in_schema=False)
@@ -23,9 +23,11 @@ _ENTRIES, _OPERATIONS = 20, 10
 
 @router.get("/admin/apps")
 async def apps(
-    request: Request, query: Annotated[PageQuery, Query()], console: ConsoleOf
+    request: Request, query: Annotated[AppsQuery, Query()], console: ConsoleOf
 ) -> Response:
-    """Apps, those with the most failed entries first."""
+    """Apps, those with the most failed entries first, or one app."""
+    if query.app_id is not None:
+        return await app(request, query.app_id, console)
     page = await console.services.overview.apps(query.cursor, PAGE)
     again = await console.services.overview.failed_again([one.app_id for one in page.items])
     recoveries = {one.app_id: recovery_of(one, again.get(one.app_id, 0)) for one in page.items}

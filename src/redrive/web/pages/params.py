@@ -131,6 +131,12 @@ class FailuresQuery(PageQuery):
         return any(given) or self.state != EntryState.FAILED
 
 
+class AppsQuery(PageQuery):
+    """``app_id`` asks for the page of one app, whatever its id."""
+
+    app_id: Annotated[_Text | None, _OrNone] = None
+
+
 class OperationsQuery(PageQuery):
     state: Annotated[OperationState | None, _OrNone] = None
     app_id: Annotated[_Text | None, _OrNone] = None
