@@ -80,9 +80,9 @@ class Console:
                     return found.entry_id
         raise AssertionError(f"{job_id} is not among the failures")
 
-    async def fail_many(self, number: int, app_id: str = "acme") -> None:
+    async def fail_many(self, number: int, app_id: str = "acme", name: str = "many") -> None:
         """Failures of jobs that no queue holds."""
-        failures = [failure(f"many-{at}", app_id) for at in range(number)]
+        failures = [failure(f"{name}-{at}", app_id) for at in range(number)]
         await self.services.following.record_failures("default", "mail", failures, None)
 
     async def run(self, operation_id: str) -> OperationState:

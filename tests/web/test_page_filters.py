@@ -81,6 +81,28 @@ async def test_an_app_that_is_not_known_is_not_offered(operator: httpx.AsyncClie
     assert "Retry all" not in said
 
 
+async def test_the_overview_counts_every_failing_app_and_tells_a_causes_share(
+    console: Console, operator: httpx.AsyncClient
+) -> None:
+    for number in range(20):
+        await console.fail_many(1, app_id=f"app-{number}", name=f"job-{number}")
+    first = await text_of(operator, "/admin/")
+    assert "20 entries failed in 20 apps" in first
+    assert "% of the newest" not in first
+    await console.fail_many(1000, app_id="acme")
+    full = await text_of(operator, "/admin/")
+    assert "1,020 entries failed in 21 apps" in full
+    assert "100% of the newest 1,000 of 1,020" in full
+
+
+async def test_a_page_that_only_reads_does_not_say_that_nothing_was_changed(
+    operator: httpx.AsyncClient,
+) -> None:
+    for path, status in (("/admin/apps/nobody", 404), ("/admin/failures?cursor=x", 422)):
+        assert "Nothing was changed" not in await text_of(operator, path, status)
+    assert "Nothing was changed" in (await operator.get("/admin/api/apps/nobody")).text
+
+
 @pytest.mark.parametrize("app_id", [".", ".."])
 async def test_an_app_whose_id_is_dots_has_a_page_and_a_way_through_the_api(
     console: Console, operator: httpx.AsyncClient, app_id: str
