@@ -139,15 +139,14 @@ async def test_starting_says_how_far_it_is(console: Console, browser: httpx.Asyn
     )
 
 
-@pytest.mark.parametrize("again", [False, True], ids=["started", "in the way"])
-async def test_what_is_said_of_a_start_ends_with_the_operation(
-    console: Console, browser: httpx.AsyncClient, again: bool
+async def test_what_is_said_of_an_operation_in_the_way_ends_with_it(
+    console: Console, browser: httpx.AsyncClient
 ) -> None:
     await console.fail("1")
     first = await start(browser)
     place = first.headers["location"]
     assert "Started: " in await said(browser, first)
-    sent = await start(browser, key="another" if again else "first")
+    sent = await start(browser, key="another")
     assert sent.headers["location"] == place
     await console.run(place.rsplit("/", 1)[1])
     assert 'class="flash' not in (await browser.get(place)).text

@@ -92,7 +92,7 @@ async def start(request: Request, console: ConsoleOf, actor: ActorOf) -> Respons
     now = console.services.clock.now()
     place = address("/admin/operations", operation.operation_id)
     said = telling.started(operation, reasons, new=new, asked=form.count, now=now)
-    return _go(request, place, "info", said, subject=subject_of(operation))
+    return _go(request, place, "info", said)
 
 
 @router.post("/admin/entries/{entry_id}/retry")
