@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from redrive.domain import (
     App,
+    AppId,
     Entry,
     EntryFilter,
     EntryId,
@@ -82,6 +83,10 @@ class Insight:
             entries=list(entries.values()),
             more=page.next_cursor is not None,
         )
+
+    async def failed_again(self, app_ids: Sequence[AppId]) -> Mapping[AppId, int]:
+        """How many entries of each app were moved and are failed now, counted up to 10,000."""
+        return await self._reading.failed_again(app_ids, MOST_COUNTED)
 
     async def reasons(self, operation_id: OperationId) -> list[ReasonCount]:
         """How many items ended alike, over the first 50,000."""

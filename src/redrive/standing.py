@@ -64,12 +64,14 @@ class Incident:
     """The whole first page, all of one moment of the ledger.
 
     ``causes`` cover the newest ``samples`` of the failed entries. ``lately`` counts failures, so
-    that an entry which fails again counts again. ``first_activity`` is the ledger's first minute.
+    that an entry which fails again counts again. ``first_activity`` is the first minute in which
+    the ledger counted anything. ``failing_apps`` have failed entries.
     """
 
     summary: Summary
     causes: list[Cause]
     samples: int
+    failing_apps: int
     lately: int
     activity: list[ActivityPoint]
     first_activity: datetime | None
@@ -123,6 +125,7 @@ async def read_incident(
         summary=await read_summary(ledger, followers, now),
         causes=group_causes(samples, _MOST_CAUSES),
         samples=len(samples),
+        failing_apps=await ledger.failing_apps(),
         lately=sum(point.failed for point in lately),
         activity=await read_activity(ledger, now, span, step),
         first_activity=await ledger.first_activity(),

@@ -151,7 +151,7 @@ async def test_recoveries_are_counted_since_a_time(books: Books) -> None:
         await books.make(QUEUED, job_id)
     await books.hear(completed("1", 11))
     books.clock.advance(hours=1)
-    await books.hear(completed("2", 12), completed("3", 13))
+    await books.hear(completed("2", 3600), completed("3", 3601))
     assert await books.reading.recovered_since(later(0)) == 3
     assert await books.reading.recovered_since(later(3600)) == 2
     assert await books.reading.recovered_since(later(7200)) == 0

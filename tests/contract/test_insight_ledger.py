@@ -14,6 +14,7 @@ from redrive.domain import (
     EntryState,
     ItemState,
     JobId,
+    OperationKind,
     Outcome,
     Reason,
     ReasonCount,
@@ -27,19 +28,43 @@ MINUTE = timedelta(minutes=1)
 
 
 async def test_activity_is_summed_by_step_and_leaves_out_what_lies_before(books: Books) -> None:
-    await books.fail("old")
-    books.clock.advance(minutes=10)
-    await books.fail("a", "b")
-    books.clock.advance(minutes=1)
-    await books.fail("c")
-    books.clock.advance(minutes=4)
-    await books.fail("d")
+    books.clock.advance(minutes=20)
+    for at, names in ((0, ["old"]), (10, ["a", "b"]), (11, ["c"]), (15, ["d"])):
+        await books.fail(*names, at=at * 60)
     since = AT + 5 * MINUTE
     assert await books.reading.activity(since, MINUTE) == [
         ActivityPoint(at=AT + minutes * MINUTE, failed=failed, recovered=0)
         for minutes, failed in [(10, 2), (11, 1), (15, 1)]
     ]
     assert [point.failed for point in await books.reading.activity(since, 5 * MINUTE)] == [3, 1]
+
+
+async def test_activity_counts_what_happened_in_its_own_minute(books: Books) -> None:
+    books.clock.advance(minutes=60)
+    await books.take_in(*(failure(f"j{minute}", at=minute * 60) for minute in (50, 3, 3.5, 90)))
+    await books.requeue_one("j3", at=600)
+    await books.hear(completed("j3", 1200))
+    assert await books.reading.activity(AT, MINUTE) == [
+        ActivityPoint(at=AT + minute * MINUTE, failed=failed, recovered=recovered)
+        for minute, failed, recovered in [(3, 2, 0), (20, 0, 1), (50, 1, 0), (60, 1, 0)]
+    ]
+    assert await books.reading.first_activity() == AT + 3 * MINUTE
+    assert await books.reading.recovered_since(AT + 20 * MINUTE) == 1
+    assert await books.reading.recovered_since(AT + 21 * MINUTE) == 0
+
+
+async def test_what_an_answer_says_recovered_counts_at_its_time_and_what_was_recovered_does_not(
+    books: Books,
+) -> None:
+    books.clock.advance(minutes=60)
+    await books.fail("a")
+    operation, batch = await books.single("a")
+    await books.complete(operation, batch, Answer.NOT_FAILED, at=120)
+    operation, batch = await books.single("a", OperationKind.RESYNC)
+    await books.complete(operation, batch, Answer.ERROR, at=180)
+    assert [point for point in await books.reading.activity(AT, MINUTE) if point.recovered] == [
+        ActivityPoint(at=AT + 2 * MINUTE, failed=0, recovered=1)
+    ]
 
 
 async def test_samples_are_of_what_is_failed_now_newest_first_and_cut(books: Books) -> None:
@@ -135,7 +160,7 @@ async def test_a_filter_without_an_index_looks_at_so_many_rows_and_goes_on_where
     monkeypatch.setattr(filters, "ROWS_PER_LOOK", 4)
     names = [f"j{number}" for number in range(11)]
     await books.fail(*names)
-    rare = EntryFilter(state=EntryState.FAILED, query="for j5")
+    rare = EntryFilter(states=(EntryState.FAILED,), query="for j5")
     cursor, looks, found = None, 0, []
     while looks == 0 or cursor is not None:
         page = await books.reading.entries(rare, cursor, 2, oldest_first)
@@ -164,6 +189,21 @@ async def test_failing_since_is_the_oldest_failure_that_is_failed_now(books: Boo
     assert app.failing_since is None
 
 
+async def test_apps_that_fail_are_counted_and_so_is_what_failed_again_after_it_was_moved(
+    books: Books,
+) -> None:
+    await books.fail("a", "b", "c", app="acme")
+    await books.fail("d", app="globex")
+    await books.make(EntryState.QUEUED, "e", app="initech")
+    assert await books.reading.failing_apps() == 2
+    for job in ("a", "b"):
+        await books.requeue_one(job)
+        await books.take_in(failure(job, at=60))
+    apps = [AppId("acme"), AppId("globex"), AppId("nobody")]
+    assert await books.reading.failed_again(apps, 10) == {"acme": 2, "globex": 0}
+    assert await books.reading.failed_again(apps[:1], 1) == {"acme": 1}
+
+
 async def test_a_snapshot_does_not_see_what_happens_meanwhile(books: Books) -> None:
     await books.fail("a")
 
@@ -180,8 +220,8 @@ async def test_a_snapshot_does_not_see_what_happens_meanwhile(books: Books) -> N
 
 async def test_what_fits_a_filter_is_counted_up_to_a_bound(books: Books) -> None:
     await books.fail("a", "b", "c", app="acme")
-    await books.fail("d", app="globex", error_type="TypeError")
-    timeouts = EntryFilter(state=EntryState.FAILED, error_type="TimeoutError")
+    await books.fail("d", app="globex", at=9, error_type="TypeError")
+    timeouts = EntryFilter(states=(EntryState.FAILED,), error_type="TimeoutError")
 
     async def count(entry_filter: EntryFilter, most: int, looked_at: int) -> tuple[int, bool]:
         counted = await books.reading.count(entry_filter, most, looked_at)

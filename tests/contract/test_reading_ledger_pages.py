@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import pytest
@@ -19,12 +20,13 @@ from redrive.domain import (
 from redrive.errors import BadCursor
 from redrive.ports import Page
 from tests.support.books import Books, app_scope, results
-from tests.support.factories import ADA, failure
+from tests.support.factories import ADA, failure, later
 
 T = TypeVar("T")
 Reader = Callable[[str | None, int], Awaitable[Page[T]]]
 LIMITS = [1, 2, 3, 7, 8, 100]
 EVERYTHING = EntryFilter()
+FAILED = EntryFilter(states=(EntryState.FAILED,))
 
 
 async def walk(read: Reader[T], limit: int) -> list[T]:
@@ -60,6 +62,35 @@ async def test_entries_are_read_newest_failure_first_or_oldest_first(
     assert jobs(await walk(entries_of(books, oldest_first=True), limit)) == "abcdefg"
 
 
+@pytest.mark.parametrize("limit", LIMITS)
+@pytest.mark.parametrize("app", [None, "acme"])
+async def test_failed_entries_are_ordered_by_when_they_failed_however_they_came(
+    books: Books, limit: int, app: str | None
+) -> None:
+    times = {"a": 50, "b": 10, "c": 30, "d": 30, "e": 10, "f": 40, "g": 30}
+    await books.take_in(*(failure(job, at=at) for job, at in times.items()))
+    await books.fail("h", "i", app="globex")
+    await books.requeue_one("h", app="globex")
+    await books.requeue_one("i", app="globex")
+    failed = EntryFilter(app_id=None if app is None else AppId(app), states=(EntryState.FAILED,))
+    assert jobs(await walk(entries_of(books, failed), limit)) == "afgdceb"
+    assert jobs(await walk(entries_of(books, failed, oldest_first=True), limit)) == "becdgfa"
+    within = replace(failed, failed_from=later(30), failed_before=later(50))
+    assert jobs(await walk(entries_of(books, within), limit)) == "fgdc"
+    assert [one.failed_at for one in await books.reading.failure_samples(2)] == [
+        later(50),
+        later(40),
+    ]
+
+
+async def test_a_count_with_an_end_looks_at_the_newest_failures(books: Books) -> None:
+    await books.take_in(failure("a", at=50), failure("b", at=10), failure("c", at=30))
+    late = EntryFilter(states=(EntryState.FAILED,), queue="mail", failed_from=later(20))
+    assert (await books.reading.count(late, 10, 2)).found == 2
+    newest = EntryFilter(states=(EntryState.FAILED,), query="for a")
+    assert (await books.reading.count(newest, 10, 1)).found == 1
+
+
 @pytest.mark.parametrize("oldest_first", [True, False])
 async def test_a_walk_meets_every_entry_that_stayed_as_it_was(
     books: Books, oldest_first: bool
@@ -87,11 +118,11 @@ async def test_an_empty_list_is_one_page(books: Books) -> None:
         (EntryFilter(app_id=AppId("acme")), "ba"),
         (EntryFilter(app_id=AppId("globex")), "dc"),
         (EntryFilter(app_id=AppId("nobody")), ""),
-        (EntryFilter(state=EntryState.FAILED), "dca"),
-        (EntryFilter(state=EntryState.QUEUED), "b"),
+        (EntryFilter(states=(EntryState.FAILED,)), "dca"),
+        (EntryFilter(states=(EntryState.QUEUED,)), "b"),
         (EntryFilter(queue="mail"), "dcba"),
         (EntryFilter(queue="sms"), ""),
-        (EntryFilter(app_id=AppId("acme"), state=EntryState.FAILED, queue="mail"), "a"),
+        (EntryFilter(app_id=AppId("acme"), states=(EntryState.FAILED,), queue="mail"), "a"),
     ],
     ids=str,
 )
@@ -176,6 +207,8 @@ async def test_items_of_an_unknown_operation_are_none(books: Books) -> None:
 LISTS: dict[str, Callable[[Books], Reader[Any]]] = {
     "entries newest first": lambda books: entries_of(books),
     "entries oldest first": lambda books: entries_of(books, oldest_first=True),
+    "failed newest first": lambda books: entries_of(books, FAILED),
+    "failed oldest first": lambda books: entries_of(books, FAILED, oldest_first=True),
     "apps": lambda books: books.reading.apps,
     "operations": lambda books: lambda c, n: books.reading.operations(None, None, c, n),
     "items": lambda books: lambda c, n: books.reading.items(OperationId("op_1"), None, c, n),
@@ -199,6 +232,7 @@ async def test_a_cursor_of_one_list_is_refused_by_every_other(books: Books) -> N
         await books.operations.request_cancel(operation.operation_id, ADA)
     operation = await books.begin()
     await books.claim(operation)
+    await books.fail("k", "l")
     lists = {name: make(books) for name, make in LISTS.items() if name != "items"}
     lists["items"] = lambda c, n: books.reading.items(operation.operation_id, None, c, n)
     cursors = {name: (await read(None, 1)).next_cursor for name, read in lists.items()}

@@ -101,6 +101,8 @@ async def test_states_are_checked_and_failed_entries_have_indexes_of_their_own(
     for name, columns in [
         ("ix_entries_failed", ["failure_seq"]),
         ("ix_entries_failed_app", ["app_id", "failure_seq"]),
+        ("ix_entries_failed_at", ["failed_at", "failure_seq"]),
+        ("ix_entries_failed_app_at", ["app_id", "failed_at", "failure_seq"]),
     ]:
         found, unique, condition = seen["entries"]["indexes"][name]
         assert (found, unique) == (columns, False)

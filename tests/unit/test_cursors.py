@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redrive.errors import BadCursor
-from redrive.ledger.cursors import decode, decode_int, encode
+from redrive.ledger.cursors import decode, decode_ints, encode
 
 STORED = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
 INTEGERS = st.integers(-(2**63) + 1, 2**63 - 1)
@@ -23,7 +23,8 @@ def made_up(value: object) -> str:
 @given(INTEGERS, STORED)
 def test_a_position_comes_back_from_its_cursor(number: int, name: str) -> None:
     assert decode("apps", encode("apps", number, name), int, str) == [number, name]
-    assert decode_int("items", encode("items", number)) == number
+    assert decode_ints("items", encode("items", number)) == (number,)
+    assert decode_ints("failed", encode("failed", number, 7), 2) == (number, 7)
 
 
 @given(STORED, STORED)
@@ -88,4 +89,4 @@ def test_text_that_is_no_cursor_is_refused(cursor: str) -> None:
 @given(st.text())
 def test_no_text_does_anything_but_be_refused(cursor: str) -> None:
     with pytest.raises(BadCursor):
-        decode_int("apps", cursor)
+        decode_ints("apps", cursor)

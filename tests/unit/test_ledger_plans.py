@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import event
 
-from redrive.domain import OperationKind, Prunable
+from redrive.domain import AppId, EntryFilter, EntryState, OperationKind, Prunable
 from redrive.ledger import Database, SqlRetentionLedger
 from tests.support.books import Books
 from tests.support.factories import AT, SOURCE
@@ -61,6 +62,36 @@ async def test_a_start_looks_for_overlaps_among_the_open_operations_alone(books:
     await books.fail("1")
     plan = await plans(books, lambda: books.start(kind=OperationKind.RETRY))
     assert "USING INDEX ix_operations_open" in plan
+
+
+@pytest.mark.parametrize("oldest_first", [True, False])
+@pytest.mark.parametrize(
+    ("app_id", "index"), [(None, "ix_entries_failed_at"), ("acme", "ix_entries_failed_app_at")]
+)
+async def test_failed_entries_are_listed_in_the_order_of_their_index(
+    books: Books, app_id: AppId | None, index: str, oldest_first: bool
+) -> None:
+    await books.fail("1", "2", "3")
+    failed = EntryFilter(app_id=app_id, states=(EntryState.FAILED,), failed_from=AT)
+    page = await books.reading.entries(failed, None, 1, oldest_first)
+    for cursor in (None, page.next_cursor):
+        plan = await plans(books, partial(books.reading.entries, failed, cursor, 1, oldest_first))
+        assert f"USING INDEX {index}" in plan
+        assert "TEMP B-TREE" not in plan
+    count = await plans(books, lambda: books.reading.count(failed, 10, 10))
+    assert f"INDEX {index}" in count
+    assert "TEMP B-TREE" not in count
+
+
+async def test_samples_are_the_newest_of_their_index(books: Books) -> None:
+    plan = await plans(books, lambda: books.reading.failure_samples(10))
+    assert "USING INDEX ix_entries_failed_at" in plan
+    assert "TEMP B-TREE" not in plan
+
+
+async def test_what_failed_again_is_counted_in_an_index_of_its_own(books: Books) -> None:
+    plan = await plans(books, lambda: books.reading.failed_again([AppId("acme")], 10))
+    assert "INDEX ix_entries_failed_again" in plan
 
 
 async def test_live_entries_are_found_by_their_index(books: Books) -> None:

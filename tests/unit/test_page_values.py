@@ -12,7 +12,7 @@ from redrive.domain import (
 from redrive.web.pages import formats
 from redrive.web.pages.acting import why_not_yet
 from redrive.web.pages.addresses import local
-from redrive.web.pages.chart import FEWEST_COLUMNS, HEIGHT, Span, chart_of
+from redrive.web.pages.chart import FEWEST_COLUMNS, HEIGHT, LOWEST, STEP_WIDTH, Span, chart_of
 from redrive.web.pages.forms import BulkForm
 from redrive.web.pages.json_view import LONGEST_STRING, MOST_LINES, lay_out
 from redrive.web.pages.stacktrace import MOST_FRAMES, take_apart
@@ -61,8 +61,8 @@ def test_a_json_value_alone_is_laid_out_too() -> None:
 
 
 def test_long_strings_fold_and_long_documents_are_cut() -> None:
-    (_, parts), *_ = lay_out(f'"{"x" * (LONGEST_STRING + 1)}"').lines
-    assert parts[0].kind == "long"
+    (_, parts), *_ = lay_out(f'"\\"{"x" * LONGEST_STRING}"').lines
+    assert (parts[0].kind, parts[0].characters) == ("long", LONGEST_STRING + 1)
     view = lay_out(f"[{','.join('1' for _ in range(MOST_LINES + 5))}]")
     assert (len(view.lines), view.cut) == (MOST_LINES, True)
 
@@ -150,7 +150,7 @@ def test_both_sides_of_a_chart_have_one_scale_and_nothing_small_is_lost() -> Non
     chart = chart_of(Span.HOUR, points)
     first, second = chart.columns
     assert (first.up, first.down) == (HEIGHT, HEIGHT / 2)
-    assert second.up > 0
+    assert second.up == LOWEST
     assert second.down == 0
     assert (chart.failed, chart.recovered, chart.peak) == (1001, 500, first)
 
@@ -204,5 +204,8 @@ def test_a_chart_of_a_young_ledger_begins_with_it() -> None:
     ]
     young = chart_of(Span.HOUR, points, AT + timedelta(minutes=30))
     assert (len(young.columns), young.columns[0].at) == (30, AT + timedelta(minutes=30))
-    assert len(chart_of(Span.HOUR, points, AT + timedelta(minutes=59)).columns) == FEWEST_COLUMNS
+    (last,), whole = (one := chart_of(Span.HOUR, points, later(59 * 60))).columns, FEWEST_COLUMNS
+    assert (last.x, one.width) == ((whole - 1) * STEP_WIDTH, whole * STEP_WIDTH)
+    assert (one.begins_at, last.at) == (later((60 - whole) * 60), later(59 * 60))
+    assert len(chart_of(Span.HOUR, points, later(3600)).columns) == 1
     assert len(chart_of(Span.HOUR, points, AT - timedelta(days=3)).columns) == 60

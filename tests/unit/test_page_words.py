@@ -79,14 +79,6 @@ def test_an_operations_word_and_tone_follow_what_became_of_the_work(
     assert words.verdict_of(operation_with(**counts)) == said
 
 
-def test_what_became_of_the_moved_is_said_in_full() -> None:
-    operation = operation_with(requeued=10, recovered=6, failed_again=2, vanished=1)
-    assert words.outcome_said(operation) == (
-        "Of the moved, 6 recovered, 2 failed again, 1 vanished, 1 still waiting."
-    )
-    assert words.outcome_said(operation_with(skipped=3)) == ""
-
-
 @pytest.mark.parametrize(
     ("in_queue", "failed", "dismissed", "claimed", "said"),
     [
@@ -138,4 +130,5 @@ def test_a_lag_that_cannot_be_known_is_not_told(
 ) -> None:
     follower = FollowerLag(source="default", caught_up_at=None, lag_seconds=lag, is_known=known)
     following = following_of(follower, queues)
+    assert following.said == f"{said[0]}{' ' if 'behind' in said[1] else ': '}{said[1]}"
     assert (following.value, following.note, following.is_late) == said

@@ -17,6 +17,7 @@ from redrive.domain import OperationId, OperationState
 from redrive.settings import Settings
 from redrive.web import WebServices, create_app, hash_password
 from redrive.wiring import Services, SystemClock, build_runner, open_services
+from tests.support.factories import failure
 from tests.support.servers import RedisServer
 
 USER = "admin"
@@ -74,10 +75,15 @@ class Console:
         for name in await self.services.engines["default"].queues():
             failures, _ = await self.services.engines["default"].failures(name, "", 1000)
             await self.services.following.record_failures("default", name, failures, None)
-            for failure in failures:
-                if (failure.queue, failure.job_id) == (queue, job_id):
-                    return failure.entry_id
+            for found in failures:
+                if (found.queue, found.job_id) == (queue, job_id):
+                    return found.entry_id
         raise AssertionError(f"{job_id} is not among the failures")
+
+    async def fail_many(self, number: int, app_id: str = "acme", name: str = "many") -> None:
+        """Failures of jobs that no queue holds."""
+        failures = [failure(f"{name}-{at}", app_id) for at in range(number)]
+        await self.services.following.record_failures("default", "mail", failures, None)
 
     async def run(self, operation_id: str) -> OperationState:
         """Carry an operation out, as a runner would; returns the state it ended in."""

@@ -36,6 +36,15 @@ async def start(browser: httpx.AsyncClient, **fields: object) -> httpx.Response:
     return await browser.post("/admin/start", data={**given, **fields})
 
 
+async def start_scripted(browser: httpx.AsyncClient, **fields: object) -> httpx.Response:
+    """As the pages' own script does, which shows the answer where the question is open."""
+    browser.headers["x-redrive-part"] = "main"
+    refused = await start(browser, **fields)
+    del browser.headers["x-redrive-part"]
+    assert refused.status_code == 422
+    return refused
+
+
 async def test_retrying_one_entry_says_what_happened_once_and_comes_back(
     console: Console, browser: httpx.AsyncClient
 ) -> None:
@@ -130,7 +139,7 @@ async def test_starting_says_what_was_started_and_nothing_that_changes_while_it_
     await console.run(first.headers["location"].rsplit("/", 1)[1])
     assert await said(browser, await start(browser)) == (
         "Nothing new was started: you have started this just now. "
-        "1 moved, 1 skipped (already waiting or running). Of the moved, 1 still waiting."
+        "1 moved, 1 skipped (already waiting or running)."
     )
 
 
@@ -145,6 +154,32 @@ async def test_only_an_operation_that_no_runner_has_taken_up_is_waiting_for_one(
     running = (await browser.get(place)).text
     assert "waiting for a runner" not in running
     assert "no rate yet" in running
+
+
+async def test_what_is_said_of_an_operation_in_the_way_ends_with_it(
+    console: Console, browser: httpx.AsyncClient
+) -> None:
+    await console.fail("1")
+    first = await start(browser)
+    place = first.headers["location"]
+    assert "Started: " in await said(browser, first)
+    sent = await start(browser, key="another")
+    assert sent.headers["location"] == place
+    await console.run(place.rsplit("/", 1)[1])
+    assert 'class="flash' not in (await browser.get(place)).text
+
+
+async def test_a_question_about_what_is_in_hand_leads_to_the_operation_that_has_it(
+    console: Console, browser: httpx.AsyncClient
+) -> None:
+    for job_id, app in (("1", "acme"), ("2", "globex")):
+        await console.fail(job_id, app)
+    place = (await start(browser, app_id="")).headers["location"]
+    for query in ("kind=retry", "kind=retry&app_id=acme", "kind=resync&app_id=acme"):
+        page = (await browser.get(f"/admin/confirm?{query}")).text
+        assert "has to wait" in page
+        assert f'href="{place}">Retry of all apps</a>' in page
+        assert 'action="/admin/start"' not in page
 
 
 async def test_a_cancel_tells_what_is_in_hand(console: Console, browser: httpx.AsyncClient) -> None:
@@ -165,10 +200,16 @@ async def test_a_cancel_tells_what_is_in_hand(console: Console, browser: httpx.A
 async def test_a_large_count_that_was_not_typed_starts_nothing(
     console: Console, browser: httpx.AsyncClient
 ) -> None:
-    await console.fail("1")
-    refused = await start(browser, count=5000, typed="500", reason="a <b> reason")
-    assert refused.status_code == 422
-    assert "a &lt;b&gt; reason" in refused.text
+    await console.fail_many(1001)
+    given = {"count": 1001, "typed": "500", "reason": 'a <b> "reason" ' + "\U0001f600" * 400}
+    refused = await start(browser, **given)
+    assert refused.headers["location"] == "/admin/confirm?kind=retry&app_id=acme"
+    question = await browser.get(refused.headers["location"])
+    assert question.status_code == 200
+    for text in (question.text, (await start_scripted(browser, **given)).text):
+        assert "a &lt;b&gt; &#34;reason&#34; \U0001f600" in text
+        assert text.count("That is not 1,001. Nothing was started.") == 1
+    assert "That is not" not in (await browser.get(refused.headers["location"])).text
     assert (await console.services.overview.operations(None, None, None, 10)).items == []
 
 

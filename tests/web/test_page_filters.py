@@ -8,9 +8,10 @@ import re
 import httpx
 import pytest
 
-from redrive.domain import MatchCount
+from redrive.domain import JobId, JobOutcome, MatchCount, OperationId, OutcomeKind
 from redrive.insight import LOOKED_AT, MOST_COUNTED
 from redrive.web.pages.failures import matches
+from redrive.wiring import SystemClock
 from tests.web.support import Console
 
 BROWSER = {"accept": "text/html"}
@@ -58,6 +59,117 @@ async def test_buttons_act_on_what_their_label_says_and_never_on_a_filter(
         assert "never only this filter" in filtered.text
 
 
+async def test_the_heading_counts_the_list_below_it(
+    console: Console, operator: httpx.AsyncClient
+) -> None:
+    await console.fail("1", app_id="acme")
+    await console.fail("2", app_id="globex")
+    for query, heading in (
+        ("", "Failures 2"),
+        ("app_id=acme", "Failures 1"),
+        ("app_id=nobody", "Failures 0"),
+        ("q=nothing+like+it", "Failures 0"),
+        ("state=any", "Entries 2"),
+        ("state=recovered", "Entries 0"),
+    ):
+        assert f"{heading} " in await text_of(operator, f"/admin/failures?{query}"), query
+
+
+async def test_an_app_that_is_not_known_is_not_offered(operator: httpx.AsyncClient) -> None:
+    said = await text_of(operator, "/admin/failures?app_id=shop-0")
+    assert "No app shop-0 is known." in said
+    assert "Retry all" not in said
+
+
+async def test_the_overview_counts_every_failing_app_and_tells_a_causes_share(
+    console: Console, operator: httpx.AsyncClient
+) -> None:
+    for number in range(20):
+        await console.fail_many(1, app_id=f"app-{number}", name=f"job-{number}")
+    first = await text_of(operator, "/admin/")
+    assert "20 entries failed in 20 apps" in first
+    assert "% of the newest" not in first
+    await console.fail_many(1000, app_id="acme")
+    full = await text_of(operator, "/admin/")
+    assert "1,020 entries failed in 21 apps" in full
+    assert "100% of the newest 1,000 of 1,020" in full
+
+
+async def test_a_page_that_only_reads_does_not_say_that_nothing_was_changed(
+    operator: httpx.AsyncClient,
+) -> None:
+    for path, status in (("/admin/apps/nobody", 404), ("/admin/failures?cursor=x", 422)):
+        assert "Nothing was changed" not in await text_of(operator, path, status)
+    assert "Nothing was changed" in (await operator.get("/admin/api/apps/nobody")).text
+
+
+@pytest.mark.parametrize("app_id", [".", ".."])
+async def test_an_app_whose_id_is_dots_has_a_page_and_a_way_through_the_api(
+    console: Console, operator: httpx.AsyncClient, app_id: str
+) -> None:
+    entry_id = await console.fail("1", app_id=app_id)
+    place = f"/admin/apps?app_id={app_id}"
+    for path in ("/admin/", "/admin/apps", f"/admin/entries/{entry_id}"):
+        assert f'href="{place}"' in (await operator.get(path, headers=BROWSER)).text, path
+    assert "Retry all 1" in await text_of(operator, place)
+    found = (await operator.get(f"/admin/api/entries?app_id={app_id}")).json()["data"]["items"]
+    assert [one["entry_id"] for one in found] == [entry_id]
+    escaped = app_id.replace(".", "%2E")
+    answer = await operator.get(f"/admin/api/apps/{escaped}")
+    assert answer.json()["data"]["app_id"] == app_id
+    body = {"app_id": app_id, "entry_id": entry_id}
+    assert (await operator.post("/admin/api/retry", json=body)).status_code == 200
+
+
+async def test_the_order_of_a_list_has_the_name_of_what_it_is_ordered_by(
+    operator: httpx.AsyncClient,
+) -> None:
+    assert "oldest failure first" in await text_of(operator, "/admin/failures")
+    assert "recorded first first" in await text_of(operator, "/admin/failures?state=any")
+
+
+async def test_the_recovering_entries_are_those_that_the_overview_counts(
+    console: Console, operator: httpx.AsyncClient
+) -> None:
+    entries = {job_id: await console.fail(job_id) for job_id in ("a", "b", "c")}
+    body = {"app_id": "acme", "entry_id": entries["b"]}
+    (await operator.post("/admin/api/retry", json=body)).raise_for_status()
+    started = await operator.post("/admin/api/retry/app/acme", json={})
+    ledger = console.services.operations
+    running = await ledger.take_over(OperationId(started.json()["data"]["operation_id"]))
+    assert running is not None
+    await ledger.claim(running, 1)
+    for page in ("/admin/", "/admin/apps/acme"):
+        shown = (await operator.get(page, headers=BROWSER)).text
+        tile = re.search(r'<dt>In recovery</dt>.*?href="([^"]+)">(\d+)</a>', shown)
+        assert tile is not None
+        assert tile[2] == "2"
+        listed = (await operator.get(html.unescape(tile[1]), headers=BROWSER)).text
+        found = {name for name, entry_id in entries.items() if f'data-key="{entry_id}"' in listed}
+        assert found == {"a", "b"}
+
+
+async def test_a_rate_of_recovery_is_of_what_ran_again(
+    console: Console, operator: httpx.AsyncClient
+) -> None:
+    entry_id = await console.fail("1")
+    await console.fail("2")
+    for path in ("/admin/apps", "/admin/apps/acme"):
+        assert "nothing retried yet" in await text_of(operator, path)
+    body = {"app_id": "acme", "entry_id": entry_id}
+    (await operator.post("/admin/api/retry", json=body)).raise_for_status()
+    await console.services.following.record_outcomes(
+        "default",
+        "mail",
+        [JobOutcome(job_id=JobId("1"), kind=OutcomeKind.COMPLETED, at=SystemClock().now())],
+        ("", "1"),
+    )
+    for path in ("/admin/apps", "/admin/apps/acme"):
+        assert "100%" in await text_of(operator, path)
+    assert "of 1 that ran again to an end" in await text_of(operator, "/admin/apps/acme")
+    assert "1 entry is recovered now" in await text_of(operator, "/admin/")
+
+
 async def test_a_filtered_list_says_how_many_fit(
     console: Console, operator: httpx.AsyncClient
 ) -> None:
@@ -83,7 +195,7 @@ def test_a_count_that_stopped_says_so() -> None:
         (
             "state=gone&app_id=acme",
             "gone does not fit: allowed is: failed, claimed, queued, active, recovered, dismissed, "
-            "vanished, any.",
+            "vanished, recovering, any.",
             "/admin/failures?app_id=acme",
         ),
         ("since=soon", "soon does not fit: allowed is: 15m, 1h, 24h, 7d.", "/admin/failures"),

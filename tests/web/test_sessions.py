@@ -33,7 +33,7 @@ async def test_a_session_ends_after_thirty_idle_minutes(
     assert await is_open(operator)
     console.clock.advance(minutes=29)
     assert await is_open(operator)
-    console.clock.advance(minutes=30)
+    console.clock.advance(minutes=30, milliseconds=1)
     assert not await is_open(operator)
 
 

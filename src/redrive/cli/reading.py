@@ -81,7 +81,9 @@ async def failed(
     cursor: Cursor = None,
 ) -> None:
     """List failed entries, newest first."""
-    wanted = EntryFilter(app_id=AppId(app) if app else None, state=state, queue=queue, query=search)
+    wanted = EntryFilter(
+        app_id=AppId(app) if app else None, states=(state,), queue=queue, query=search
+    )
     async with opened(context.settings) as services:
         page = await services.overview.entries(wanted, cursor, limit, oldest_first=False)
     context.output.table(

@@ -92,11 +92,12 @@ class EntryFilter:
     """Which entries a list shows; ``query`` is found in the error, the job id or the entry id,
     ``error_type`` is the whole of it.
 
-    The newest failure lies at or after ``failed_from`` and before ``failed_before``.
+    Its state is one of ``states``, or any where there are none. The newest failure lies at or
+    after ``failed_from`` and before ``failed_before``.
     """
 
     app_id: AppId | None = None
-    state: EntryState | None = None
+    states: tuple[EntryState, ...] = ()
     source: str | None = None
     queue: str | None = None
     query: str | None = None
@@ -106,10 +107,22 @@ class EntryFilter:
     failed_before: datetime | None = None
 
     @property
-    def is_indexed(self) -> bool:
-        """Whether a ledger finds the next entry without looking at ones that do not fit."""
-        indexed = EntryFilter(app_id=self.app_id, state=self.state)
-        return self == indexed and self.state in (None, EntryState.FAILED)
+    def is_by_time(self) -> bool:
+        """Whether its list is ordered by when the entries failed: that of failed ones is. Other
+        lists have the order in which a ledger recorded the failures."""
+        return self.states == (EntryState.FAILED,)
+
+    @property
+    def indexed(self) -> EntryFilter:
+        """The part of it that a ledger finds without looking at entries that do not fit."""
+        if not self.is_by_time:
+            return EntryFilter(app_id=self.app_id)
+        return EntryFilter(
+            app_id=self.app_id,
+            states=self.states,
+            failed_from=self.failed_from,
+            failed_before=self.failed_before,
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -25,6 +25,10 @@ class EntryState(StrEnum):
 LIVE_STATES = (EntryState.QUEUED, EntryState.ACTIVE)
 
 
+RECOVERING_STATES = (EntryState.CLAIMED, *LIVE_STATES)
+"""In hand, or moved and not yet run to an end."""
+
+
 OVER_STATES = (EntryState.RECOVERED, EntryState.DISMISSED, EntryState.VANISHED)
 
 

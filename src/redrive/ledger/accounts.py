@@ -19,7 +19,7 @@ from redrive.domain import (
     User,
 )
 from redrive.ledger.auditing import add_audit
-from redrive.ledger.cursors import decode_int, encode
+from redrive.ledger.cursors import decode_ints, encode
 from redrive.ledger.database import Database, insert_or_ignore
 from redrive.ledger.filters import Walk
 from redrive.ledger.rows import app_of, select_apps
@@ -118,16 +118,16 @@ class SqlAccounts:
     async def audit_trail(
         self, cursor: str | None, limit: int, audit_filter: AuditFilter | None = None
     ) -> Page[AuditEntry]:
-        after = None if cursor is None else decode_int("audit", cursor)
+        after = None if cursor is None else decode_ints("audit", cursor)
         walk = Walk(audit.c.seq, oldest_first=False, after=after)
         conditions = _conditions(audit_filter or AuditFilter())
         last_looked = None
         if len(conditions) > 1:
             look = await self._database.rows(walk.end_of_look(conditions[:1]))
-            last_looked = int(look[0][0]) if look else None
+            last_looked = tuple(look[0]) if look else None
         statement = walk.bounded(select(audit).where(*conditions), last_looked)
         rows = await self._database.rows(statement.limit(limit + 1))
-        position = walk.position_after([row.seq for row in rows], limit, last_looked)
+        position = walk.position_after([(row.seq,) for row in rows], limit, last_looked)
         found = [
             AuditEntry(
                 seq=row.seq,
@@ -144,7 +144,7 @@ class SqlAccounts:
             for row in rows[:limit]
         ]
         return Page(
-            items=found, next_cursor=None if position is None else encode("audit", position)
+            items=found, next_cursor=None if position is None else encode("audit", *position)
         )
 
 

@@ -6,7 +6,7 @@ Lock order of every transaction: sequence, entries, apps (sorted), operations (s
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -59,18 +59,31 @@ async def move_app_counts(connection: AsyncConnection, moves: Moves) -> None:
 
 
 async def add_activity(
-    connection: AsyncConnection, at: datetime, *, failed: int = 0, recovered: int = 0
+    connection: AsyncConnection,
+    now: datetime,
+    *,
+    failed: Iterable[datetime] = (),
+    recovered: Iterable[datetime] = (),
 ) -> None:
-    """Count failures and recoveries in the minute in which the ledger learned of them."""
-    if failed or recovered:
+    """Count failures and recoveries in the minutes in which they happened, minutes in order.
+
+    Times come from workers' clocks: one that lies in the future counts as now.
+    """
+    failures = Counter(_minute(min(at, now)) for at in failed)
+    recoveries = Counter(_minute(min(at, now)) for at in recovered)
+    minutes = sorted(failures.keys() | recoveries.keys())
+    if minutes:
         await connection.execute(
             upsert(connection, activity, ["minute"], add=["failed", "recovered"]),
-            {
-                "minute": to_millis(at) // 60_000 * 60_000,
-                "failed": failed,
-                "recovered": recovered,
-            },
+            [
+                {"minute": minute, "failed": failures[minute], "recovered": recoveries[minute]}
+                for minute in minutes
+            ],
         )
+
+
+def _minute(at: datetime) -> int:
+    return to_millis(at) // 60_000 * 60_000
 
 
 async def freeze_selection(connection: AsyncConnection) -> int:

@@ -34,10 +34,9 @@ def decode(kind: str, cursor: str, *types: type[int] | type[str]) -> list[int | 
     return list(values[1:])
 
 
-def decode_int(kind: str, cursor: str) -> int:
-    """The one whole number in a cursor."""
-    (value,) = decode(kind, cursor, int)
-    return int(value)
+def decode_ints(kind: str, cursor: str, number: int = 1) -> tuple[int, ...]:
+    """The whole numbers in a cursor, so many of them."""
+    return tuple(int(value) for value in decode(kind, cursor, *[int] * number))
 
 
 def _storable(text: str) -> bool:

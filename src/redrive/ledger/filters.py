@@ -6,9 +6,20 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Select, literal_column, or_, select
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Row,
+    Select,
+    literal_column,
+    or_,
+    select,
+    tuple_,
+    type_coerce,
+)
 
-from redrive.domain import EntryFilter, EntryState
+from redrive.domain import EntryFilter, to_millis
 from redrive.ledger.identities import named
 from redrive.ledger.schema import entries
 
@@ -19,14 +30,23 @@ ROWS_PER_LOOK = 10_000
 def one_of(column: Column[str], states: Sequence[StrEnum]) -> ColumnElement[bool]:
     """``column`` is one of the states, as the partial indexes say it: SQLite uses those only where
     the values stand in the statement itself."""
+    if len(states) == 1:
+        return column == literal_column(f"'{states[0]}'")
     return column.in_([literal_column(f"'{state}'") for state in states])
 
 
-class Walk:
-    """One page's way along a sequence column, ``after`` a position (None: from the beginning)."""
+Position = tuple[int, ...]
+"""Where a walk stands: the values of its columns."""
 
-    def __init__(self, column: Column[int], *, oldest_first: bool, after: int | None) -> None:
-        self._column = column
+
+class Walk:
+    """One page's way along the columns that order a list and are unique together, ``after`` a
+    position (None: from the beginning)."""
+
+    def __init__(
+        self, *columns: ColumnElement[int], oldest_first: bool, after: Position | None
+    ) -> None:
+        self._columns = columns
         self._oldest_first = oldest_first
         self._after = after
 
@@ -34,39 +54,50 @@ class Walk:
         self, conditions: Sequence[ColumnElement[bool]], rows: int | None = None
     ) -> Select[Any]:
         """Selects the last position that is looked at, after ``rows`` (None: a page's number);
-        ``conditions`` are served by an index together with the column."""
-        statement = select(self._column).where(*conditions, *self._from_here())
-        return statement.order_by(self._order()).offset((rows or ROWS_PER_LOOK) - 1).limit(1)
+        ``conditions`` are served by an index together with the columns."""
+        statement: Select[Any] = select(*self._columns)  # type: ignore[assignment]
+        statement = statement.where(*conditions, *self._from_here())
+        return statement.order_by(*self._order()).offset((rows or ROWS_PER_LOOK) - 1).limit(1)
 
-    def bounded(self, statement: Select[Any], last_looked: int | None) -> Select[Any]:
+    def bounded(self, statement: Select[Any], last_looked: Position | None) -> Select[Any]:
         """The statement in the walk's order, from here to ``last_looked`` (None: to the end)."""
-        statement = statement.where(*self._from_here()).order_by(self._order())
+        statement = statement.where(*self._from_here()).order_by(*self._order())
         if last_looked is None:
             return statement
-        column = self._column
-        inside = column <= last_looked if self._oldest_first else column >= last_looked
-        return statement.where(inside)
+        here, last = tuple_(*self._columns), tuple_(*last_looked)
+        return statement.where(here <= last if self._oldest_first else here >= last)
 
     def position_after(
-        self, found: Sequence[int], limit: int, last_looked: int | None
-    ) -> int | None:
+        self, found: Sequence[Position], limit: int, last_looked: Position | None
+    ) -> Position | None:
         """Where the next page begins, given what was found up to one more than ``limit``."""
         return found[limit - 1] if len(found) > limit else last_looked
 
     def _from_here(self) -> list[ColumnElement[bool]]:
         if self._after is None:
             return []
-        column = self._column
-        return [column > self._after if self._oldest_first else column < self._after]
+        here, after = tuple_(*self._columns), tuple_(*self._after)
+        return [here > after if self._oldest_first else here < after]
 
-    def _order(self) -> ColumnElement[int]:
-        return self._column.asc() if self._oldest_first else self._column.desc()
+    def _order(self) -> list[ColumnElement[int]]:
+        columns = self._columns
+        return [column.asc() if self._oldest_first else column.desc() for column in columns]
 
 
-def indexed_part(entry_filter: EntryFilter) -> EntryFilter:
-    """What of a filter an index serves."""
-    state = EntryState.FAILED if entry_filter.state is EntryState.FAILED else None
-    return EntryFilter(app_id=entry_filter.app_id, state=state)
+FAILED_AT = type_coerce(entries.c.failed_at, BigInteger)
+"""In milliseconds, as a cursor holds it."""
+
+
+def order_of(entry_filter: EntryFilter) -> tuple[ColumnElement[int], ...]:
+    """The columns by which a list of entries is ordered."""
+    by_sequence = entries.c.failure_seq
+    return (FAILED_AT, by_sequence) if entry_filter.is_by_time else (by_sequence,)
+
+
+def position_of(entry_filter: EntryFilter, row: Row[Any]) -> Position:
+    """Where an entry's row stands in a list."""
+    seq = int(row.failure_seq)
+    return (to_millis(row.failed_at), seq) if entry_filter.is_by_time else (seq,)
 
 
 def conditions_of(entry_filter: EntryFilter) -> list[ColumnElement[bool]]:
@@ -74,8 +105,8 @@ def conditions_of(entry_filter: EntryFilter) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
     if entry_filter.app_id is not None:
         conditions.append(entries.c.app_id == entry_filter.app_id)
-    if entry_filter.state is not None:
-        conditions.append(entries.c.state == entry_filter.state.value)
+    if entry_filter.states:
+        conditions.append(one_of(entries.c.state, entry_filter.states))
     if entry_filter.source is not None:
         conditions.append(entries.c.source == entry_filter.source)
     if entry_filter.queue is not None:

@@ -25,7 +25,7 @@ from redrive.domain import (
     from_millis,
     to_millis,
 )
-from redrive.ledger.filters import Walk, conditions_of, indexed_part
+from redrive.ledger.filters import Walk, conditions_of, one_of, order_of
 from redrive.ledger.identities import any_named
 from redrive.ledger.rows import app_of, entry_of, select_apps, select_failing_since
 from redrive.ledger.schema import activity, apps, cursors, entries, items
@@ -71,11 +71,11 @@ class SqlInsightLedger:
         return since
 
     async def count(self, entry_filter: EntryFilter, most: int, looked_at: int) -> MatchCount:
-        walk = Walk(entries.c.failure_seq, oldest_first=False, after=None)
+        walk = Walk(*order_of(entry_filter), oldest_first=False, after=None)
         end = await self._database.rows(
-            walk.end_of_look(conditions_of(indexed_part(entry_filter)), looked_at)
+            walk.end_of_look(conditions_of(entry_filter.indexed), looked_at)
         )
-        last = int(end[0][0]) if end else None
+        last = tuple(end[0]) if end else None
         fitting = walk.bounded(select(entries.c.failure_seq), last)
         fitting = fitting.where(*conditions_of(entry_filter)).limit(most + 1)
         (row,) = await self._database.rows(select(func.count()).select_from(fitting.subquery()))
@@ -112,8 +112,8 @@ class SqlInsightLedger:
                 func.substr(entries.c.error_message, 1, _MESSAGE_START).label("error_message"),
                 entries.c.failed_at,
             )
-            .where(entries.c.state == EntryState.FAILED.value)
-            .order_by(entries.c.failure_seq.desc())
+            .where(one_of(entries.c.state, [EntryState.FAILED]))
+            .order_by(entries.c.failed_at.desc(), entries.c.failure_seq.desc())
             .limit(limit)
         )
         return [
@@ -140,6 +140,30 @@ class SqlInsightLedger:
             .limit(limit)
         )
         return [app_of(row) for row in rows]
+
+    async def failing_apps(self) -> int:
+        (row,) = await self._database.rows(select(func.count()).where(apps.c.failed > 0))
+        return int(row[0])
+
+    async def failed_again(self, app_ids: Sequence[AppId], most: int) -> Mapping[AppId, int]:
+        again = (
+            select(entries.c.app_id)
+            .where(
+                entries.c.app_id == apps.c.app_id,
+                one_of(entries.c.state, [EntryState.FAILED]),
+                entries.c.moved_at.is_not(None),
+            )
+            .correlate(apps)
+            .limit(most)
+        )
+        number = select(func.count()).select_from(again.subquery()).scalar_subquery()
+        rows = await self._database.rows(
+            select(apps.c.app_id, number.label("again")).where(
+                self._database.any_of(apps.c.app_id, "ids")
+            ),
+            {"ids": self._database.listed(app_ids)},
+        )
+        return {AppId(row.app_id): int(row.again) for row in rows}
 
     async def entries_of_job(self, job_id: JobId) -> list[Entry]:
         followed = await self._database.rows(

@@ -153,7 +153,8 @@ class Intake:
             to_state=EntryState.FAILED,
             new_occurrence=True,
         )
-        await add_activity(self._connection, self._now, failed=len(fresh) + len(again))
+        happened = [failure.failed_at for failure in (*fresh, *(failure for _, failure in again))]
+        await add_activity(self._connection, self._now, failed=happened)
 
     async def _attribute(self, again: Sequence[tuple[Row[Any], Failure]]) -> list[Row[Any]]:
         """Tie the new occurrences to the hand-overs that they came after."""

@@ -225,7 +225,7 @@ async def _apply(
         now,
         to_state=EntryState.ACTIVE,
     )
-    await add_activity(connection, now, recovered=len(recovered))
+    await add_activity(connection, now, recovered=[outcome.at for _, outcome in recovered])
     attributed = await attribute(
         database,
         connection,

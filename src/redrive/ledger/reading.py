@@ -38,8 +38,8 @@ from redrive.domain import (
     to_millis,
 )
 from redrive.errors import LedgerUnavailable, SchemaOutdated
-from redrive.ledger.cursors import decode, decode_int, encode
-from redrive.ledger.filters import Walk, conditions_of, indexed_part
+from redrive.ledger.cursors import decode, decode_ints, encode
+from redrive.ledger.filters import Position, Walk, conditions_of, order_of, position_of
 from redrive.ledger.identities import named
 from redrive.ledger.insight import SqlInsightLedger
 from redrive.ledger.migrations import require_current_schema
@@ -121,26 +121,29 @@ class SqlReadingLedger(SqlInsightLedger):
     async def entries(
         self, entry_filter: EntryFilter, cursor: str | None, limit: int, oldest_first: bool
     ) -> Page[Entry]:
-        kind = "entries-up" if oldest_first else "entries-down"
-        after = None if cursor is None else decode_int(kind, cursor)
-        walk = Walk(entries.c.failure_seq, oldest_first=oldest_first, after=after)
+        order = order_of(entry_filter)
+        name = "failed" if entry_filter.is_by_time else "entries"
+        kind = f"{name}-up" if oldest_first else f"{name}-down"
+        after = None if cursor is None else decode_ints(kind, cursor, len(order))
+        walk = Walk(*order, oldest_first=oldest_first, after=after)
         last_looked = None
-        if not entry_filter.is_indexed:
-            last_looked = await self._end_of_look(walk, conditions_of(indexed_part(entry_filter)))
+        if entry_filter != entry_filter.indexed:
+            last_looked = await self._end_of_look(walk, conditions_of(entry_filter.indexed))
         statement = walk.bounded(select(entries).where(*conditions_of(entry_filter)), last_looked)
         rows = await self._database.rows(statement.limit(limit + 1))
-        position = walk.position_after([row.failure_seq for row in rows], limit, last_looked)
+        found = [position_of(entry_filter, row) for row in rows]
+        position = walk.position_after(found, limit, last_looked)
         return Page(
             items=[entry_of(row) for row in rows[:limit]],
-            next_cursor=None if position is None else encode(kind, position),
+            next_cursor=None if position is None else encode(kind, *position),
         )
 
     async def _end_of_look(
         self, walk: Walk, conditions: Sequence[ColumnElement[bool]]
-    ) -> int | None:
+    ) -> Position | None:
         """Where a page stops looking; None if the list ends before."""
         rows = await self._database.rows(walk.end_of_look(conditions))
-        return int(rows[0][0]) if rows else None
+        return tuple(rows[0]) if rows else None
 
     async def entry(self, entry_id: EntryId) -> EntryDetail | None:
         async def work(connection: AsyncConnection) -> EntryDetail | None:
@@ -194,7 +197,7 @@ class SqlReadingLedger(SqlInsightLedger):
         limit: int,
         outcome: Outcome | None = None,
     ) -> Page[Item]:
-        after = None if cursor is None else decode_int("items", cursor)
+        after = None if cursor is None else decode_ints("items", cursor)
         walk = Walk(items.c.failure_seq, oldest_first=True, after=after)
         of_operation = items.c.operation_id == operation_id
         statement = _items().where(of_operation)
@@ -206,10 +209,11 @@ class SqlReadingLedger(SqlInsightLedger):
         if outcome is not None:
             statement = statement.where(items.c.outcome == outcome)
         rows = await self._database.rows(walk.bounded(statement, last_looked).limit(limit + 1))
-        position = walk.position_after([row.failure_seq for row in rows], limit, last_looked)
+        found = [(row.failure_seq,) for row in rows]
+        position = walk.position_after(found, limit, last_looked)
         return Page(
             items=[item_of(row) for row in rows[:limit]],
-            next_cursor=None if position is None else encode("items", position),
+            next_cursor=None if position is None else encode("items", *position),
         )
 
     async def tallies(self) -> list[OperationTally]:

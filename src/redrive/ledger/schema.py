@@ -140,13 +140,28 @@ entries = Table(
         sqlite_where=text("state = 'failed'"),
         postgresql_where=text("state = 'failed'"),
     ),
-    # Since when an app has been failing.
+    # The order of the lists of failed entries, and since when an app has been failing.
     Index(
-        "ix_entries_failed_since",
-        "app_id",
+        "ix_entries_failed_at",
         "failed_at",
+        "failure_seq",
         sqlite_where=text("state = 'failed'"),
         postgresql_where=text("state = 'failed'"),
+    ),
+    Index(
+        "ix_entries_failed_app_at",
+        "app_id",
+        "failed_at",
+        "failure_seq",
+        sqlite_where=text("state = 'failed'"),
+        postgresql_where=text("state = 'failed'"),
+    ),
+    # What failed again after it was moved.
+    Index(
+        "ix_entries_failed_again",
+        "app_id",
+        sqlite_where=text("state = 'failed' AND moved_at IS NOT NULL"),
+        postgresql_where=text("state = 'failed' AND moved_at IS NOT NULL"),
     ),
     Index(
         "ix_entries_live",

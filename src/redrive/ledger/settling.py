@@ -102,14 +102,19 @@ async def settle(
     moves: Moves = Counter()
     outcomes: list[tuple[int, Outcome]] = []
     settled: list[tuple[tuple[Answer, str, datetime], list[int]]] = []
+    recoveries: list[datetime] = []
     for key, ids in groups.items():
         quiet = await _settle_entries(database, connection, operation, key, ids, seq, now)
         entry_state = _verdict(key[0]).entry
         done = {pk: (claimed[pk].app_id, entry_state or claimed[pk].from_state) for pk in quiet}
+        if entry_state is EntryState.RECOVERED:
+            recoveries += [key[2]] * len(quiet)
         late = [pk for pk in ids if pk not in done]
         for row in await _still_claimed(database, connection, operation, late):
             state = await _settle_early(connection, key, row, seq, now)
             done[row.id] = (row.app_id, state)
+            if state is EntryState.RECOVERED and entry_state is not None:
+                recoveries.append(_recovered_at(row, key[2]))
             if key[0].moved and state in (EntryState.RECOVERED, EntryState.FAILED):
                 recovered = state is EntryState.RECOVERED
                 outcomes.append((row.id, Outcome.RECOVERED if recovered else Outcome.FAILED_AGAIN))
@@ -123,8 +128,7 @@ async def settle(
         whole = len(ids) == len(batch.entries)
         await _settle_items(database, connection, operation, batch, key, ids, whole, now)
     await _set_outcomes(connection, operation, outcomes)
-    recovered_now = sum(n for (_, _, to), n in moves.items() if to is EntryState.RECOVERED)
-    await add_activity(connection, now, recovered=recovered_now)
+    await add_activity(connection, now, recovered=recoveries)
     return counts
 
 
@@ -199,7 +203,7 @@ async def _settle_early(
     if verdict.entry is EntryState.QUEUED:
         values["moved_at"] = at
     if state is EntryState.RECOVERED and verdict.entry is not None:
-        values["recovered_at"] = row.early_at if row.early_outcome == COMPLETED else at
+        values["recovered_at"] = _recovered_at(row, at)
         values["state_reason"] = "" if answer.moved else "completed elsewhere"
     if state in OVER_STATES:
         values["heard_at"] = now
@@ -212,6 +216,12 @@ async def _settle_early(
         .values(values | {"state": state, "early_outcome": None, "early_at": None})
     )
     return state
+
+
+def _recovered_at(row: Row[Any], at: datetime) -> datetime:
+    """When an entry recovered whose job was heard of before its settle."""
+    heard: datetime = row.early_at if row.early_outcome == COMPLETED else at
+    return heard
 
 
 def _heard_state(answer: Answer, row: Row[Any], at: datetime) -> EntryState:

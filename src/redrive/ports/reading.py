@@ -35,11 +35,11 @@ class InsightLedger(Protocol):
     """What an operator asks in an incident, at a bounded cost whatever the ledger's size."""
 
     async def activity(self, since: datetime, step: timedelta) -> list[ActivityPoint]:
-        """Failures and recoveries by step (whole minutes) from ``since`` on, oldest first;
-        steps without any are left out."""
+        """Failures and recoveries by step (whole minutes) from ``since`` on, each in the minute
+        in which it happened, oldest first; steps without any are left out."""
 
     async def first_activity(self) -> datetime | None:
-        """The minute in which the ledger first learned of a failure or a recovery."""
+        """The first minute in which the ledger counted a failure or a recovery."""
 
     async def failing_since(self) -> datetime | None:
         """When the oldest of the entries that are failed now failed."""
@@ -61,6 +61,12 @@ class InsightLedger(Protocol):
 
     async def apps_named(self, query: str, limit: int) -> list[App]:
         """Apps whose id or display name contains ``query``, most failed entries first."""
+
+    async def failing_apps(self) -> int:
+        """How many apps have failed entries."""
+
+    async def failed_again(self, app_ids: Sequence[AppId], most: int) -> Mapping[AppId, int]:
+        """How many entries of each app were moved and are failed now, counted up to ``most``."""
 
     async def entries_of_job(self, job_id: JobId) -> list[Entry]:
         """The entries of a job id, one per queue that was ever followed."""
@@ -90,8 +96,8 @@ class ReadingLedger(InsightLedger, Protocol):
         """Entries by state, over all apps."""
 
     async def recovered_since(self, since: datetime) -> int:
-        """How many recoveries the ledger learned of in the minutes that begin at ``since`` or
-        later. An entry that fails again and recovers again counts twice."""
+        """How many recoveries happened in the minutes that begin at ``since`` or later. An entry
+        that fails again and recovers again counts twice."""
 
     async def apps(self, cursor: str | None, limit: int) -> Page[App]:
         """Apps, most failed entries first."""
@@ -101,7 +107,8 @@ class ReadingLedger(InsightLedger, Protocol):
     async def entries(
         self, entry_filter: EntryFilter, cursor: str | None, limit: int, oldest_first: bool
     ) -> Page[Entry]:
-        """Entries, newest failure first unless told otherwise."""
+        """Entries, newest failure first unless told otherwise, in the filter's order: by the time
+        at which they failed if they are failed, else as the ledger recorded their failures."""
 
     async def entry(self, entry_id: EntryId) -> EntryDetail | None: ...
 

@@ -105,7 +105,11 @@ def _create_entries() -> None:
     _index("ix_entries_app", "entries", ["app_id", "failure_seq"])
     _index("ix_entries_failed", "entries", ["failure_seq"], failed)
     _index("ix_entries_failed_app", "entries", ["app_id", "failure_seq"], failed)
-    _index("ix_entries_failed_since", "entries", ["app_id", "failed_at"], failed)
+    _index("ix_entries_failed_at", "entries", ["failed_at", "failure_seq"], failed)
+    by_app_and_time = ["app_id", "failed_at", "failure_seq"]
+    _index("ix_entries_failed_app_at", "entries", by_app_and_time, failed)
+    failed_again = f"{failed} AND moved_at IS NOT NULL"
+    _index("ix_entries_failed_again", "entries", ["app_id"], failed_again)
     _index("ix_entries_live", "entries", ["id"], live)
     _index("ix_entries_claimed", "entries", ["operation_id"], "state = 'claimed'")
     over = "state IN ('recovered', 'dismissed', 'vanished')"

@@ -81,7 +81,7 @@ async def entries(query: Annotated[EntriesQuery, Query()], console: ConsoleOf) -
     """Entries, newest failure first unless asked otherwise."""
     wanted = EntryFilter(
         app_id=AppId(query.app_id) if query.app_id else None,
-        state=query.state,
+        states=(query.state,) if query.state else (),
         queue=query.queue or None,
         query=query.q or None,
         error_type=query.error_type or None,

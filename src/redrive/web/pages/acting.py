@@ -33,13 +33,17 @@ from redrive.web.api.params import EntryIdPath, OperationIdPath
 from redrive.web.context import ActorOf, Console, ConsoleOf, console_of
 from redrive.web.pages import telling
 from redrive.web.pages.addresses import local
-from redrive.web.pages.flash import Flash, Tone, set_flash
+from redrive.web.pages.flash import Flash, Tone, read_flash, set_flash
 from redrive.web.pages.formats import address, number
 from redrive.web.pages.forms import LARGE, BulkForm, CancelForm, OneForm, read_form
 from redrive.web.pages.params import ConfirmQuery
-from redrive.web.pages.rendering import show
+from redrive.web.pages.rendering import PART_HEADER, show
+from redrive.web.pages.words import subject_of
 
 router = APIRouter(include_in_schema=False)
+
+_QUESTION = "question"
+"""The subject of a refusal, which the question shows where it was not answered."""
 
 _TOLD = (NotFound, Conflict, EngineUnavailable, HandOverPending)
 """What can come of an action and is said where it was started; other errors have a page."""
@@ -51,6 +55,9 @@ async def confirm(
 ) -> Response:
     """Asks before a bulk action: the exact scope, the count at this moment, a reason."""
     context = await confirm_context(console, OperationKind(query.kind), query.app_id)
+    refusal = read_flash(request, tls=console.reader.is_tls(request))
+    if refusal is not None and refusal.subject == _QUESTION:
+        context = {**context, "refused": refusal.text, "reason": refusal.reason}
     return await show(request, "confirm.html", context, section="failures")
 
 
@@ -70,6 +77,8 @@ async def start(request: Request, console: ConsoleOf, actor: ActorOf) -> Respons
     try:
         context = await confirm_context(console, kind, form.app_id, form.reason)
         if (refusal := why_not_yet(form, context["count"])) is not None:
+            if PART_HEADER not in request.headers:
+                return _ask_again(request, form, refusal)
             context = {**context, "refused": refusal}
             return await show(request, "confirm.html", context, section="failures", status=422)
         operation, new = await console.services.recovery.start(asked)
@@ -81,8 +90,9 @@ async def start(request: Request, console: ConsoleOf, actor: ActorOf) -> Respons
     operation = await reading.operation(operation.operation_id)
     reasons = await reading.reasons(operation.operation_id) if operation.state.terminal else []
     now = console.services.clock.now()
+    place = address("/admin/operations", operation.operation_id)
     said = telling.started(operation, reasons, new=new, asked=form.count, now=now)
-    return _go(request, address("/admin/operations", operation.operation_id), "info", said)
+    return _go(request, place, "info", said)
 
 
 @router.post("/admin/entries/{entry_id}/retry")
@@ -120,7 +130,7 @@ async def cancel(
         return _go(request, back, "warn", str(error))
     in_hand = await console.services.overview.in_hand(operation.operation_id)
     said = saying.cancelled(operation, in_hand)
-    return _go(request, back, "info", said, subject=str(operation.state))
+    return _go(request, back, "info", said, subject=subject_of(operation))
 
 
 async def confirm_context(
@@ -174,7 +184,17 @@ async def _to_running(request: Request, actor: Actor, operation_id: OperationId)
     services = console_of(request).services
     running = await services.overview.operation(operation_id)
     said = telling.in_the_way(running, actor, services.clock.now())
-    return _go(request, address("/admin/operations", operation_id), "warn", said)
+    place = address("/admin/operations", operation_id)
+    return _go(request, place, "warn", said, subject=subject_of(running))
+
+
+def _ask_again(request: Request, form: BulkForm, refusal: str) -> Response:
+    """Back to the question, whose address can be returned to; a reason stays out of it."""
+    place = address("/admin/confirm", kind=form.kind, app_id=form.app_id)
+    response = RedirectResponse(place, status_code=303)
+    flash = Flash(tone="danger", text=refusal, subject=_QUESTION, reason=form.reason)
+    set_flash(response, flash, tls=console_of(request).reader.is_tls(request))
+    return response
 
 
 def _scope(app_id: str | None) -> Scope:

@@ -12,6 +12,9 @@ from redrive.domain import ActivityPoint
 HEIGHT = 60.0
 """Of one side, in the drawing's own units; a step is ten units wide."""
 
+LOWEST = 4.0
+"""Of a bar with anything in it, so that it can be seen beside the highest."""
+
 STEP_WIDTH = 10
 FEWEST_COLUMNS = 12
 
@@ -56,6 +59,8 @@ class Column:
 class Chart:
     span: Span
     columns: list[Column]
+    begins_at: datetime
+    middle_at: datetime
     width: int
     highest: int
     failed: int
@@ -72,15 +77,16 @@ def chart_of(
     """Both sides have one scale; a step with anything in it has a bar that can be seen.
 
     Where the ledger is younger than the span, the steps before its ``first_activity`` are left
-    out, but for so many that the bars do not become slabs.
+    out. Where few are left they stand at the right, so that the bars do not become slabs.
     """
     points = _known_part(span, points, first_activity)
+    unknown = max(FEWEST_COLUMNS - len(points), 0)
     highest = max((max(point.failed, point.recovered) for point in points), default=0)
     columns = [
         Column(
             at=point.at,
             until=point.at + span.step,
-            x=at * STEP_WIDTH,
+            x=(unknown + at) * STEP_WIDTH,
             failed=point.failed,
             recovered=point.recovered,
             up=_height(point.failed, highest),
@@ -91,7 +97,9 @@ def chart_of(
     return Chart(
         span=span,
         columns=columns,
-        width=len(columns) * STEP_WIDTH,
+        begins_at=points[-1].at - (unknown + len(points) - 1) * span.step,
+        middle_at=points[-1].at - (unknown + len(points) - 1) // 2 * span.step,
+        width=(unknown + len(columns)) * STEP_WIDTH,
         highest=highest,
         failed=sum(point.failed for point in points),
         recovered=sum(point.recovered for point in points),
@@ -104,8 +112,8 @@ def _known_part(
     if first_activity is None:
         return points
     unknown = sum(1 for point in points if point.at + span.step <= first_activity)
-    return points[min(unknown, max(len(points) - FEWEST_COLUMNS, 0)) :]
+    return points[min(unknown, len(points) - 1) :]
 
 
 def _height(count: int, highest: int) -> float:
-    return round(max(HEIGHT * count / highest, 1.5), 2) if count else 0.0
+    return round(max(HEIGHT * count / highest, LOWEST), 2) if count else 0.0

@@ -81,7 +81,7 @@ async def _page(request: Request, problem: Mapping[str, Any], start: Message) ->
     headers = Headers(raw=start["headers"])
     context = {
         "title": _TITLES.get(status, problem["title"]),
-        "problem": problem,
+        "problem": {**problem, "detail": _detail(request, problem)},
         "status": status,
         "login": address(LOGIN_PAGE, next=_place(request)) if status == 401 else None,
         "without": _without(request, problem) if status == 422 else None,
@@ -100,6 +100,13 @@ async def _page(request: Request, problem: Mapping[str, Any], start: Message) ->
         status=status,
         headers={name: headers[name] for name in _KEPT if name in headers},
     )
+
+
+def _detail(request: Request, problem: Mapping[str, Any]) -> str:
+    """What went wrong. That nothing was changed goes without saying where nothing would be."""
+    detail: str = problem["detail"]
+    reads = request.method in ("GET", "HEAD")
+    return detail.removesuffix(" Nothing was changed.") if reads else detail
 
 
 async def _frame(request: Request, status: int) -> Frame | None:

@@ -53,12 +53,15 @@ async def failures_context(console: Console, query: FailuresQuery) -> Mapping[st
     """The list, the counts above it, and the entry beside it."""
     reading = console.services.overview
     wanted = query.filter(console.services.clock.now())
+    count = await reading.count(wanted) if query.narrows else None
+    app = await _app(console, query.app_id)
     page = await reading.look_for(wanted, query.cursor, PAGE, query.order == "oldest")
     return {
         "query": query,
         "page": page,
-        "matches": matches(await reading.count(wanted)) if query.narrows else None,
-        "app": await _app(console, query.app_id),
+        "matches": matches(count) if count else None,
+        "of_list": _of_list(count, app),
+        "app": app,
         "apps": (await reading.apps(None, PAGE)).items,
         "states": list(EntryState),
         "sinces": list(Since),
@@ -95,6 +98,13 @@ def matches(count: MatchCount) -> str:
         return f"more than {number(MOST_COUNTED)} {fit}"
     looked_at = number(LOOKED_AT)
     return f"{number(count.found)} of the newest {looked_at} {fit}; older ones were not counted"
+
+
+def _of_list(count: MatchCount | None, app: App | None) -> str | None:
+    """The number of entries in a list, as its heading has it; None for that of everything."""
+    if count is not None:
+        return f"{number(count.found)}{'+' if count.is_bounded else ''}"
+    return None if app is None else number(app.failed)
 
 
 async def _chosen(console: Console, entry_id: str | None) -> Mapping[str, Any] | None:

@@ -26,7 +26,7 @@ class Flash:
     """``link`` is a page of the console that says more, ``link_text`` what it is called.
 
     ``subject``, if given, is the state of which the text speaks: a page that shows another one by
-    then leaves the message out.
+    then leaves the message out. ``reason`` is what had been typed into a form that was refused.
     """
 
     tone: Tone
@@ -34,6 +34,7 @@ class Flash:
     link: str = ""
     link_text: str = ""
     subject: str = ""
+    reason: str = ""
 
 
 def read_flash(request: Request, *, tls: bool) -> Flash | None:
@@ -46,6 +47,7 @@ def read_flash(request: Request, *, tls: bool) -> Flash | None:
             link=local(fields["link"]) if fields["link"] else "",
             link_text=str(fields["link_text"]),
             subject=str(fields["subject"]),
+            reason=str(fields["reason"]),
         )
     except (KeyError, TypeError, ValueError):
         return None
@@ -56,7 +58,8 @@ def set_flash(response: Response, flash: Flash, *, tls: bool) -> None:
     """Show the message on the next page."""
     text = flash.text.encode("utf-8", "replace").decode()
     cut = replace(flash, text=text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…")
-    packed = base64.urlsafe_b64encode(json.dumps(asdict(cut)).encode()).decode()
+    told = json.dumps(asdict(cut), ensure_ascii=False).encode("utf-8", "replace")
+    packed = base64.urlsafe_b64encode(told).decode()
     response.set_cookie(
         _name(tls), packed, path="/", secure=tls, httponly=True, samesite="strict", max_age=60
     )

@@ -20,6 +20,14 @@ class Following:
     note: str
     is_late: bool
 
+    @property
+    def said(self) -> str:
+        """``4 s behind the queues``, ``unknown: the queue system does not answer``."""
+        return f"{self.value}{' ' if self.note == _BEHIND else ': '}{self.note}"
+
+
+_BEHIND = "behind the queues"
+
 
 def following_of(follower: FollowerLag, queues: Sequence[QueueCounts] | None) -> Following:
     """``queues`` as they were just read, None where a queue system did not answer: of a source
@@ -36,7 +44,7 @@ def _words(follower: FollowerLag, queues: Sequence[QueueCounts] | None) -> tuple
         return "unknown", "the queue system does not answer"
     if follower.lag_seconds is None:
         return "silent", "no report within an hour"
-    return duration(follower.lag_seconds), "behind the queues"
+    return duration(follower.lag_seconds), _BEHIND
 
 
 def _is_away(queue: QueueCounts) -> bool:

@@ -92,6 +92,13 @@ def address(path: str, *parts: str, **query: object) -> str:
     return f"{whole}?{urlencode(given, errors='replace')}" if given else whole
 
 
+def app_address(app_id: str) -> str:
+    """An app's page. A browser takes dots alone for a step in a path: such an id is asked for."""
+    if app_id in (".", ".."):
+        return address("/admin/apps", app_id=app_id)
+    return address("/admin/apps", app_id)
+
+
 def _in_words(seconds: float) -> str:
     if seconds < _MINUTE:
         return f"{int(seconds)} s"

@@ -15,10 +15,11 @@ MOST_LINES = 2000
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Part:
     """A piece of a line: ``key``, ``string``, ``number``, ``literal``, ``mark`` or ``long``, a
-    string that is folded."""
+    string of so many ``characters`` that is folded."""
 
     kind: str
     text: str
+    characters: int = 0
 
 
 Line = tuple[int, list[Part]]
@@ -87,7 +88,7 @@ def _plain(value: Any) -> Part:
         return Part(kind="number", text=str(value))
     if isinstance(value, str):
         kind = "long" if len(value) > LONGEST_STRING else "string"
-        return Part(kind=kind, text=_quoted(value))
+        return Part(kind=kind, text=_quoted(value), characters=len(value))
     if isinstance(value, list):
         return _mark("{}" if isinstance(value, _Members) else "[]")
     return Part(kind="literal", text=json.dumps(value))

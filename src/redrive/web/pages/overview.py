@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from redrive.domain import EntryState
+from redrive.domain import RECOVERING_STATES
 from redrive.standing import LATELY
 from redrive.web.context import Console, ConsoleOf
 from redrive.web.pages.addresses import HOME
@@ -20,8 +20,6 @@ from redrive.web.pages.patience import in_time
 from redrive.web.pages.rendering import show
 
 router = APIRouter(include_in_schema=False)
-
-_IN_RECOVERY = (EntryState.CLAIMED, EntryState.QUEUED, EntryState.ACTIVE)
 
 
 @router.get(HOME)
@@ -47,10 +45,11 @@ async def overview_context(console: Console, span: Span) -> Mapping[str, Any]:
         "totals": standing.totals,
         "failed": standing.failed,
         "failing_since": summary.failing_since,
-        "in_recovery": sum(standing.totals.get(state, 0) for state in _IN_RECOVERY),
+        "in_recovery": sum(standing.totals.get(state, 0) for state in RECOVERING_STATES),
         "recovered_24h": summary.recovered_24h,
         "apps": summary.apps,
         "failing_apps": [app for app in summary.apps if app.failed],
+        "failing": incident.failing_apps,
         "operations": standing.operations,
         "following": [following_of(one, queues) for one in standing.followers],
         "causes": incident.causes,

@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from redrive.domain import (
+    RECOVERING_STATES,
     AppId,
     AuditFilter,
     EntryFilter,
@@ -87,7 +88,7 @@ class FailuresQuery(PageQuery):
     since: Annotated[Since | None, _OrNone] = None
     start: Annotated[AwareDatetime | None, _OrNone] = None
     end: Annotated[AwareDatetime | None, _OrNone] = None
-    state: EntryState | Literal["any"] = EntryState.FAILED
+    state: EntryState | Literal["recovering", "any"] = EntryState.FAILED
     order: Literal["newest", "oldest"] = "newest"
     entry: Annotated[_Text | None, _OrNone] = None
 
@@ -98,7 +99,7 @@ class FailuresQuery(PageQuery):
             begins.append(now - self.since.length)
         return EntryFilter(
             app_id=AppId(self.app_id) if self.app_id else None,
-            state=None if self.state == "any" else EntryState(self.state),
+            states=self._states,
             queue=self.queue,
             query=self.q,
             job_name=self.name,
@@ -106,6 +107,17 @@ class FailuresQuery(PageQuery):
             failed_from=max(begins, default=None),
             failed_before=self.end,
         )
+
+    @property
+    def _states(self) -> tuple[EntryState, ...]:
+        if self.state == "any":
+            return ()
+        return RECOVERING_STATES if self.state == "recovering" else (EntryState(self.state),)
+
+    @property
+    def is_by_time(self) -> bool:
+        """Whether the list is ordered by when its entries failed."""
+        return self.state == EntryState.FAILED
 
     def address_query(self, **changes: Any) -> dict[str, Any]:
         """The parameters of this list with some of them changed, defaults left out."""
@@ -117,6 +129,12 @@ class FailuresQuery(PageQuery):
         """Whether it shows less than a bulk action of its app, or of everything, would take."""
         given = (self.queue, self.name, self.error_type, self.q, self.since, self.start, self.end)
         return any(given) or self.state != EntryState.FAILED
+
+
+class AppsQuery(PageQuery):
+    """``app_id`` asks for the page of one app, whatever its id."""
+
+    app_id: Annotated[_Text | None, _OrNone] = None
 
 
 class OperationsQuery(PageQuery):

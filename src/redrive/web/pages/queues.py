@@ -87,7 +87,9 @@ async def queue_context(console: Console, name: str, query: JobsQuery) -> Mappin
     if query.state is JobState.FAILED:
         entries = await reading.entries_of_jobs(found.source, name, [job.job_id for job in jobs])
         known = {
-            state: await reading.count(EntryFilter(source=found.source, queue=name, state=state))
+            state: await reading.count(
+                EntryFilter(source=found.source, queue=name, states=(state,))
+            )
             for state in _STILL_FAILED_IN_QUEUE
         }
     return {

@@ -47,6 +47,7 @@ def _environment() -> Environment:
         environment.filters[name] = getattr(formats, name)
     environment.globals.update(
         address=formats.address,
+        app_address=formats.app_address,
         asset=address_of,
         bars=bars,
         domain=domain,

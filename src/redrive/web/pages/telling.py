@@ -10,7 +10,7 @@ from datetime import datetime
 
 from redrive.domain import Actor, Operation, ReasonCount
 from redrive.web.pages.formats import ago, counted, number
-from redrive.web.pages.words import outcome_said, title_of, what_happened
+from redrive.web.pages.words import title_of, what_happened
 
 
 def started(
@@ -24,8 +24,7 @@ def started(
     if not new:
         begun = f"Nothing new was started: you have started this {ago(operation.created_at, now)}"
     if operation.state.terminal:
-        became = f"{what_happened(operation, reasons)} {outcome_said(operation)}".strip()
-        return f"{begun}. {became}"
+        return f"{begun}. {what_happened(operation, reasons)}"
     return f"{begun}. Failures from then on are not among them."
 
 

@@ -20,12 +20,17 @@ class Moment:
 
 
 def timeline_of(detail: EntryDetail) -> list[Moment]:
-    """Everything that is known to have happened, newest first."""
-    moments = [*_of_entry(detail.entry), *(_of_item(item) for item in detail.history)]
-    return sorted(moments, key=lambda moment: moment.at, reverse=True)
+    """Everything that is known to have happened, newest first.
+
+    Of what has the same time, what comes of the other stands above it.
+    """
+    items = [_of_item(item) for item in reversed(detail.history)]
+    entry = detail.entry
+    moments = [*_until_failed(entry), *items, *_recovered(entry)]
+    return sorted(moments, key=lambda moment: moment.at)[::-1]
 
 
-def _of_entry(entry: Entry) -> Iterator[Moment]:
+def _until_failed(entry: Entry) -> Iterator[Moment]:
     if entry.created_at is not None:
         yield Moment(at=entry.created_at, title="Added to its queue", detail="", tone="quiet")
     if entry.first_failed_at != entry.failed_at:
@@ -33,6 +38,9 @@ def _of_entry(entry: Entry) -> Iterator[Moment]:
     attempts = f"after {entry.attempts_made} attempts" if entry.attempts_made > 1 else ""
     title = "Failed" if entry.failures <= 1 else f"Failed (failure {entry.failures})"
     yield Moment(at=entry.failed_at, title=title, detail=attempts, tone="danger")
+
+
+def _recovered(entry: Entry) -> Iterator[Moment]:
     if entry.recovered_at is not None:
         recovered = entry.state is EntryState.RECOVERED
         title = "Recovered" if recovered else "Recovered, before it failed again"

@@ -135,6 +135,14 @@ def title_of(operation: Operation) -> str:
     return f"{kind} of {scope_words(operation.scope)}"
 
 
+CANCELLABLE = (OperationState.QUEUED, OperationState.RUNNING)
+
+
+def subject_of(operation: Operation) -> str:
+    """Of what a message about an operation speaks: it is left out once that is over."""
+    return "open" if operation.state in CANCELLABLE else operation.state.value
+
+
 def verdict_of(operation: Operation) -> tuple[str, str]:
     """An operation's state in a word and its tone. Of a finished one they tell what became of the
     work: moved is not recovered, and while jobs wait nothing is known."""
@@ -155,18 +163,6 @@ def _outcome_of(operation: Operation) -> tuple[str, str]:
     if lost or operation.errored:
         return "partly recovered", "warn"
     return "recovered", "ok"
-
-
-def outcome_said(operation: Operation) -> str:
-    """``Of the moved, 300 recovered, 12 still waiting.``; empty where none was moved."""
-    counts = (
-        (operation.recovered, "recovered"),
-        (operation.failed_again, "failed again"),
-        (operation.vanished, "vanished"),
-        (waiting_outcomes(operation), "still waiting"),
-    )
-    told = [f"{number(count)} {word}" for count, word in counts if count]
-    return f"Of the moved, {', '.join(told)}." if told else ""
 
 
 def waiting_outcomes(operation: Operation) -> int:
