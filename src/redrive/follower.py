@@ -132,9 +132,11 @@ class Follower:
         taken = 0
         async with self._scanning:
             for _ in range(pages):
-                if self._scanned is None:
-                    self._scanned = await self._ledger.cursors(self._source, "failures")
-                before = self._scanned.get(queue, "")
+                # Another loop that fails meanwhile forgets the places: they are read anew then.
+                places = self._scanned
+                if places is None:
+                    places = self._scanned = await self._ledger.cursors(self._source, "failures")
+                before = places.get(queue, "")
                 failures, after = await self._engine.failures(queue, before, BATCH)
                 if not failures:
                     break
@@ -147,7 +149,7 @@ class Follower:
                 if changed is None:
                     self._scanned = None
                     continue
-                self._scanned[queue] = after
+                places[queue] = after
                 self._remember(queue, failures)
                 await self._tell(changed)
         return taken
@@ -176,7 +178,8 @@ class Follower:
         Announced failures come first and the cursor last: killed in between, they are announced
         again.
         """
-        if self._heard is None or after == self._heard.get(queue, ""):
+        places = self._heard
+        if places is None or after == places.get(queue, ""):
             return
         due = monotonic() - self._saved_at >= _SAVE_CURSOR_SECONDS
         if outcomes or due:
@@ -195,7 +198,7 @@ class Follower:
             self._saved[queue] = after
             self._saved_at = monotonic()
             await self._tell(changed)
-        self._heard[queue] = after
+        places[queue] = after
 
     async def _take_announced(self, queue: str, announced: dict[JobId, JobOutcome]) -> None:
         """Take in failures that were announced but that the scan does not come upon.

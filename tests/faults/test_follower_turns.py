@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from redrive import follower as following
 from redrive.domain import EntryFilter, EntryState
 from redrive.follower import Follower
-from redrive.ledger import Database
+from redrive.ledger import Database, SqlFollowerLedger
 from redrive.testing import InMemoryEngine, ManualClock
 from redrive.wiring import SystemClock
 from tests.support.rig import QUEUE, Rig
 from tests.support.servers import RedisServer
+from tests.support.waiting import eventually
 
 
 @pytest.fixture
@@ -112,3 +116,46 @@ async def test_a_small_queue_is_scanned_before_a_large_one_is_through(
     page = await rig.reading.entries(EntryFilter(), None, 50, oldest_first=True)
     order = [entry.queue for entry in page.items]
     assert order == ["a-large-one"] * 2 + ["small"] + ["a-large-one"] * 4
+
+
+async def test_a_stream_that_breaks_during_a_scan_does_not_break_the_scan(
+    rig: Rig, queues: InMemoryEngine
+) -> None:
+    recording, go_on = asyncio.Event(), asyncio.Event()
+
+    class Slow(SqlFollowerLedger):
+        async def record_failures(self, *given: Any) -> Any:
+            recorded = await super().record_failures(*given)
+            recording.set()
+            await go_on.wait()
+            return recorded
+
+    queues.fail(QUEUE, "1")
+    follower = Follower(
+        engine=rig.engine,
+        ledger=Slow(rig.database, rig.clock),
+        progress=rig.progress,
+        reports=rig.reports,
+        clock=rig.clock,
+    )
+    stop = asyncio.Event()
+    with capture_logs() as logs:
+        following_it = asyncio.create_task(follower.run(stop))
+        await recording.wait()
+        queues.away = True
+
+        async def broken() -> bool:
+            return any(log["event"] == "follower_waits" for log in logs)
+
+        await eventually(broken, "the stream breaks")
+        go_on.set()
+        queues.away = False
+        queues.fail(QUEUE, "2")
+
+        async def both() -> bool:
+            return sum((await rig.states()).values()) == 2
+
+        await eventually(both, "the scan goes on")
+        stop.set()
+        await following_it
+    assert all("cannot be reached" in log["error"] for log in logs if "error" in log), logs
