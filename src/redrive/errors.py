@@ -121,7 +121,7 @@ class EmbeddedRedisFailed(Unavailable):
 
 
 class HandOverPending(RedriveError):
-    """The queue system stopped answering in the middle: operation {operation_id} keeps the entry and settles it, exactly once, as soon as the queue system answers again."""  # noqa: E501 - the first line is the message
+    """{away} stopped answering in the middle: operation {operation_id} keeps the entry and settles it, exactly once, when it answers again."""  # noqa: E501 - the first line is the message
 
 
 class SettingsError(RedriveError):

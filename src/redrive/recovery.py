@@ -105,9 +105,9 @@ class Recovery:
         """Retry or resync one entry, claim to settle, before answering.
 
         Raises EntryNotFound, WrongState; EngineUnavailable if the queue system could not be
-        reached, with the entry as it was; HandOverPending if it stopped answering after the
-        request went out: the operation stays open and a runner settles it from the receipt, so
-        that the job is not run twice because of us.
+        reached, with the entry as it was; HandOverPending if it or the ledger stopped answering
+        after the request went out: the operation stays open and a runner settles it from the
+        receipt, so that the job is not run twice because of us.
         """
         operation, batch = await self._ledger.start_single(request)
         reach(Step.SINGLE_CLAIMED)
@@ -125,7 +125,7 @@ class Recovery:
             finished = await self._ledger.finish(operation, OperationState.COMPLETED, None)
         except (LedgerUnavailable, StaleRunner) as error:
             await self.enqueue(operation.operation_id)
-            raise HandOverPending(operation_id=operation.operation_id) from error
+            raise _pending(operation, "The ledger") from error
         reach(Step.SINGLE_FINISHED)
         await self._tell(finished)
         (settlement,) = settlements
@@ -162,7 +162,7 @@ class Recovery:
                     raise
                 await asyncio.sleep(_REPEAT_SECONDS)
         await self.enqueue(operation.operation_id)
-        raise HandOverPending(operation_id=operation.operation_id)
+        raise _pending(operation, "The queue system")
 
     async def _give_back(self, operation: Operation, batch: Batch) -> None:
         """The engine did nothing: the entry is as it was, with its error.
@@ -177,7 +177,7 @@ class Recovery:
                 operation, OperationState.FAILED, "the queue system could not be reached"
             )
         except (LedgerUnavailable, StaleRunner) as error:
-            raise HandOverPending(operation_id=operation.operation_id) from error
+            raise _pending(operation, "The ledger") from error
         await self._tell(finished)
 
     async def move(self, operation: Operation, batch: Batch) -> list[Settlement]:
@@ -202,3 +202,7 @@ class Recovery:
             log.warning(
                 "progress_not_written", operation_id=operation.operation_id, error=str(error)
             )
+
+
+def _pending(operation: Operation, away: str) -> HandOverPending:
+    return HandOverPending(operation_id=operation.operation_id, away=away)

@@ -84,8 +84,11 @@ class Runner:
     async def _carry_out(self, operation: Operation) -> bool:
         await self._tell(operation)
         await self._finish_unsettled(operation)
-        if operation.scope.kind is not ScopeKind.ENTRY and not await self._pipeline(operation):
-            return False
+        if operation.scope.kind is not ScopeKind.ENTRY:
+            if not await self._pipeline(operation):
+                return False
+            # A claim that was written, but whose confirmation was lost, is in no stage's hands.
+            await self._finish_unsettled(operation)
         current = await self._persist(lambda: self._ledger.operation(operation.operation_id))
         if current is None:
             raise StaleRunner(operation_id=operation.operation_id)
@@ -111,7 +114,7 @@ class Runner:
         return True
 
     async def _finish_unsettled(self, operation: Operation) -> None:
-        """Finish what an earlier runner left claimed, each batch under its own number."""
+        """Finish what is claimed and in nobody's hands, each batch under its own number."""
         for batch in await self._persist(lambda: self._ledger.unsettled(operation)):
             reach(Step.UNSETTLED_FOUND)
             settlements = await self._move_or_withhold(operation, batch)

@@ -73,7 +73,8 @@ class Database:
     async def write(self, work: Work[T]) -> T:
         """Run ``work`` in one transaction; again if the database broke a deadlock by it.
 
-        Raises LedgerUnavailable when the database cannot be reached or stays locked.
+        Raises LedgerUnavailable when the database cannot be reached or stays locked. If it went
+        away while it was asked to commit, the change may have been made, and the error says so.
         """
         return await _whole(self._run(self._writer, work))
 
@@ -93,15 +94,18 @@ class Database:
 
     async def _run(self, engine: AsyncEngine, work: Work[T]) -> T:
         for tries in range(1, _MOST_TRIES + 1):
+            in_doubt = False
             try:
                 async with engine.begin() as connection:
-                    return await work(connection)
+                    result = await work(connection)
+                    in_doubt = engine is self._writer
+                    return result
             except DBAPIError as error:
                 if _sqlstate(error) in _DEADLOCK_STATES and tries < _MOST_TRIES:
                     continue
-                raise _translated(error, engine) from error
+                raise _translated(error, engine, in_doubt) from error
             except (OSError, PoolTimeout) as error:
-                raise _away(error, engine) from error
+                raise _away(error, engine, in_doubt) from error
         raise LedgerUnavailable
 
     def any_of(self, column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
@@ -218,7 +222,7 @@ def _sqlstate(error: DBAPIError) -> str | None:
     return getattr(error.orig, "sqlstate", None)
 
 
-def _translated(error: DBAPIError, engine: AsyncEngine) -> Exception:
+def _translated(error: DBAPIError, engine: AsyncEngine, in_doubt: bool) -> Exception:
     """LedgerUnavailable for lost, refused or locked databases; anything else as it is."""
     code = getattr(error.orig, "sqlite_errorcode", None)
     if code == sqlite3.SQLITE_ERROR:
@@ -228,19 +232,24 @@ def _translated(error: DBAPIError, engine: AsyncEngine) -> Exception:
     lost = lost or code == sqlite3.SQLITE_NOTADB
     # PostgreSQL: 08 connection, 53 resources, 55 lock not available, 57 shutting down.
     if lost or state[:2] in ("08", "53", "55", "57"):
-        return _away(error.orig or error, engine)
+        return _away(error.orig or error, engine, in_doubt)
     return error
 
 
-def _away(reason: BaseException, engine: AsyncEngine) -> LedgerUnavailable:
+def _away(reason: BaseException, engine: AsyncEngine, in_doubt: bool) -> LedgerUnavailable:
     """The error with what the database said, and which one it is, never its password."""
     said = (str(reason).splitlines() or [""])[0] or type(reason).__name__
     url = engine.url
     place = f"{url.host}:{url.port or 5432}/{url.database}" if url.host else url.database
     detail = f"{said} ({place})"
-    return LedgerUnavailable(
-        f"The ledger cannot be reached: {detail}. Nothing was changed.", detail=detail
-    )
+    if in_doubt:
+        message = (
+            f"The ledger went away before it confirmed the change: {detail}. The change may have "
+            "been made: look when the ledger is back. Asking again is safe."
+        )
+    else:
+        message = f"The ledger cannot be reached: {detail}. Nothing was changed."
+    return LedgerUnavailable(message, detail=detail)
 
 
 def insert_or_ignore(connection: AsyncConnection, table: Any) -> Insert:

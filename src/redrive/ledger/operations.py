@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from redrive.domain import (
     OPEN_STATES,
+    TERMINAL_STATES,
     Actor,
     Batch,
     Operation,
@@ -177,7 +178,7 @@ class SqlOperationLedger:
             )
             row = result.first()
             if row is None:
-                raise StaleRunner(operation_id=operation.operation_id)
+                return await _finished_before(connection, operation)
             finished = operation_of(row)
             await _audit_end(connection, finished, now)
             reach(Step.FINISH_WRITTEN)
@@ -239,6 +240,21 @@ class SqlOperationLedger:
         """
 
         return await self._database.write(releasing.release_loose)
+
+
+async def _finished_before(connection: AsyncConnection, operation: Operation) -> Operation:
+    """The operation as the same runner finished it, who did not hear that it did."""
+    found = await connection.execute(
+        select(operations).where(
+            operations.c.operation_id == operation.operation_id,
+            operations.c.runner_epoch == operation.runner_epoch,
+            operations.c.state.in_(TERMINAL_STATES),
+        )
+    )
+    row = found.first()
+    if row is None:
+        raise StaleRunner(operation_id=operation.operation_id)
+    return operation_of(row)
 
 
 async def _audit_end(connection: AsyncConnection, operation: Operation, at: datetime) -> None:

@@ -22,8 +22,11 @@ class OperationLedger(Protocol):
     """The ledger's side of the operation protocol. One method is one transaction.
 
     Raises LedgerUnavailable when the store cannot be reached or stays locked; nothing has
-    changed then. A method that takes an Operation acts under its ``runner_epoch``: if another
-    runner has taken the operation over, nothing changes and StaleRunner is raised.
+    changed then, unless the store went away before it confirmed the change. Every method but the
+    starts may be called again with the same arguments.
+
+    A method that takes an Operation acts under its ``runner_epoch``: if another runner has taken
+    the operation over, nothing changes and StaleRunner is raised.
     """
 
     async def start_bulk(self, request: StartRequest) -> tuple[Operation, bool]:
@@ -71,7 +74,8 @@ class OperationLedger(Protocol):
     async def finish(
         self, operation: Operation, state: OperationState, error: str | None
     ) -> Operation:
-        """Make the operation terminal. It keeps all its counts."""
+        """Make the operation terminal; it keeps all its counts. Said again by the same runner, it
+        answers with the operation as that left it. Raises StaleRunner."""
 
     async def request_cancel(self, operation_id: OperationId, actor: Actor) -> Operation:
         """Ask the runner to stop: running becomes cancelling, queued becomes cancelled at once.
