@@ -1,0 +1,108 @@
+"""Messages with everything that varies between failures of one cause replaced by its kind.
+
+One pass over the text splits it into words; each word is then told by patterns that must fit it
+as a whole. No repeat of any pattern gives back what it took, so the work grows with the length.
+What is replaced wrongly is replaced in the same way each time: that costs a distinction, never
+a group.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from redrive.fingerprint.kinds import is_host_word, kind_of, numbers_replaced
+from redrive.fingerprint.statuses import ERROR_CODES, is_status
+
+LONGEST_MESSAGE = 8 * 1024
+"""Characters in which the lines are looked for."""
+LONGEST_LINE = 2_000
+"""Characters of a line that are read."""
+MOST_LINES = 2
+LONGEST_RESULT = 300
+"""Characters of a line that count once it is normalised."""
+MOST_CODES = 3
+
+_PIECE = re.compile(
+    r"(?P<url>[A-Za-z][A-Za-z0-9+.-]{1,20}+://[^\s\"'`<>(){}\[\]]++)"
+    r"|(?P<path>(?<=[\"'`])(?:[A-Za-z]:\\|\.{0,2}/)[^\"'`\n]{1,400}+(?=[\"'`]))"
+    r"|(?P<name>(?i:https?|(?:http_?)?status|status_?code|code):(?=\d{3}(?!\d)))"
+    r"|(?P<word>(?!:[^:])[^\s\"'`<>(){}\[\],;|=!]++)"
+    r"|(?P<space>\s++)"
+    r"|(?P<mark>.)",
+    re.DOTALL,
+)
+_NUMBERS = re.compile(r"<number>(?:(?:[.]|, ?)<number>)++")
+_DURATION = re.compile(
+    r"<number> ?(?:(?:nano|micro|milli)?second|sec|minute|min|hour|day|week|ms|us|s|h)s?+(?!\w)"
+)
+
+
+def normalise(message: str) -> tuple[str, ...]:
+    """The first two lines that are not blank, normalised; none of a blank message."""
+    return tuple(_normalised(line) for line in _lines(message))
+
+
+def codes_of(message: str) -> tuple[str, ...]:
+    """What a message tells by a code: HTTP statuses, names of system errors, each once."""
+    codes: dict[str, None] = {}
+    for line in _lines(message):
+        pieces = list(_pieces(line))
+        for at, (_, piece) in enumerate(pieces):
+            word = piece.strip(".:-")
+            if word in ERROR_CODES or word.startswith("ERR_") or _is_status_at(pieces, at):
+                codes[word] = None
+            elif word.isalnum() and _words_before(pieces, at)[-1:] in (["errno"], ["sqlstate"]):
+                codes[f"errno {word}"] = None
+    return tuple(codes)[:MOST_CODES]
+
+
+def _lines(message: str) -> list[str]:
+    lines = (line.strip()[:LONGEST_LINE] for line in message[:LONGEST_MESSAGE].splitlines())
+    return [line for line in lines if line][:MOST_LINES]
+
+
+def _normalised(line: str) -> str:
+    pieces = list(_pieces(line))
+    text = "".join(_replaced(pieces, at) for at in range(len(pieces)))
+    text = _NUMBERS.sub("<number>", text)
+    return _DURATION.sub("<duration>", text)[:LONGEST_RESULT]
+
+
+def _pieces(line: str) -> Iterator[tuple[str, str]]:
+    return ((str(found.lastgroup), found[0]) for found in _PIECE.finditer(line))
+
+
+def _replaced(pieces: list[tuple[str, str]], at: int) -> str:
+    group, piece = pieces[at]
+    match group:
+        case "space":
+            return " "
+        case "url" | "path":
+            return f"<{group}>"
+        case "mark" | "name":
+            return piece
+    word = piece.rstrip(".:?")
+    tail = piece[len(word) :]
+    if word in ERROR_CODES or _is_status_at(pieces, at):
+        return piece
+    if kind := kind_of(word):
+        return f"<{kind}>{tail}"
+    before = _words_before(pieces, at)
+    if is_host_word(word, before[-1] if before else ""):
+        return f"<host>{tail}"
+    return numbers_replaced(word) + tail
+
+
+def _is_status_at(pieces: list[tuple[str, str]], at: int) -> bool:
+    word = pieces[at][1].rstrip(".:")
+    if len(word) != 3 or not word.isdigit():
+        return False
+    following = [piece for group, piece in pieces[at + 1 : at + 4] if group != "space"]
+    return is_status(int(word), _words_before(pieces, at), following[0] if following else "")
+
+
+def _words_before(pieces: list[tuple[str, str]], at: int) -> list[str]:
+    """The two words before, in lower case and without what stands between them."""
+    near = pieces[max(0, at - 8) : at]
+    return [piece.rstrip(".:").lower() for group, piece in near if group in ("word", "name")][-2:]
