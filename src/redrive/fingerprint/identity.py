@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from redrive.fingerprint.lines import Frame
-from redrive.fingerprint.message import codes_of, normalise
+from redrive.fingerprint.message import codes_of, normalise, shape_of
 from redrive.fingerprint.trace import own_calls, read_trace
 
 VERSION = 1
@@ -55,7 +55,7 @@ def fingerprint(
     chain = [section.error_type for section in sections[1:]]
     frames = tuple(frame for calls in own for frame in calls)
     basis: Literal["frames", "message", "library frames"] = "message"
-    told: list[object] = [words]
+    told: list[object] = [shape_of(words)]
     if frames:
         basis = "frames"
         told = [codes_of(error_message), chain, [[str(call) for call in calls] for calls in own]]

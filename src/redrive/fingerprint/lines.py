@@ -27,7 +27,7 @@ _RECEIVERS = ("Object.", "Module.", "exports.", "Function.", "global.")
 _RUBY_FRAME = re.compile(r"(?:from )?+([^\s:]++):\d++:in [`'](.++)")
 _PHP_FRAME = re.compile(r"#\d++ (?:\[internal function\]: |([^\s(]++)\(\d++\): )([^\s(]++)\(")
 _GO_FUNCTION = re.compile(r"(?:created by )?+([\w./\-%]++(?:\(\*?+\w++\))?+[\w.]*+)")
-_GO_PLACE = re.compile(r"(\S++\.go):\d++(?: \+0x[0-9a-f]++)?+")
+_GO_PLACE = re.compile(r"((?:[A-Za-z]:(?=[/\\]))?+[^\s:]++):\d++(?: \+0x[0-9a-f]++)?+")
 _INLINED = frozenset({"<listcomp>", "<dictcomp>", "<setcomp>"})
 
 
@@ -102,7 +102,7 @@ def go_frame(line: str, following: str) -> Frame | None:
     """``main.send(0x1)`` on one line, ``/srv/app/main.go:12 +0x1d`` on the next."""
     place = _GO_PLACE.fullmatch(following)
     name = _GO_FUNCTION.match(line) if place else None
-    if place is None or name is None:
+    if place is None or name is None or not place[1].endswith(".go"):
         return None
     return _frame(place[1], name[1].rpartition("/")[2])
 

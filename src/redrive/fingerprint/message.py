@@ -32,7 +32,9 @@ _PIECE = re.compile(
     r"|(?P<mark>.)",
     re.DOTALL,
 )
-_NUMBERS = re.compile(r"<number>(?:(?:[.]|, ?)<number>)++")
+_KIND = r"<(?:uuid|email|url|path|host|ip|date|time|duration|number|hex|hash|id)>(?:st|nd|rd|th)?+"
+_VARYING = re.compile(rf"{_KIND}(?:[ ,.:;/_+-]{{0,3}}{_KIND})*+")
+_NUMBERS = re.compile(r"<(number|time)>(?:(?:[.]|, ?)<number>)++")
 _DURATION = re.compile(
     r"<number> ?(?:(?:nano|micro|milli)?second|sec|minute|min|hour|day|week|ms|us|s|h)s?+(?!\w)"
 )
@@ -41,6 +43,14 @@ _DURATION = re.compile(
 def normalise(message: str) -> tuple[str, ...]:
     """The first two lines that are not blank, normalised; none of a blank message."""
     return tuple(_normalised(line) for line in _lines(message))
+
+
+def shape_of(words: tuple[str, ...]) -> tuple[str, ...]:
+    """Normalised lines with one mark for whatever varies, of whichever kind.
+
+    One id may be all digits and the next one hexadecimal; a host may be named or numbered.
+    """
+    return tuple(_VARYING.sub("<*>", line) for line in words)
 
 
 def codes_of(message: str) -> tuple[str, ...]:
@@ -65,7 +75,7 @@ def _lines(message: str) -> list[str]:
 def _normalised(line: str) -> str:
     pieces = list(_pieces(line))
     text = "".join(_replaced(pieces, at) for at in range(len(pieces)))
-    text = _NUMBERS.sub("<number>", text)
+    text = _NUMBERS.sub(r"<\1>", text)
     return _DURATION.sub("<duration>", text)[:LONGEST_RESULT]
 
 
@@ -86,6 +96,8 @@ def _replaced(pieces: list[tuple[str, str]], at: int) -> str:
     tail = piece[len(word) :]
     if word in ERROR_CODES or _is_status_at(pieces, at):
         return piece
+    if kind := kind_of(piece):
+        return f"<{kind}>"
     if kind := kind_of(word):
         return f"<{kind}>{tail}"
     before = _words_before(pieces, at)

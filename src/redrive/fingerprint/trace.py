@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from redrive.fingerprint.lines import (
     LONGEST_LINE,
@@ -58,8 +59,10 @@ def read_trace(raw: str) -> list[Section]:
     """
     sections: list[_Open] = [_Open()]
     members: list[_Open] = []
-    lines = [line for line in _capped(raw).splitlines() if len(line) <= LONGEST_LINE]
-    for line, following in zip(lines, [*lines[1:], ""], strict=True):
+    lines = [
+        line for line in _capped(raw).splitlines() if line.strip() and len(line) <= LONGEST_LINE
+    ]
+    for line, following in pairwise([*lines, ""]):
         body, in_group = _body(line)
         if body.endswith(_PYTHON_START):
             is_member = in_group and "+ Exc" not in line
