@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from redrive.fingerprint import fingerprint, normalise, read_trace
-from redrive.fingerprint.message import LONGEST_LINE, LONGEST_MESSAGE
+from redrive.fingerprint.message import LONGEST_LINE, LONGEST_MESSAGE, codes_of
 from redrive.fingerprint.trace import LONGEST_TRACE
 
 MODULES = ("kinds", "lines", "message", "places", "trace")
@@ -95,6 +96,32 @@ def test_a_repeat_that_gives_back_would_be_found() -> None:
     parser: Any = re._parser  # type: ignore[attr-defined]
     assert list(backtracking(parser.parse(r"(?:a|b(c+))?")))
     assert not list(backtracking(parser.parse(r"(?:a|b(c++)){1,40}+")))
+
+
+def calls_of(read: Callable[[str], object], text: str) -> int:
+    """How many functions, of Python and of C, one reading calls."""
+    count = 0
+
+    def note(frame: object, event: str, argument: object) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    sys.setprofile(note)
+    try:
+        read(text)
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+@pytest.mark.parametrize("read", [normalise, codes_of, read_trace])
+@pytest.mark.parametrize("piece", PIECES, ids=ascii)
+def test_twice_the_text_is_at_most_twice_the_work(
+    piece: str, read: Callable[[str], object]
+) -> None:
+    once = piece * (900 // len(piece))
+    read(once * 2)  # what is kept of known lines is kept for both
+    assert calls_of(read, once * 2) <= 2.1 * calls_of(read, once) + 20
 
 
 @pytest.mark.parametrize("piece", PIECES, ids=ascii)

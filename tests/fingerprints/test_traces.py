@@ -118,6 +118,9 @@ def test_own_frames_are_read_innermost_first(raw: str, expected: list[str]) -> N
         "webpack-internal:///./src/orders/create.ts",
         "webpack://shop/./src/orders/create.ts",
         "https://shop.example/orders/create.js",
+        "/checkout/1.4.2/orders/create.php",
+        "/checkout/v1.4.2/orders/create.php",
+        "/checkout/4f3a2b1c9/orders/create.php",
         "orders/create.py",
         "./orders/create.py",
     ],
@@ -147,6 +150,22 @@ def test_a_module_is_called_the_same_wherever_it_is_deployed(place: str) -> None
 )
 def test_runtimes_and_installed_packages_are_no_own_code(place: str) -> None:
     assert is_library(place)
+
+
+def test_a_folder_of_a_name_and_a_version_is_called_by_its_name() -> None:
+    assert (
+        module_of("/nix/shop-1.4.2/mail.py") == module_of("/nix/shop-1.5.0/mail.py") == "shop/mail"
+    )
+
+
+@pytest.mark.parametrize("place", ["/app/src/vendor/invoice.js", "/app/gems/cut.py", "url.py"])
+def test_words_that_a_shop_may_use_are_own_code(place: str) -> None:
+    assert not is_library(place)
+
+
+@pytest.mark.parametrize("line", ["bob@shop.example:25:1", "amqp://bob@shop.example/x:5672"])
+def test_addresses_are_no_frames(line: str) -> None:
+    assert read_trace(f"Error: no route\n{line}") == []
 
 
 def test_python_chains_start_with_the_error_that_was_raised() -> None:

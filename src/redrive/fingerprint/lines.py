@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from redrive.fingerprint.places import is_library, module_of
 
@@ -28,6 +29,8 @@ _RUBY_FRAME = re.compile(r"(?:from )?+([^\s:]++):\d++:in [`'](.++)")
 _PHP_FRAME = re.compile(r"#\d++ (?:\[internal function\]: |([^\s(]++)\(\d++\): )([^\s(]++)\(")
 _GO_FUNCTION = re.compile(r"(?:created by )?+([\w./\-%]++(?:\(\*?+\w++\))?+[\w.]*+)")
 _GO_PLACE = re.compile(r"((?:[A-Za-z]:(?=[/\\]))?+[^\s:]++):\d++(?: \+0x[0-9a-f]++)?+")
+_LINES_KEPT = 4096
+"""Lines whose frames are kept: the same ones come again and again."""
 _INLINED = frozenset({"<listcomp>", "<dictcomp>", "<setcomp>"})
 
 
@@ -43,6 +46,19 @@ class Frame:
         return f"{self.module}:{self.function}"
 
 
+@lru_cache(maxsize=_LINES_KEPT)
+def frame_of(line: str) -> Frame | None:
+    """The call that a line names, in any form of one line; None of all other lines."""
+    return (
+        script_frame(line)
+        or python_frame(line)
+        or php_frame(line)
+        or ruby_frame(line)
+        or at_sign_frame(line)
+    )
+
+
+@lru_cache(maxsize=_LINES_KEPT)
 def python_frame(line: str) -> Frame | None:
     """``File "/srv/app/mail.py", line 12, in send``; None for comprehensions.
 
@@ -78,7 +94,7 @@ def at_sign_frame(line: str) -> Frame | None:
     """``total@https://shop/invoice.js:41:17`` of Firefox and Safari."""
     name, at, inside = line.partition("@")
     place = _without_position(inside) if at and " " not in line else None
-    if place is None or ("/" not in place and not place.endswith(("js", "ts"))):
+    if place is None or not place.endswith((".js", ".mjs", ".ts", ".jsx", ".tsx")):
         return None
     return _frame(place, _script_name(name.removeprefix("async*")))
 

@@ -9,7 +9,8 @@ a group.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from itertools import islice
+from typing import NamedTuple
 
 from redrive.fingerprint.kinds import is_host_word, kind_of, numbers_replaced
 from redrive.fingerprint.statuses import ERROR_CODES, is_status
@@ -57,64 +58,72 @@ def codes_of(message: str) -> tuple[str, ...]:
     """What a message tells by a code: HTTP statuses, names of system errors, each once."""
     codes: dict[str, None] = {}
     for line in _lines(message):
-        pieces = list(_pieces(line))
-        for at, (_, piece) in enumerate(pieces):
-            word = piece.strip(".:-")
+        pieces = _pieces(line)
+        for at, piece in enumerate(pieces):
+            word = piece.text.strip(".:-")
             if word in ERROR_CODES or word.startswith("ERR_") or _is_status_at(pieces, at):
                 codes[word] = None
-            elif word.isalnum() and _words_before(pieces, at)[-1:] in (["errno"], ["sqlstate"]):
+            elif piece.before[-1] in ("errno", "sqlstate") and word.isalnum():
                 codes[f"errno {word}"] = None
     return tuple(codes)[:MOST_CODES]
 
 
+class _Piece(NamedTuple):
+    """A part of a line, with the two words before it, in lower case."""
+
+    kind: str
+    text: str
+    before: tuple[str, str]
+
+
 def _lines(message: str) -> list[str]:
     lines = (line.strip()[:LONGEST_LINE] for line in message[:LONGEST_MESSAGE].splitlines())
-    return [line for line in lines if line][:MOST_LINES]
+    return list(islice(filter(None, lines), MOST_LINES))
 
 
 def _normalised(line: str) -> str:
-    pieces = list(_pieces(line))
+    pieces = _pieces(line)
     text = "".join(_replaced(pieces, at) for at in range(len(pieces)))
     text = _NUMBERS.sub(r"<\1>", text)
     return _DURATION.sub("<duration>", text)[:LONGEST_RESULT]
 
 
-def _pieces(line: str) -> Iterator[tuple[str, str]]:
-    return ((str(found.lastgroup), found[0]) for found in _PIECE.finditer(line))
+def _pieces(line: str) -> list[_Piece]:
+    pieces = []
+    before = ("", "")
+    for found in _PIECE.finditer(line):
+        kind = str(found.lastgroup)
+        pieces.append(_Piece(kind, found[0], before))
+        if kind in ("word", "name"):
+            before = (before[1], found[0].rstrip(".:").lower())
+    return pieces
 
 
-def _replaced(pieces: list[tuple[str, str]], at: int) -> str:
-    group, piece = pieces[at]
-    match group:
+def _replaced(pieces: list[_Piece], at: int) -> str:
+    piece = pieces[at]
+    match piece.kind:
         case "space":
             return " "
         case "url" | "path":
-            return f"<{group}>"
+            return f"<{piece.kind}>"
         case "mark" | "name":
-            return piece
-    word = piece.rstrip(".:?")
-    tail = piece[len(word) :]
+            return piece.text
+    word = piece.text.rstrip(".:?")
+    tail = piece.text[len(word) :]
     if word in ERROR_CODES or _is_status_at(pieces, at):
-        return piece
-    if kind := kind_of(piece):
+        return piece.text
+    if kind := kind_of(piece.text):
         return f"<{kind}>"
     if kind := kind_of(word):
         return f"<{kind}>{tail}"
-    before = _words_before(pieces, at)
-    if is_host_word(word, before[-1] if before else ""):
+    if is_host_word(word, piece.before[-1]):
         return f"<host>{tail}"
     return numbers_replaced(word) + tail
 
 
-def _is_status_at(pieces: list[tuple[str, str]], at: int) -> bool:
-    word = pieces[at][1].rstrip(".:")
+def _is_status_at(pieces: list[_Piece], at: int) -> bool:
+    word = pieces[at].text.rstrip(".:")
     if len(word) != 3 or not word.isdigit():
         return False
-    following = [piece for group, piece in pieces[at + 1 : at + 4] if group != "space"]
-    return is_status(int(word), _words_before(pieces, at), following[0] if following else "")
-
-
-def _words_before(pieces: list[tuple[str, str]], at: int) -> list[str]:
-    """The two words before, in lower case and without what stands between them."""
-    near = pieces[max(0, at - 8) : at]
-    return [piece.rstrip(".:").lower() for group, piece in near if group in ("word", "name")][-2:]
+    following = (piece.text for piece in pieces[at + 1 : at + 4] if piece.kind != "space")
+    return is_status(int(word), pieces[at].before, next(following, ""))

@@ -12,10 +12,12 @@ MOST_SEGMENTS = 3
 """A module is named by the end of its path: a file and at most two folders."""
 
 _LIBRARY_FOLDERS = frozenset(
-    "node_modules site-packages dist-packages vendor vendored _vendor third_party gems"
-    " .pnpm .yarn bower_components jspm_packages".split()
+    "node_modules site-packages dist-packages vendored _vendor third_party .pnpm .yarn"
+    " bower_components jspm_packages".split()
 )
-_LIBRARY_STARTS = ("node:", "internal/", "bun:", "ext:", "deno:", "native ", "wasm:", "<")
+_VENDOR_FOLDERS = frozenset(("vendor", "gems"))
+"""Of PHP, Go and Ruby; elsewhere these are words that a shop may use."""
+_LIBRARY_STARTS = ("node:", "bun:", "ext:", "deno:", "wasm:", "<")
 _STANDARD_LIBRARY = re.compile(
     r"/lib(?:64)?/python\d|/Python\d{1,4}/Lib/|/python\d{1,4}\.zip/"
     r"|/usr/local/go/src/|/pkg/mod/|/ruby/\d|/usr/lib/ruby/|/usr/share/php/"
@@ -34,6 +36,7 @@ _DRIVE = re.compile(r"/?[A-Za-z]:/")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z-]{1,20}+)://?+")
 _HEXADECIMAL = re.compile(r"(?=[^0-9]{0,64}[0-9])[0-9a-fA-F]{6,64}+")
 _BUNDLER_HASH = re.compile(r"(?=[^0-9]{0,40}[0-9])(?=[^A-Z]{0,40}[A-Z])[0-9A-Za-z_]{8,40}+")
+_VERSION = re.compile(r"v?+\d++(?:[._-]\d++)++")
 _PARTS = re.compile(r"[.-]")
 
 
@@ -42,9 +45,14 @@ def is_library(place: str) -> bool:
     path = place.replace("\\", "/")
     if path.startswith(_LIBRARY_STARTS) or path == "native":
         return True
-    if _LIBRARY_FOLDERS.intersection(path.split("/")):
+    folders = path.split("/")
+    if _LIBRARY_FOLDERS.intersection(folders):
         return True
-    return bool(_STANDARD_LIBRARY.search(path)) or path in _OLD_NODE
+    if path.endswith((".php", ".go", ".rb")) and _VENDOR_FOLDERS.intersection(folders):
+        return True
+    if path.endswith(".js") and (path.startswith("internal/") or path in _OLD_NODE):
+        return True
+    return bool(_STANDARD_LIBRARY.search(path))
 
 
 def module_of(place: str) -> str:
@@ -55,7 +63,7 @@ def module_of(place: str) -> str:
     ``releases/<one>`` and the like. A relative path loses the latter only.
     """
     folders, name = _below_root(place)
-    kept = [folder for folder in folders if not _is_hash(folder)]
+    kept = [plain for folder in folders if (plain := _unversioned(folder))]
     return "/".join([*kept[-(MOST_SEGMENTS - 1) :], _stem(name)])
 
 
@@ -77,6 +85,14 @@ def _below_root(place: str) -> tuple[list[str], str]:
         if folders[at] in _MARKERS:
             return folders[at + 1 + _MARKERS[folders[at]] :], name
     return folders, name
+
+
+def _unversioned(folder: str) -> str:
+    """``shop`` for ``shop-1.4.2``; nothing for a folder that is a version, a date or a hash."""
+    name, _, version = folder.rpartition("-")
+    if _VERSION.fullmatch(folder) or _is_hash(folder):
+        return ""
+    return name if _VERSION.fullmatch(version) or _is_hash(version) else folder
 
 
 def _stem(name: str) -> str:

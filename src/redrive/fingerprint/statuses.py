@@ -18,7 +18,7 @@ _PHRASES = frozenset(
 _PAUSES = frozenset(("", ".", ",", ";", ")", "]", "}", "'", '"', "for", "from", "on", "-"))
 
 
-def is_status(number: int, before: list[str], after: str) -> bool:
+def is_status(number: int, before: tuple[str, str], after: str) -> bool:
     """Whether a number is an HTTP status, by the two words before it and the one after.
 
     Close to the word *status* or *HTTP* it is one; after *got* or *returned* only at the end of
@@ -26,7 +26,7 @@ def is_status(number: int, before: list[str], after: str) -> bool:
     """
     if not 100 <= number <= 599 or "exit" in before:
         return False
-    latest = before[-1] if before else ""
+    latest = before[-1]
     if latest in _NAMING or latest.startswith("http/") or (latest == "code" and "status" in before):
         return True
     return number >= 300 and (after in _PHRASES or (latest in _ANSWERING and after in _PAUSES))

@@ -10,12 +10,9 @@ from itertools import pairwise
 from redrive.fingerprint.lines import (
     LONGEST_LINE,
     Frame,
-    at_sign_frame,
+    frame_of,
     go_frame,
-    php_frame,
     python_frame,
-    ruby_frame,
-    script_frame,
 )
 
 LONGEST_TRACE = 64 * 1024
@@ -116,14 +113,7 @@ def _take_other(sections: list[_Open], bare: str, following: str) -> None:
         found = _ERROR_NAME.match(bare.partition(":")[2].lstrip(" [\t"))
         sections.append(_Open(error_type=found[1] if found else ""))
         return
-    frame = (
-        script_frame(bare)
-        or python_frame(bare)
-        or php_frame(bare)
-        or ruby_frame(bare)
-        or go_frame(bare, following)
-        or at_sign_frame(bare)
-    )
+    frame = go_frame(bare, following) or frame_of(bare)
     if frame is not None:
         sections[-1].frames.append(frame)
 
