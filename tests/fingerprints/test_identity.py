@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from redrive.fingerprint import VERSION, Fingerprint, fingerprint
+from redrive.fingerprint import VERSION, Basis, Fingerprint, fingerprint
 from redrive.fingerprint.identity import LONGEST_TITLE
 
 ROOTS = (
@@ -123,16 +123,21 @@ def test_any_text_has_a_key(kind: str, message: str, stack: str) -> None:
 
 def test_the_basis_is_said() -> None:
     stack = "Error: x\n    at f (node:net:1:1)"
-    assert of(node("/app", 1, "f", "x")).basis == "frames"
-    assert of(stack, "down").basis == "message"
-    assert of(stack, "").basis == "library frames"
-    assert of("", "").basis == "message"
+    assert of(node("/app", 1, "f", "x")).basis is Basis.FRAMES
+    assert of(stack, "down").basis is Basis.MESSAGE
+    assert of(stack, "").basis is Basis.LIBRARY
+    assert of("", "").basis is Basis.MESSAGE
     assert [str(frame) for frame in of(stack, "").frames] == ["node:net:f"]
 
 
 def test_the_title_is_the_first_line_or_the_type() -> None:
     assert of(message="\n no order 17 \nmore").title == "no order <number>"
     assert of(message="", kind="Late").title == "Late"
+    assert (
+        len(of(message="word " * 100).title)
+        == len(of(kind="L" * 999, message="").title)
+        == LONGEST_TITLE
+    )
 
 
 def test_the_cause_of_an_error_counts() -> None:

@@ -114,6 +114,7 @@ def test_own_frames_are_read_innermost_first(raw: str, expected: list[str]) -> N
         "/checkout/orders/create.rb",
         "file:///app/orders/create.mjs",
         "C:\\apps\\shop\\releases\\20260101\\src\\orders\\create.cjs",
+        "D:\\checkout\\orders\\create.cjs",
         "file:///C:/Users/kim/shop/src/orders/create.cjs",
         "webpack-internal:///./src/orders/create.ts",
         "webpack://shop/./src/orders/create.ts",

@@ -6,9 +6,18 @@ length of what they read, which is capped.
 
 from __future__ import annotations
 
-from redrive.fingerprint.identity import VERSION, Fingerprint, fingerprint
+from redrive.fingerprint.identity import VERSION, Basis, Fingerprint, fingerprint
 from redrive.fingerprint.lines import Frame
 from redrive.fingerprint.message import normalise
 from redrive.fingerprint.trace import Section, read_trace
 
-__all__ = ["VERSION", "Fingerprint", "Frame", "Section", "fingerprint", "normalise", "read_trace"]
+__all__ = [
+    "VERSION",
+    "Basis",
+    "Fingerprint",
+    "Frame",
+    "Section",
+    "fingerprint",
+    "normalise",
+    "read_trace",
+]

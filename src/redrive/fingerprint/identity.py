@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Literal
+from enum import StrEnum
 
 from redrive.fingerprint.lines import Frame
 from redrive.fingerprint.message import codes_of, normalise, shape_of
@@ -23,18 +23,28 @@ MOST_FRAMES = 12
 LONGEST_TITLE = 200
 
 
+class Basis(StrEnum):
+    """What told a failure from others."""
+
+    FRAMES = "frames"
+    """The own frames of the stack trace."""
+    MESSAGE = "message"
+    """The message, where there are no own frames."""
+    LIBRARY = "library"
+    """The other frames, where there is no message either."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fingerprint:
     """``key`` names the group, opaque and the same in every process.
 
-    ``basis`` says what told it: the own frames of the stack trace, or the message where there are
-    none, or library frames where there is no message either. ``title`` is the message's first line
-    with everything that varies replaced. ``frames`` are those that count, innermost first.
+    ``title`` is the message's first line with everything that varies replaced, or the type.
+    ``frames`` are those that count, innermost first.
     """
 
     version: int
     key: str
-    basis: Literal["frames", "message", "library frames"]
+    basis: Basis
     title: str
     frames: tuple[Frame, ...]
 
@@ -54,13 +64,13 @@ def fingerprint(
     words = normalise(error_message)
     chain = [section.error_type for section in sections[1:]]
     frames = tuple(frame for calls in own for frame in calls)
-    basis: Literal["frames", "message", "library frames"] = "message"
+    basis = Basis.MESSAGE
     told: list[object] = [shape_of(words)]
     if frames:
-        basis = "frames"
+        basis = Basis.FRAMES
         told = [codes_of(error_message), chain, [[str(call) for call in calls] for calls in own]]
     elif not words and sections:
-        basis = "library frames"
+        basis = Basis.LIBRARY
         frames = sections[0].frames[:MOST_FRAMES]
         told = [[str(frame) for frame in frames]]
     return Fingerprint(
