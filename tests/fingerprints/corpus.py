@@ -36,11 +36,16 @@ class Instance:
     message: str
     stack: str
 
+    @property
+    def is_hard(self) -> bool:
+        return self.cause.endswith("(hard)")
 
-def load() -> list[Instance]:
-    """The set that is kept in the repository."""
+
+def load(*, hard: bool = False) -> list[Instance]:
+    """The set that is kept in the repository, or the causes that nothing stored can tell apart."""
     with gzip.open(CORPUS, "rt", encoding="utf-8") as lines:
-        return [Instance(**json.loads(line)) for line in lines]
+        instances = [Instance(**json.loads(line)) for line in lines]
+    return [instance for instance in instances if instance.is_hard == hard]
 
 
 def save(instances: list[Instance]) -> None:

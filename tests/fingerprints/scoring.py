@@ -29,6 +29,13 @@ class Score:
     scattered: list[tuple[str, int]]
     shared: list[tuple[str, ...]]
 
+    def row(self, name: str) -> str:
+        """A row of the table."""
+        return (
+            f"| {name} | {self.instances} | {self.causes} | {self.groups}"
+            f" | {self.precision:.4f} | {self.recall:.4f} |"
+        )
+
 
 def by_fingerprint(instance: Instance) -> str:
     """The group of a failure; queue and job name are the same for all, so that they do not help."""

@@ -38,6 +38,8 @@ from redrive.fingerprint.message import LONGEST_RESULT, MOST_CODES, codes_of, sh
         ("HTTP/1.1 404", "HTTP/<number> 404"),
         ("status:503, {'statusCode':429}", "status:503, {'statusCode':429}"),
         ("Client error '404 Not Found'", "Client error '404 Not Found'"),
+        ("Response code 502 (Bad Gateway)", "Response code 502 (Bad Gateway)"),
+        ("AxiosError: 503", "AxiosError: 503"),
         ("503 Service Unavailable", "503 Service Unavailable"),
         ("https://a.example/ answered 502", "<url> answered 502"),
         ("got 450 rows of 500 bytes", "got <number> rows of <number> bytes"),
@@ -61,6 +63,7 @@ def test_the_first_two_lines_that_are_not_blank_count() -> None:
         ("no order ord_17", "no order ord_0b7cf1a0-6f2b-4a53-9d3c-0d7c1c3c5f11"),
         ("redis at 10.0.0.1:6379 is away", "redis at redis.internal:6379 is away"),
         ("rows 1, 2, 3", "rows 4"),
+        ("1 validation error for Order", "12 validation errors for Order"),
         ("since 2026-11-22 01:02:39", "since Sun Nov 22 2026 01:02:39"),
     ],
 )

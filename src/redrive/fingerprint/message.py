@@ -35,6 +35,7 @@ _PIECE = re.compile(
 )
 _KIND = r"<(?:uuid|email|url|path|host|ip|date|time|duration|number|hex|hash|id)>(?:st|nd|rd|th)?+"
 _VARYING = re.compile(rf"{_KIND}(?:[ ,.:;/_+-]{{0,3}}{_KIND})*+")
+_PLURAL = re.compile(r"(?<=[^\W\d_]{3})s\b")
 _NUMBERS = re.compile(r"<(number|time)>(?:(?:[.]|, ?)<number>)++")
 _DURATION = re.compile(
     r"<number> ?(?:(?:nano|micro|milli)?second|sec|minute|min|hour|day|week|ms|us|s|h)s?+(?!\w)"
@@ -49,9 +50,10 @@ def normalise(message: str) -> tuple[str, ...]:
 def shape_of(words: tuple[str, ...]) -> tuple[str, ...]:
     """Normalised lines with one mark for whatever varies, of whichever kind.
 
-    One id may be all digits and the next one hexadecimal; a host may be named or numbered.
+    One id may be all digits and the next one hexadecimal; a host may be named or numbered. There
+    may be one error or two errors.
     """
-    return tuple(_VARYING.sub("<*>", line) for line in words)
+    return tuple(_PLURAL.sub("", _VARYING.sub("<*>", line)) for line in words)
 
 
 def codes_of(message: str) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ ERROR_CODES = frozenset(
 )
 
 _NAMING = frozenset("http https status statuscode status_code http_status httpstatus".split())
-_ANSWERING = frozenset("returned responded answered got received with error httperror".split())
+_ANSWERING = frozenset("returned responded answered got received with".split())
 _PHRASES = frozenset(
     "Bad Unauthorized Payment Forbidden Not Method Request Conflict Gone Precondition Too Internal"
     " Unprocessable Service Gateway Client Server Locked Unsupported Moved Found".split()
@@ -27,6 +27,9 @@ def is_status(number: int, before: tuple[str, str], after: str) -> bool:
     if not 100 <= number <= 599 or "exit" in before:
         return False
     latest = before[-1]
-    if latest in _NAMING or latest.startswith("http/") or (latest == "code" and "status" in before):
+    if latest in _NAMING or latest.startswith("http/"):
         return True
-    return number >= 300 and (after in _PHRASES or (latest in _ANSWERING and after in _PAUSES))
+    if latest == "code" and before[0] in ("status", "response"):
+        return True
+    answered = latest in _ANSWERING or latest.endswith("error")
+    return number >= 300 and (after in _PHRASES or (answered and after in _PAUSES))

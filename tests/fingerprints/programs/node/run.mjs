@@ -36,7 +36,7 @@ const causes = (depth) => [
   ["connection refused", () => warehouse.reserve(host(), 1)],
   ["unknown host", () => warehouse.locate(`${word()}.${word()}.invalid`)],
   ["connection reset", () => warehouse.call(url(0))],
-  ["fetch refused", () => warehouse.fetchJson(`http://${host()}:1/${word()}`)],
+  ["fetch refused", () => warehouse.awaitAnswer(`http://${host()}:1/${word()}`, 60_000)],
   ["HTTP 404", () => warehouse.fetchJson(url(404))],
   ["HTTP 503", () => warehouse.fetchJson(url(503))],
   ["answer is no JSON", () => warehouse.fetchJson(url(200))],
@@ -64,6 +64,9 @@ const causes = (depth) => [
   ["converter failed", () => reports.convert(`${number()} ünïcödé ☂`, 1 + random(8))],
   ["pattern is malformed", () => reports.pattern(`(${word()}`)],
   ["value is missing", () => reports.render(`{${"abcdef"[random(6)]}}`, {})],
+  ["fetch refused here (hard)", () => warehouse.fetchJson(`http://${host()}:1/${word()}`)],
+  ["fetch from nowhere (hard)", () => warehouse.fetchJson(`http://${word()}.invalid/${word()}`)],
+  ["unknown person, no trace (hard)", () => warehouse.greet(["Ada", "Bo", "Kim"][random(3)])],
   ["currency is unknown", () => reports.formatter(`${number()}`)],
 ];
 

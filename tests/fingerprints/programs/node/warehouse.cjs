@@ -45,3 +45,9 @@ exports.abandon = async (url, reason) => {
 exports.throttle = (limit, used, seconds) => {
   if (used > limit) throw new Error(`${used} of ${limit} requests used; retry in ${seconds} s`);
 };
+
+exports.greet = (name) => {
+  const error = new Error(`nobody is called ${name}`);
+  error.stack = `Error: ${error.message}`; // as where traces are turned off
+  throw error;
+};

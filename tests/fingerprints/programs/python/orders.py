@@ -35,6 +35,12 @@ def validate(order):
         raise InvalidOrder(f"order {order['id']}: {', '.join(problems)} missing")
 
 
+def inspect(order):
+    if not order["lines"]:
+        raise ValueError(f"order {order['id']} is empty")
+    raise ValueError(f"order {order['id']} has no price")
+
+
 def check_books(debit, credit, order_id):
     assert debit == credit, f"order {order_id}: {debit} != {credit}"
 

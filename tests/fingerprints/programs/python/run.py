@@ -68,6 +68,11 @@ def causes(pick, web, silent):
         "amount is no number": lambda: reports.parse_amount(pick.choice("äöü€") + ident()),
         "payment without account": lambda: reports.pay(ident(), {}, ident()),
         "payment without balance": lambda: reports.pay(ident(), {"a": {}}, "a"),
+        "order is empty (hard)": lambda: orders.inspect({"id": ident(), "lines": []}),
+        "order has no price (hard)": lambda: orders.inspect({"id": ident(), "lines": [1]}),
+        "recursion ends at once or later (hard)": lambda: orders.discount(
+            rules(depth % 3), depth % 3
+        ),
         "refund without account": lambda: reports.refund(ident(), {}, ident()),
     }
 
