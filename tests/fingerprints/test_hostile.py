@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from redrive.fingerprint import fingerprint, normalise, read_trace
 from redrive.fingerprint.message import LONGEST_LINE, LONGEST_MESSAGE, codes_of
@@ -129,6 +131,13 @@ def test_a_megabyte_of_anything_has_a_key(piece: str) -> None:
     text = piece * (1024 * 1024 // len(piece))
     found = fingerprint("main", text, text, text, text, text)
     assert found.key == fingerprint("main", text, text, text, text, text).key
+
+
+@settings(deadline=None)
+@given(pieces=st.lists(st.sampled_from(PIECES), max_size=40))
+def test_any_mixture_has_a_key(pieces: list[str]) -> None:
+    text = "".join(pieces)
+    assert fingerprint("main", text, text, text, text, text).key.isascii()
 
 
 @pytest.mark.parametrize("piece", PIECES, ids=ascii)

@@ -121,6 +121,12 @@ def test_any_text_has_a_key(kind: str, message: str, stack: str) -> None:
     assert len(found.title) <= LONGEST_TITLE
 
 
+@pytest.mark.parametrize("digits", ["²²²", "٤٠٤", "④④④"])
+def test_digits_of_any_script_do_no_harm(digits: str) -> None:
+    assert of(message=f"status {digits}").key == of(message=f"status {digits}").key
+    of(f"Error\n    at f (/app/a.js:{digits}:{digits})", f"HTTP {digits}: [Errno {digits}]")
+
+
 def test_the_basis_is_said() -> None:
     stack = "Error: x\n    at f (node:net:1:1)"
     assert of(node("/app", 1, "f", "x")).basis is Basis.FRAMES

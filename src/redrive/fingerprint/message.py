@@ -125,7 +125,7 @@ def _replaced(pieces: list[_Piece], at: int) -> str:
 
 def _is_status_at(pieces: list[_Piece], at: int) -> bool:
     word = pieces[at].text.rstrip(".:")
-    if len(word) != 3 or not word.isdigit():
+    if len(word) != 3 or not word.isdecimal():
         return False
     following = (piece.text for piece in pieces[at + 1 : at + 4] if piece.kind != "space")
     return is_status(int(word), pieces[at].before, next(following, ""))

@@ -50,9 +50,9 @@ def read_trace(raw: str) -> list[Section]:
     """The raised error first, then what it was raised from; each with its innermost call first.
 
     Python writes the first error of a chain first, everybody else the last one: the sections are
-    brought into one order. Errors that were raised together (ExceptionGroup, AggregateError) follow
-    one another and are sorted, as the order in which they happened says nothing. Lines of no known
-    form are passed over; a trace without frames may give sections without frames, or none.
+    brought into one order. The members of an ExceptionGroup come last, each once and sorted: the
+    order in which they happened says nothing. Lines of no known form are passed over; a trace
+    without frames may give sections without frames, or none.
     """
     sections: list[_Open] = [_Open()]
     members: list[_Open] = []
@@ -62,7 +62,7 @@ def read_trace(raw: str) -> list[Section]:
     for line, following in pairwise([*lines, ""]):
         body, in_group = _body(line)
         if body.endswith(_PYTHON_START):
-            is_member = in_group and "+ Exc" not in line
+            is_member = line.lstrip(" ").startswith("|")
             (members if is_member else sections).append(_Open(python=True))
             continue
         latest = members[-1] if members and in_group else sections[-1]
@@ -93,7 +93,7 @@ def own_calls(frames: Iterable[Frame], most: int) -> list[Frame]:
 
 
 def _body(line: str) -> tuple[str, bool]:
-    """A line without the frame that Python draws around exceptions of a group."""
+    """A line without what Python draws around the exceptions of a group, and whether it did."""
     stripped = line.lstrip(" ")
     if stripped[:1] not in ("|", "+"):
         return line, False
