@@ -18,6 +18,8 @@ const number = () => 1 + random(10 ** (1 + random(7)));
 const ident = () =>
   [String(number()), [8, 4, 4, 4, 12].map(hex).join("-"), `ord_${word()}`][random(3)];
 const host = () => ["127", 1 + random(254), 1 + random(254), 1 + random(254)].join(".");
+// Too long a name to be asked for, so that no name server is needed.
+const nowhere = () => `${word().repeat(8)}.invalid`;
 const nested = (depth) => (depth === 0 ? { first: number() } : { next: nested(depth - 1) });
 
 const web = http.createServer((request, answer) => {
@@ -34,7 +36,7 @@ const url = (status) =>
 // Functions in a list have no names: a cause must not be told by what it is called here.
 const causes = (depth) => [
   ["connection refused", () => warehouse.reserve(host(), 1)],
-  ["unknown host", () => warehouse.locate(`${word()}.${word()}.invalid`)],
+  ["unknown host", () => warehouse.locate(nowhere())],
   ["connection reset", () => warehouse.call(url(0))],
   ["fetch refused", () => warehouse.awaitAnswer(`http://${host()}:1/${word()}`, 60_000)],
   ["HTTP 404", () => warehouse.fetchJson(url(404))],
@@ -65,7 +67,7 @@ const causes = (depth) => [
   ["pattern is malformed", () => reports.pattern(`(${word()}`)],
   ["value is missing", () => reports.render(`{${"abcdef"[random(6)]}}`, {})],
   ["fetch refused here (hard)", () => warehouse.fetchJson(`http://${host()}:1/${word()}`)],
-  ["fetch from nowhere (hard)", () => warehouse.fetchJson(`http://${word()}.invalid/${word()}`)],
+  ["fetch from nowhere (hard)", () => warehouse.fetchJson(`http://${nowhere()}/${word()}`)],
   ["unknown person, no trace (hard)", () => warehouse.greet(["Ada", "Bo", "Kim"][random(3)])],
   ["currency is unknown", () => reports.formatter(`${number()}`)],
 ];

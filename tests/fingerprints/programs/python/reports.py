@@ -16,10 +16,9 @@ def read_template(path):
 
 
 def map_report(size):
-    with tempfile.TemporaryFile() as file:
+    with tempfile.NamedTemporaryFile() as file:
         file.truncate(size)
-        file.flush()
-        with open(f"/proc/self/fd/{file.fileno()}", "rb") as readonly:
+        with open(file.name, "rb") as readonly:
             return mmap.mmap(readonly.fileno(), size, prot=mmap.PROT_WRITE)
 
 

@@ -24,6 +24,7 @@ class Answers(http.server.BaseHTTPRequestHandler):
 
 
 def causes(pick, web, silent):
+    """Unknown hosts have too long a name to be asked for, so that no name server is needed."""
     word = lambda: "".join(pick.choices(string.ascii_lowercase + string.digits, k=8))
     number = lambda: pick.randrange(1, 10 ** pick.randrange(1, 8))
     ident = lambda: pick.choice([str(number()), str(uuid.UUID(int=pick.getrandbits(128))), word()])
@@ -35,7 +36,7 @@ def causes(pick, web, silent):
     return {
         "connection refused": lambda: warehouse.reserve(host(), 1, word()),
         "no answer in time": lambda: warehouse.await_answer(silent, pick.uniform(0.001, 0.003)),
-        "unknown host": lambda: warehouse.locate(f"{word()}.{word()}.invalid"),
+        "unknown host": lambda: warehouse.locate(f"{word() * 8}.invalid".encode()),
         "HTTP 404": lambda: warehouse.fetch(url(404)),
         "HTTP 503": lambda: warehouse.fetch(url(503)),
         "HTTP 422": lambda: warehouse.fetch(url(422)),
