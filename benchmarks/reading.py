@@ -83,9 +83,10 @@ def _time(port: int, cookie: str, path: str, requests: int) -> list[float]:
 
 def _wanted(history: History) -> dict[str, str]:
     """What is asked for, by what it is called."""
-    deep = encode("entries-down", history.count // 2)
-    entry = history.entry_id(history.count // 2)
-    operation = history.operation_of(history.count // 2)
+    middle = history.count // 2
+    deep = encode("failed-down", history.at(middle), middle)
+    entry = history.entry_id(middle)
+    operation = history.operation_of(middle)
     rare = quote(RARE_ERROR)
     return {
         "page overview": "/admin/",

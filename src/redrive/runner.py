@@ -85,10 +85,11 @@ class Runner:
         await self._tell(operation)
         await self._finish_unsettled(operation)
         if operation.scope.kind is not ScopeKind.ENTRY:
-            if not await self._pipeline(operation):
+            unheard = asyncio.Event()
+            if not await self._pipeline(operation, unheard):
                 return False
-            # A claim that was written, but whose confirmation was lost, is in no stage's hands.
-            await self._finish_unsettled(operation)
+            if unheard.is_set():
+                await self._finish_unsettled(operation)
         current = await self._persist(lambda: self._ledger.operation(operation.operation_id))
         if current is None:
             raise StaleRunner(operation_id=operation.operation_id)
@@ -120,25 +121,41 @@ class Runner:
             settlements = await self._move_or_withhold(operation, batch)
             await self._settle(operation, batch, settlements)
 
-    async def _pipeline(self, operation: Operation) -> bool:
-        """Claim, move and settle side by side; returns whether the selection is done."""
+    async def _pipeline(self, operation: Operation, unheard: asyncio.Event) -> bool:
+        """Claim, move and settle side by side; returns whether the selection is done.
+
+        ``unheard`` is set if the ledger may have written a claim without this runner's hearing of
+        it: that batch is in no stage's hands.
+        """
         claimed: asyncio.Queue[Batch | None] = asyncio.Queue(_IN_HAND)
         moved: asyncio.Queue[Moved | None] = asyncio.Queue(_IN_HAND)
         async with asyncio.TaskGroup() as stages:
-            claiming = stages.create_task(self._claim_all(operation, claimed))
+            claiming = stages.create_task(self._claim_all(operation, claimed, unheard))
             stages.create_task(self._move_all(operation, claimed, moved))
             stages.create_task(self._settle_all(operation, moved))
         return claiming.result()
 
-    async def _claim_all(self, operation: Operation, claimed: asyncio.Queue[Batch | None]) -> bool:
+    async def _claim_all(
+        self,
+        operation: Operation,
+        claimed: asyncio.Queue[Batch | None],
+        unheard: asyncio.Event,
+    ) -> bool:
         """Claim until the selection is done or cancelled, or until this runner is stopped.
 
         What is claimed when it stops is still moved and settled: nothing waits in a claim.
         """
-        batch: Batch | None = None
+
+        async def claim() -> Batch | None:
+            try:
+                return await self._ledger.claim(operation, self._batch_size)
+            except Unavailable:
+                unheard.set()
+                raise
+
         while not self._stop.is_set():
             reach(Step.CLAIM_WANTED)
-            batch = await self._persist(lambda: self._ledger.claim(operation, self._batch_size))
+            batch = await self._persist(claim)
             if batch is not None:
                 reach(Step.CLAIMED)
             await claimed.put(batch)

@@ -1,0 +1,34 @@
+"""The parts of ``make bench`` run to their end, over a handful of entries."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.__main__ import PARTS
+
+ROOT = Path(__file__).parents[2]
+SMALL = ("--sizes", "50", "--entries", "1000", "--failed", "100", "--loop-entries", "20")
+ONCE = ("--requests", "1", "--repeats", "1")
+TOO_SHORT_TO_CANCEL = "cancelling"
+
+
+@pytest.mark.timeout(300)
+def test_every_part_measures_something(tmp_path: Path) -> None:
+    wanted = [part for part in PARTS if part != TOO_SHORT_TO_CANCEL]
+    parts = [word for part in wanted for word in ("--only", part)]
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", *parts, *SMALL, *ONCE],
+        cwd=ROOT,
+        env=os.environ | {"BENCHMARK_RESULTS": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    written = {file.stem for file in tmp_path.glob("*.json")}
+    assert {"reading-sqlite", "reading-postgresql", "retention-sqlite"} <= written
