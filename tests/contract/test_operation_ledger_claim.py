@@ -25,6 +25,7 @@ SWEPT = [
     (OperationKind.RETRY, EntryState.FAILED),
     (RESYNC, EntryState.FAILED),
     (RESYNC, EntryState.RECOVERED),
+    (OperationKind.DISMISS, EntryState.FAILED),
 ]
 LEFT = [
     (kind, state) for kind in OperationKind for state in EntryState if (kind, state) not in SWEPT

@@ -110,3 +110,5 @@ def _scope(one: wire.Operation) -> str:
             return f"app {one.app_id}"
         case ScopeKind.ENTRY:
             return "one entry"
+        case ScopeKind.FILTER:
+            return "a selection"

@@ -47,9 +47,10 @@ class Actor:
 class Operation:
     """A durable action on a frozen selection, with its counts.
 
-    ``total`` is frozen at the start. ``requeued``, ``skipped`` and ``errored`` count settled
-    items; ``released`` counts items claimed and given back by a cancel. ``recovered``,
-    ``failed_again`` and ``vanished`` count the outcomes of requeued items.
+    ``total`` is frozen at the start. ``requeued``, ``skipped``, ``errored`` and ``dismissed`` count
+    settled items; ``released`` counts items claimed and given back by a cancel. ``recovered``,
+    ``failed_again`` and ``vanished`` count the outcomes of requeued items, ``failed_same`` those of
+    ``failed_again`` whose failure is of the same group as before.
     """
 
     operation_id: OperationId
@@ -74,10 +75,18 @@ class Operation:
     finished_at: datetime | None
     cancelled_by: str | None
     error: str | None
+    dismissed: int = 0
+    failed_same: int = 0
+    plan_id: str | None = None
+    pause_wanted: bool = False
+    undo_wanted: bool = False
+    paused_by: str | None = None
+    pause_reason: str | None = None
+    approved_by: str | None = None
 
     @property
     def completed(self) -> int:
-        return self.requeued + self.skipped + self.errored
+        return self.requeued + self.skipped + self.errored + self.dismissed
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -140,7 +149,7 @@ def progress_of(operation: Operation, now: datetime) -> Progress:
         state=operation.state,
         total=operation.total,
         completed=completed,
-        succeeded=operation.requeued,
+        succeeded=operation.requeued + operation.dismissed,
         failed=operation.errored,
         skipped=operation.skipped,
         released=operation.released,

@@ -43,11 +43,13 @@ SETTLED_STATES = (
 class OperationKind(StrEnum):
     RETRY = "retry"
     RESYNC = "resync"
+    DISMISS = "dismiss"
 
 
 SINGLE_TAKES: Mapping[OperationKind, tuple[EntryState, ...]] = {
     OperationKind.RETRY: (EntryState.FAILED,),
     OperationKind.RESYNC: SETTLED_STATES,
+    OperationKind.DISMISS: (EntryState.FAILED,),
 }
 """The states from which one entry, named by hand, can be taken."""
 
@@ -55,6 +57,7 @@ SINGLE_TAKES: Mapping[OperationKind, tuple[EntryState, ...]] = {
 BULK_TAKES: Mapping[OperationKind, tuple[EntryState, ...]] = {
     OperationKind.RETRY: (EntryState.FAILED,),
     OperationKind.RESYNC: (EntryState.FAILED, EntryState.RECOVERED),
+    OperationKind.DISMISS: (EntryState.FAILED,),
 }
 """The states that a bulk operation sweeps up.
 
@@ -67,6 +70,7 @@ class OperationState(StrEnum):
     QUEUED = "queued"
     RUNNING = "running"
     CANCELLING = "cancelling"
+    PAUSED = "paused"
     COMPLETED = "completed"
     CANCELLED = "cancelled"
     FAILED = "failed"
@@ -76,7 +80,12 @@ class OperationState(StrEnum):
         return self in TERMINAL_STATES
 
 
-OPEN_STATES = (OperationState.QUEUED, OperationState.RUNNING, OperationState.CANCELLING)
+OPEN_STATES = (
+    OperationState.QUEUED,
+    OperationState.RUNNING,
+    OperationState.CANCELLING,
+    OperationState.PAUSED,
+)
 
 
 TERMINAL_STATES = (OperationState.COMPLETED, OperationState.CANCELLED, OperationState.FAILED)
@@ -86,6 +95,7 @@ class ScopeKind(StrEnum):
     ENTRY = "entry"
     APP = "app"
     ALL = "all"
+    FILTER = "filter"
 
 
 class Answer(StrEnum):
@@ -111,6 +121,7 @@ class ItemState(StrEnum):
     SKIPPED = "skipped"
     ERRORED = "errored"
     RELEASED = "released"
+    DISMISSED = "dismissed"
 
 
 class Reason(StrEnum):

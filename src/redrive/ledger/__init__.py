@@ -10,6 +10,7 @@ from redrive.ledger.migrations import current_revision, migrate, require_current
 from redrive.ledger.operations import SqlOperationLedger
 from redrive.ledger.reading import SqlReadingLedger
 from redrive.ledger.retention import SqlRetentionLedger
+from redrive.ledger.schema_triage import groups as _groups  # noqa: F401 - joins the metadata
 
 __all__ = [
     "Database",

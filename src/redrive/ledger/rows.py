@@ -75,6 +75,14 @@ def operation_of(row: Row[Any]) -> Operation:
         finished_at=row.finished_at,
         cancelled_by=row.cancelled_by,
         error=row.error,
+        dismissed=row.dismissed,
+        failed_same=row.failed_same,
+        plan_id=row.plan_id,
+        pause_wanted=row.pause_wanted,
+        undo_wanted=row.undo_wanted,
+        paused_by=row.paused_by,
+        pause_reason=row.pause_reason,
+        approved_by=row.approved_by,
     )
 
 

@@ -24,6 +24,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    false,
     text,
 )
 
@@ -62,16 +63,16 @@ metadata = MetaData(
 )
 
 # SQLite numbers rows by itself only for a column declared as INTEGER PRIMARY KEY.
-_RowId = BigInteger().with_variant(Integer, "sqlite")
+RowId = BigInteger().with_variant(Integer, "sqlite")
 
 
-def _one_of(column: str, values: type[StrEnum], *, nullable: bool = False) -> CheckConstraint:
+def one_of(column: str, values: type[StrEnum], *, nullable: bool = False) -> CheckConstraint:
     allowed = ", ".join(f"'{value}'" for value in values)
     rule = f"{column} IN ({allowed})"
     return CheckConstraint(f"{column} IS NULL OR {rule}" if nullable else rule, name=column)
 
 
-def _count(name: str) -> Column[int]:
+def count_column(name: str) -> Column[int]:
     return Column(name, BigInteger, nullable=False, server_default=text("0"))
 
 
@@ -80,7 +81,7 @@ apps = Table(
     metadata,
     Column("app_id", String(256), primary_key=True),
     Column("display_name", String(256), nullable=False, server_default=""),
-    *(_count(state.value) for state in EntryState),
+    *(count_column(state.value) for state in EntryState),
     Column("first_seen_at", Millis, nullable=False),
     Column("last_failed_at", Millis),
     *(CheckConstraint(f"{state} >= 0", name=f"{state}_not_negative") for state in EntryState),
@@ -90,7 +91,7 @@ apps = Table(
 entries = Table(
     "entries",
     metadata,
-    Column("id", _RowId, primary_key=True, autoincrement=True),
+    Column("id", RowId, primary_key=True, autoincrement=True),
     Column("entry_id", String(32), nullable=False),
     Column("app_id", String(256), nullable=False),
     Column("source", String(64), nullable=False),
@@ -104,7 +105,7 @@ entries = Table(
     # When the entry last came into a state that operations take, on the same sequence: an
     # operation takes only what could be taken when its selection was frozen.
     Column("selectable_seq", BigInteger, nullable=False),
-    _count("failures"),
+    count_column("failures"),
     Column("generation", Integer, nullable=False, server_default=text("0")),
     Column("failed_at", Millis, nullable=False),
     Column("first_failed_at", Millis, nullable=False),
@@ -124,7 +125,12 @@ entries = Table(
     Column("operation_id", String(40)),
     Column("early_outcome", String(10)),
     Column("early_at", Millis),
-    _one_of("state", EntryState),
+    # The group of the newest failure, and of the one before it.
+    Column("group_pk", BigInteger),
+    Column("previous_group_pk", BigInteger),
+    # How many times in a row it failed the same way after it was handed over.
+    Column("same_failures", Integer, nullable=False, server_default=text("0")),
+    one_of("state", EntryState),
     Index("ux_entries_failure_seq", "failure_seq", unique=True),
     Index("ix_entries_app", "app_id", "failure_seq"),
     Index(
@@ -153,6 +159,22 @@ entries = Table(
         "app_id",
         "failed_at",
         "failure_seq",
+        sqlite_where=text("state = 'failed'"),
+        postgresql_where=text("state = 'failed'"),
+    ),
+    # A group's failed entries in the order of their list, and the apps that it touches.
+    Index(
+        "ix_entries_failed_group_at",
+        "group_pk",
+        "failed_at",
+        "failure_seq",
+        sqlite_where=text("state = 'failed'"),
+        postgresql_where=text("state = 'failed'"),
+    ),
+    Index(
+        "ix_entries_failed_group_app",
+        "group_pk",
+        "app_id",
         sqlite_where=text("state = 'failed'"),
         postgresql_where=text("state = 'failed'"),
     ),
@@ -215,14 +237,17 @@ operations = Table(
     Column("claimed_through", BigInteger, nullable=False, server_default=text("0")),
     Column("next_batch", Integer, nullable=False, server_default=text("1")),
     Column("runner_epoch", Integer, nullable=False, server_default=text("0")),
-    _count("total"),
-    _count("requeued"),
-    _count("skipped"),
-    _count("errored"),
-    _count("released"),
-    _count("recovered"),
-    _count("failed_again"),
-    _count("vanished"),
+    count_column("total"),
+    count_column("requeued"),
+    count_column("skipped"),
+    count_column("errored"),
+    count_column("released"),
+    count_column("recovered"),
+    count_column("dismissed"),
+    count_column("failed_again"),
+    # Of those that failed again: the same way as before.
+    count_column("failed_same"),
+    count_column("vanished"),
     Column("actor", Text, nullable=False),
     Column("origin", Text, nullable=False),
     Column("reason", Text, nullable=False, server_default=""),
@@ -232,17 +257,31 @@ operations = Table(
     Column("finished_at", Millis),
     Column("cancelled_by", Text),
     Column("error", Text),
-    _one_of("kind", OperationKind),
-    _one_of("scope", ScopeKind),
-    _one_of("state", OperationState),
-    CheckConstraint("requeued + skipped + errored <= total", name="counts_within_total"),
+    # A filter's operation: the plan whose selection it works off, and the filter as JSON.
+    Column("plan_id", String(40)),
+    Column("filter", Text),
+    # Pace, canary and guard as JSON; null: as fast as it goes.
+    Column("controls", Text),
+    Column("canary", String(10)),
+    Column("pause_wanted", Boolean, nullable=False, server_default=false()),
+    Column("undo_wanted", Boolean, nullable=False, server_default=false()),
+    # Who or what paused it, and why.
+    Column("paused_by", Text),
+    Column("pause_reason", Text),
+    Column("approved_by", Text),
+    one_of("kind", OperationKind),
+    one_of("scope", ScopeKind),
+    one_of("state", OperationState),
+    CheckConstraint(
+        "requeued + skipped + errored + dismissed <= total", name="counts_within_total"
+    ),
     Index("ux_operations_idempotency_key", "actor", "idempotency_key", unique=True),
     Index("ix_operations_app", "app_id", "operation_id"),
     Index(
         "ix_operations_open",
         "operation_id",
-        sqlite_where=text("state IN ('queued', 'running', 'cancelling')"),
-        postgresql_where=text("state IN ('queued', 'running', 'cancelling')"),
+        sqlite_where=text("state IN ('queued', 'running', 'cancelling', 'paused')"),
+        postgresql_where=text("state IN ('queued', 'running', 'cancelling', 'paused')"),
     ),
 )
 
@@ -260,10 +299,12 @@ items = Table(
     Column("reason", String(24)),
     Column("detail", Text, nullable=False, server_default=""),
     Column("outcome", String(12)),
+    # Of what failed again: whether it did so the same way as before.
+    Column("same_way", Boolean),
     Column("settled_at", Millis),
     PrimaryKeyConstraint("operation_id", "failure_seq"),
-    _one_of("state", ItemState),
-    _one_of("outcome", Outcome, nullable=True),
+    one_of("state", ItemState),
+    one_of("outcome", Outcome, nullable=True),
     Index("ix_items_entry", "entry_pk", "operation_id"),
     # Every item is changed once, by its settle: with room beside it, and none of what changes in
     # an index, PostgreSQL leaves the indexes alone.
@@ -291,8 +332,8 @@ activity = Table(
     "activity",
     metadata,
     Column("minute", BigInteger, primary_key=True, autoincrement=False),
-    _count("failed"),
-    _count("recovered"),
+    count_column("failed"),
+    count_column("recovered"),
 )
 
 users = Table(
@@ -307,7 +348,7 @@ users = Table(
 audit = Table(
     "audit",
     metadata,
-    Column("seq", _RowId, primary_key=True, autoincrement=True),
+    Column("seq", RowId, primary_key=True, autoincrement=True),
     Column("at", Millis, nullable=False),
     Column("actor", Text, nullable=False),
     Column("origin", Text, nullable=False),
@@ -327,7 +368,7 @@ pruned = Table(
     "pruned",
     metadata,
     Column("what", String(16), primary_key=True),
-    _count("removed"),
+    count_column("removed"),
 )
 
 # The sums of operations that were pruned, so that counters never go down.
@@ -336,14 +377,14 @@ pruned_operations = Table(
     metadata,
     Column("kind", String(10), nullable=False),
     Column("state", String(10), nullable=False),
-    _count("operations"),
-    _count("millis"),
-    _count("requeued"),
-    _count("skipped"),
-    _count("errored"),
-    _count("recovered"),
-    _count("failed_again"),
-    _count("vanished"),
+    count_column("operations"),
+    count_column("millis"),
+    count_column("requeued"),
+    count_column("skipped"),
+    count_column("errored"),
+    count_column("recovered"),
+    count_column("failed_again"),
+    count_column("vanished"),
     PrimaryKeyConstraint("kind", "state"),
 )
 

@@ -3,6 +3,7 @@
 from alembic import context
 from sqlalchemy import text
 
+from redrive.ledger import schema_triage  # noqa: F401 - its tables belong to the metadata
 from redrive.ledger.schema import metadata
 
 connection = context.config.attributes["connection"]

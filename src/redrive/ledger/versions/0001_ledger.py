@@ -9,6 +9,8 @@ revision = "0001"
 down_revision = None
 
 _ROW_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+_KINDS = ("retry", "resync", "dismiss")
+_ITEM_STATES = ("claimed", "requeued", "skipped", "errored", "released", "dismissed")
 _ENTRY_STATES = ("failed", "claimed", "queued", "active", "recovered", "dismissed", "vanished")
 
 
@@ -44,6 +46,8 @@ def upgrade() -> None:
     _create_entries()
     _create_operations()
     _create_items()
+    _create_groups()
+    _create_plans()
     _create_rest()
 
 
@@ -97,6 +101,9 @@ def _create_entries() -> None:
         sa.Column("operation_id", sa.String(40)),
         sa.Column("early_outcome", sa.String(10)),
         sa.Column("early_at", sa.BigInteger()),
+        sa.Column("group_pk", sa.BigInteger()),
+        sa.Column("previous_group_pk", sa.BigInteger()),
+        sa.Column("same_failures", sa.Integer(), nullable=False, server_default=sa.text("0")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_entries")),
         _one_of("entries", "state", *_ENTRY_STATES),
     )
@@ -108,6 +115,9 @@ def _create_entries() -> None:
     _index("ix_entries_failed_at", "entries", ["failed_at", "failure_seq"], failed)
     by_app_and_time = ["app_id", "failed_at", "failure_seq"]
     _index("ix_entries_failed_app_at", "entries", by_app_and_time, failed)
+    by_group_and_time = ["group_pk", "failed_at", "failure_seq"]
+    _index("ix_entries_failed_group_at", "entries", by_group_and_time, failed)
+    _index("ix_entries_failed_group_app", "entries", ["group_pk", "app_id"], failed)
     failed_again = f"{failed} AND moved_at IS NOT NULL"
     _index("ix_entries_failed_again", "entries", ["app_id"], failed_again)
     _index("ix_entries_live", "entries", ["id"], live)
@@ -153,7 +163,9 @@ def _create_operations() -> None:
                 "errored",
                 "released",
                 "recovered",
+                "dismissed",
                 "failed_again",
+                "failed_same",
                 "vanished",
             )
         ),
@@ -166,16 +178,26 @@ def _create_operations() -> None:
         sa.Column("finished_at", sa.BigInteger()),
         sa.Column("cancelled_by", sa.Text()),
         sa.Column("error", sa.Text()),
+        sa.Column("plan_id", sa.String(40)),
+        sa.Column("filter", sa.Text()),
+        sa.Column("controls", sa.Text()),
+        sa.Column("canary", sa.String(10)),
+        sa.Column("pause_wanted", sa.Boolean(), nullable=False, server_default=sa.false()),
+        sa.Column("undo_wanted", sa.Boolean(), nullable=False, server_default=sa.false()),
+        sa.Column("paused_by", sa.Text()),
+        sa.Column("pause_reason", sa.Text()),
+        sa.Column("approved_by", sa.Text()),
         sa.PrimaryKeyConstraint("operation_id", name=op.f("pk_operations")),
-        _one_of("operations", "kind", "retry", "resync"),
-        _one_of("operations", "scope", "entry", "app", "all"),
+        _one_of("operations", "kind", *_KINDS),
+        _one_of("operations", "scope", "entry", "app", "all", "filter"),
         _one_of(
             "operations",
             "state",
-            *("queued", "running", "cancelling", "completed", "cancelled", "failed"),
+            *("queued", "running", "cancelling", "paused"),
+            *("completed", "cancelled", "failed"),
         ),
         sa.CheckConstraint(
-            "requeued + skipped + errored <= total",
+            "requeued + skipped + errored + dismissed <= total",
             name=op.f("ck_operations_counts_within_total"),
         ),
     )
@@ -185,7 +207,7 @@ def _create_operations() -> None:
         "ix_operations_open",
         "operations",
         ["operation_id"],
-        "state IN ('queued', 'running', 'cancelling')",
+        "state IN ('queued', 'running', 'cancelling', 'paused')",
     )
 
 
@@ -203,9 +225,10 @@ def _create_items() -> None:
         sa.Column("reason", sa.String(24)),
         _text("detail"),
         sa.Column("outcome", sa.String(12)),
+        sa.Column("same_way", sa.Boolean()),
         sa.Column("settled_at", sa.BigInteger()),
         sa.PrimaryKeyConstraint("operation_id", "failure_seq", name=op.f("pk_items")),
-        _one_of("items", "state", "claimed", "requeued", "skipped", "errored", "released"),
+        _one_of("items", "state", *_ITEM_STATES),
         _one_of(
             "items",
             "outcome",
@@ -215,6 +238,75 @@ def _create_items() -> None:
         postgresql_with={"fillfactor": "50"},
     )
     _index("ix_items_entry", "items", ["entry_pk", "operation_id"])
+
+
+def _create_groups() -> None:
+    op.create_table(
+        "groups",
+        sa.Column("group_pk", _ROW_ID, autoincrement=True, nullable=False),
+        sa.Column("group_id", sa.String(48), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("source", sa.String(64), nullable=False),
+        sa.Column("queue", sa.Text(), nullable=False),
+        sa.Column("job_name", sa.Text(), nullable=False),
+        sa.Column("error_type", sa.Text(), nullable=False),
+        sa.Column("title", sa.Text(), nullable=False),
+        sa.Column("basis", sa.String(10), nullable=False),
+        sa.Column("frames", sa.Text(), nullable=False, server_default="[]"),
+        sa.Column("example_pk", sa.BigInteger()),
+        _text("note"),
+        sa.Column("noted_by", sa.Text()),
+        sa.Column("noted_at", sa.BigInteger()),
+        _count("failed"),
+        _count("failures"),
+        sa.Column("first_seen_at", sa.BigInteger(), nullable=False),
+        sa.Column("last_failed_at", sa.BigInteger(), nullable=False),
+        sa.Column("merged_into", sa.BigInteger()),
+        sa.PrimaryKeyConstraint("group_pk", name=op.f("pk_groups")),
+    )
+    _index("ux_groups_group_id", "groups", ["group_id"])
+    _index("ix_groups_failed", "groups", ["failed", "group_pk"])
+    op.create_table(
+        "group_activity",
+        sa.Column("group_pk", sa.BigInteger(), nullable=False),
+        sa.Column("minute", sa.BigInteger(), nullable=False),
+        _count("failed"),
+        sa.PrimaryKeyConstraint("group_pk", "minute", name=op.f("pk_group_activity")),
+    )
+    _index("ix_group_activity_minute", "group_activity", ["minute"])
+
+
+def _create_plans() -> None:
+    op.create_table(
+        "plans",
+        sa.Column("plan_id", sa.String(40), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("kind", sa.String(10), nullable=False),
+        sa.Column("filter", sa.Text(), nullable=False),
+        sa.Column("cutoff_seq", sa.BigInteger(), nullable=False),
+        _count("total"),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.Column("operation_id", sa.String(40)),
+        sa.PrimaryKeyConstraint("plan_id", name=op.f("pk_plans")),
+        _one_of("plans", "kind", *_KINDS),
+    )
+    _index("ix_plans_expires_at", "plans", ["expires_at"])
+    op.create_table(
+        "selections",
+        sa.Column("plan_id", sa.String(40), nullable=False),
+        sa.Column("failure_seq", sa.BigInteger(), nullable=False),
+        sa.Column("entry_pk", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("plan_id", "failure_seq", name=op.f("pk_selections")),
+    )
+    op.create_table(
+        "operation_activity",
+        sa.Column("operation_id", sa.String(40), nullable=False),
+        sa.Column("minute", sa.BigInteger(), nullable=False),
+        _count("recovered"),
+        _count("failed_again"),
+        sa.PrimaryKeyConstraint("operation_id", "minute", name=op.f("pk_operation_activity")),
+    )
 
 
 def _create_rest() -> None:
@@ -288,6 +380,7 @@ def _create_rest() -> None:
 
 def downgrade() -> None:
     for table in (
+        *("operation_activity", "selections", "plans", "group_activity", "groups"),
         *("pruned_operations", "pruned", "audit", "users", "activity", "cursors", "sequences"),
         *("items", "operations", "payloads", "identities", "entries", "apps"),
     ):
