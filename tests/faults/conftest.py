@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
 
@@ -25,8 +26,8 @@ async def make_rig(
 ) -> AsyncIterator[Callable[..., Rig]]:
     rigs: list[Rig] = []
 
-    def make(**options: object) -> Rig:
-        rigs.append(Rig(database, world.engine, redis_server.url, **options))  # type: ignore[arg-type]
+    def make(**options: Any) -> Rig:
+        rigs.append(Rig(database, world.engine, redis_server.url, **options))
         return rigs[-1]
 
     yield make

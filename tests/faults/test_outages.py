@@ -174,13 +174,14 @@ async def test_a_hand_over_that_redis_lost_is_noticed_and_can_be_retried(
     (name,) = await fail_some(world, 1)
     await rig.follower.scan()
     held = world.redis.dump(world.key(QUEUE, name))
+    assert isinstance(held, bytes)
     failed = world.redis.zscore(world.key(QUEUE, "failed"), name)
     assert isinstance(failed, float)
     operation = await rig.start()
     await rig.runner.run(operation.operation_id)
     # The state of a second ago: the hash and the place of before the hand-over.
     world.redis.delete(world.key(QUEUE, "wait"))
-    world.redis.restore(world.key(QUEUE, name), 0, held, replace=True)  # type: ignore[arg-type]
+    world.redis.restore(world.key(QUEUE, name), 0, held, replace=True)
     world.redis.zadd(world.key(QUEUE, "failed"), {name: failed})
 
     await rig.follower.check()

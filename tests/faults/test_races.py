@@ -13,6 +13,7 @@ from redrive.domain import (
     Answer,
     AppId,
     EntryState,
+    JobId,
     OperationKind,
     OperationState,
     Reason,
@@ -232,7 +233,7 @@ async def test_what_was_done_elsewhere_between_listing_and_retrying_is_the_items
     await rig.runner.run(operation.operation_id)
 
     items = {item.job_id: item for item in await rig.items(operation.operation_id)}
-    assert items[names[1]].reason is reason  # type: ignore[index]
+    assert items[JobId(names[1])].reason is reason
     assert (await rig.entry(names[1])).state is state
     finished = await rig.operation(operation.operation_id)
     assert (finished.requeued, finished.skipped) == (2, 1)

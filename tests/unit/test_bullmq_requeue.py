@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -105,7 +105,8 @@ async def test_waiting_workers_are_woken_and_one_waiting_event_per_job_is_told(
     world.redis.delete("bull:mail:marker")
     await requeue(world, "1", "2")
     assert world.redis.zrange("bull:mail:marker", 0, -1, withscores=True) == [("0", 0.0)]
-    events = [fields for _, fields in world.redis.xrange("bull:mail:events")]  # type: ignore[union-attr]
+    told = cast("list[tuple[str, dict[str, str]]]", world.redis.xrange("bull:mail:events"))
+    events = [fields for _, fields in told]
     assert events[-2:] == [
         {"event": "waiting", "jobId": "1", "prev": "failed"},
         {"event": "waiting", "jobId": "2", "prev": "failed"},
