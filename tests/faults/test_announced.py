@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
@@ -10,10 +9,8 @@ import pytest
 from redrive.domain import EntryState, JobState
 from redrive.testing import Crash, Faults, When
 from tests.support.bullmq_world import BullMQWorld
-from tests.support.rig import QUEUE, Rig
+from tests.support.rig import QUEUE, MakeRig, Rig
 from tests.support.working import fail_some, run_all
-
-MakeRig = Callable[..., Rig]
 
 
 async def fail_and_drop(world: BullMQWorld, count: int) -> list[str]:

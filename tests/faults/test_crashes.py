@@ -11,10 +11,8 @@ import pytest
 from redrive.domain import EntryState, OperationKind, OperationState, Scope
 from redrive.testing import Crash, Faults, When
 from tests.support.bullmq_world import BullMQWorld
-from tests.support.rig import Rig, check_adds_up
+from tests.support.rig import MakeRig, check_adds_up
 from tests.support.working import fail_some, run_all, waiting
-
-MakeRig = Callable[..., Rig]
 
 STEPS = [
     ("ledger", "take_over", 1),
@@ -186,10 +184,7 @@ async def test_a_runner_that_was_only_asleep_changes_nothing(
     sleeper, survivor = make_rig(), make_rig()
     await sleeper.follower.scan()
     started = await sleeper.start(kind=OperationKind.RETRY)
-    asleep = await sleeper.operations.take_over(started.operation_id)
-    assert asleep is not None
-    batch = await sleeper.operations.claim(asleep, 4)
-    assert batch is not None
+    asleep, batch = await sleeper.claim(started.operation_id, 4)
     await survivor.runner.run(started.operation_id)
     ran = await run_all(world)
 

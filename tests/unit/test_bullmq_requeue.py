@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any, cast
 
 import pytest
@@ -11,16 +10,8 @@ from redrive.domain import Answer, JobId, JobState, Payload
 from tests.support.bullmq_batches import all_failures, batch_of, item
 from tests.support.bullmq_steps import QUEUE, failed, next_jobs, requeue
 from tests.support.bullmq_world import BullMQWorld
-from tests.support.servers import RedisServer
 
 RECEIPT = "redrive:op_1:1"
-
-
-@pytest.fixture
-async def world(redis_server: RedisServer) -> AsyncIterator[BullMQWorld]:
-    made = BullMQWorld(redis_server)
-    yield made
-    await made.close()
 
 
 async def test_jobs_run_in_the_order_of_the_batch_after_those_that_wait_already(
