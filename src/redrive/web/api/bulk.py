@@ -24,6 +24,7 @@ from redrive.web.openapi import ACTION_PROBLEMS, problems
 
 router = APIRouter(tags=["bulk actions"])
 
+_Body = wire.BulkRetryRequest | None
 _Route = TypeVar("_Route", bound=Callable[..., Any])
 
 
@@ -39,10 +40,7 @@ def _starts(path: str) -> Callable[[_Route], _Route]:
 
 @_starts("/admin/api/retry/app/{app_id:path}")
 async def retry_app(
-    app_id: AppIdPath,
-    console: ConsoleOf,
-    actor: ActorOf,
-    body: wire.BulkRetryRequest | None = None,
+    app_id: AppIdPath, console: ConsoleOf, actor: ActorOf, body: _Body = None
 ) -> Response:
     """Retry every failed entry of an app."""
     scope = Scope.of_app(AppId(app_id))
@@ -50,19 +48,14 @@ async def retry_app(
 
 
 @_starts("/admin/api/retry/all")
-async def retry_all(
-    console: ConsoleOf, actor: ActorOf, body: wire.BulkRetryRequest | None = None
-) -> Response:
+async def retry_all(console: ConsoleOf, actor: ActorOf, body: _Body = None) -> Response:
     """Retry every failed entry of every app."""
     return await _start(OperationKind.RETRY, Scope.everything(), body, console, actor)
 
 
 @_starts("/admin/api/resync/app/{app_id:path}")
 async def resync_app(
-    app_id: AppIdPath,
-    console: ConsoleOf,
-    actor: ActorOf,
-    body: wire.BulkRetryRequest | None = None,
+    app_id: AppIdPath, console: ConsoleOf, actor: ActorOf, body: _Body = None
 ) -> Response:
     """Run every failed and recovered entry of an app again from scratch."""
     scope = Scope.of_app(AppId(app_id))
@@ -92,7 +85,7 @@ async def cancel(operation_id: OperationIdPath, console: ConsoleOf, actor: Actor
 async def _start(
     kind: OperationKind,
     scope: Scope,
-    body: wire.BulkRetryRequest | None,
+    body: _Body,
     console: Console,
     actor: Actor,
 ) -> Response:
