@@ -12,7 +12,7 @@ import json
 import sys
 from time import perf_counter
 
-from bullmq import Queue, Worker
+from bullmq import Job, Queue, Worker
 from redis.asyncio import Redis
 
 _NAME = "live"
@@ -26,8 +26,8 @@ async def main(url: str, seconds: float) -> None:
     idle = asyncio.Event()
     end = perf_counter() + seconds
 
-    async def work(job: object, _token: str) -> None:
-        waits.append((perf_counter() - begins.pop(job.id)) * 1000)  # type: ignore[attr-defined]
+    async def work(job: Job, _token: str) -> None:
+        waits.append((perf_counter() - begins.pop(job.id)) * 1000)
         if not begins and perf_counter() >= end:
             idle.set()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import redis
 from sqlalchemy import func, select
@@ -154,7 +154,7 @@ class EngineView:
         self._client.close()
 
     def _pairs(self, key: str) -> list[tuple[str, float]]:
-        return list(self._client.zrange(key, 0, -1, withscores=True))  # type: ignore[arg-type]
+        return cast("list[tuple[str, float]]", self._client.zrange(key, 0, -1, withscores=True))
 
     def _length(self, key: str) -> int:
         kind = self._client.type(key)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from proof.plan import JobPlan
 
@@ -92,7 +93,7 @@ class Observed:
 
 def read_runs(lines: Iterable[str]) -> list[Run]:
     """The workers' record, run by run, in the order of their starts."""
-    started: dict[str, dict[str, object]] = {}
+    started: dict[str, dict[str, Any]] = {}
     for line in lines:
         said = json.loads(line)
         if said["event"] == "start":
@@ -106,7 +107,7 @@ def read_runs(lines: Iterable[str]) -> list[Run]:
             started[said["run"]] |= {"ended": said["at"], "outcome": said["outcome"]}
         else:
             started[said["run"]]["reported"] = said["at"]
-    runs = [Run(**values) for values in started.values()]  # type: ignore[arg-type]
+    runs = [Run(**values) for values in started.values()]
     return sorted(runs, key=lambda run: run.started)
 
 

@@ -8,7 +8,6 @@ import signal
 import time
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from proof.observed import Loss
@@ -67,12 +66,7 @@ class Ledgers:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         for cluster in (self._calm, self._doomed):
             if cluster is not None:
                 await asyncio.to_thread(cluster.server.stop)

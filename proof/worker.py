@@ -37,7 +37,7 @@ class Record:
         os.write(self._file, json.dumps(line).encode() + b"\n")
 
 
-class StampedWorker(Worker):  # type: ignore[misc]
+class StampedWorker(Worker):  # type: ignore[misc]  # bullmq ships no types
     """Keeps on the job what its record said at the moment it became active."""
 
     async def nextJobFromJobData(  # noqa: N802 - the library's name

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from redrive.ledger import Database
+from tests.support.bullmq_world import BullMQWorld
 from tests.support.ledgers import BACKENDS, Backend, LedgerTemplates
 from tests.support.servers import PostgresServer, RedisServer, running_redis
 
@@ -25,6 +26,14 @@ def redis_server(shared_redis: RedisServer) -> RedisServer:
     client.flushall()
     client.close()
     return shared_redis
+
+
+@pytest.fixture
+async def world(redis_server: RedisServer) -> AsyncIterator[BullMQWorld]:
+    """BullMQ's queues on that Redis."""
+    world = BullMQWorld(redis_server)
+    yield world
+    await world.close()
 
 
 @pytest.fixture

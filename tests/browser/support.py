@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, expect
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, expect
 
 from redrive.domain import entry_id_of
 from tests.support.console import PASSWORD, ConsoleProcess
@@ -205,6 +205,14 @@ class Scene:
         """The operation whose page is open."""
         operation_id = page.url.split("?")[0].rsplit("/", 1)[1]
         return self.console.get(f"/operations/{operation_id}")
+
+
+async def ask_to_retry(scene: Scene, window: Window, app: str, count: int) -> Locator:
+    """Give an app so many failures, and open the question whether to retry them all."""
+    scene.fail(app, count, queue=app)
+    await window.go(f"/admin/apps/{app}")
+    await window.page.get_by_role("link", name=f"Retry all {count:,}").click()
+    return window.page.get_by_role("dialog")
 
 
 async def serious_issues(page: Page, axe: str) -> list[str]:

@@ -9,7 +9,7 @@ import pytest
 from playwright.async_api import expect
 
 from tests.browser.conftest import OpenWindow
-from tests.browser.support import Scene, Window
+from tests.browser.support import Scene, Window, ask_to_retry
 from tests.support.console import PASSWORD
 from tests.support.failing import fail_jobs, sample_jobs, working
 from tests.support.waiting import eventually
@@ -51,10 +51,7 @@ async def test_an_app_is_retried_and_the_bar_watched_to_the_end_without_going_ba
     scene: Scene, window: Window
 ) -> None:
     page = window.page
-    scene.fail("watched", 900, queue="watched")
-    await window.go("/admin/apps/watched")
-    await page.get_by_role("link", name="Retry all 900").click()
-    dialog = page.get_by_role("dialog")
+    dialog = await ask_to_retry(scene, window, "watched", 900)
     await expect(dialog).to_contain_text("Retry 900 entries of app watched?")
     await page.evaluate(
         """() => { window.seen = [];
@@ -257,19 +254,15 @@ async def test_after_too_many_failures_the_login_page_says_how_long_to_wait(
 
 async def test_without_a_stream_the_progress_is_polled(scene: Scene, window: Window) -> None:
     page = window.page
-    scene.fail("polled", 60, queue="polled")
     await page.route("**/stream", lambda route: route.abort())
-    await window.go("/admin/apps/polled")
-    await page.get_by_role("link", name="Retry all 60").click()
+    await ask_to_retry(scene, window, "polled", 60)
     await page.get_by_role("button", name="Retry 60 entries").click()
     await expect(page.locator(".verdict")).to_have_text("60 moved.")
 
 
 async def test_the_end_of_an_operation_is_announced(scene: Scene, window: Window) -> None:
     page = window.page
-    scene.fail("spoken", 5, queue="spoken")
-    await window.go("/admin/apps/spoken")
-    await page.get_by_role("link", name="Retry all 5").click()
+    await ask_to_retry(scene, window, "spoken", 5)
     await page.get_by_role("button", name="Retry 5 entries").click()
     announcer = page.locator("#announcer")
     await expect(announcer).to_have_text("Retry of app spoken: finished, 5 of 5 (100%)")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.async_api import expect
 
-from tests.browser.support import Scene, Window
+from tests.browser.support import Scene, Window, ask_to_retry
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
@@ -14,10 +14,7 @@ async def test_an_open_question_follows_the_count_and_keeps_the_reason(
     scene: Scene, window: Window
 ) -> None:
     page = window.page
-    scene.fail("asked", 3, queue="asked")
-    await window.go("/admin/apps/asked")
-    await page.get_by_role("link", name="Retry all 3").click()
-    dialog = page.get_by_role("dialog")
+    dialog = await ask_to_retry(scene, window, "asked", 3)
     await dialog.get_by_label("Reason").fill("because")
     scene.fail("asked", 2, queue="asked")
     await expect(dialog.get_by_role("heading")).to_contain_text("Retry 5 entries")
@@ -32,9 +29,7 @@ async def test_an_open_question_follows_the_count_and_keeps_the_reason(
 
 async def test_the_page_behind_a_question_goes_on(scene: Scene, window: Window) -> None:
     page = window.page
-    scene.fail("behind", 2, queue="behind")
-    await window.go("/admin/apps/behind")
-    await page.get_by_role("link", name="Retry all 2").click()
+    await ask_to_retry(scene, window, "behind", 2)
     await expect(page.get_by_role("dialog")).to_be_visible()
     scene.fail("behind", 1, queue="behind")
     await expect(page.locator("#main .tile dd").first).to_have_text("3")
@@ -45,10 +40,7 @@ async def test_a_number_that_is_being_typed_stays_and_title_and_button_tell_the_
     scene: Scene, window: Window
 ) -> None:
     page = window.page
-    scene.fail("large", 1001, queue="large")
-    await window.go("/admin/apps/large")
-    await page.get_by_role("link", name="Retry all 1,001").click()
-    dialog = page.get_by_role("dialog")
+    dialog = await ask_to_retry(scene, window, "large", 1001)
     typed = dialog.get_by_label("Type 1,001 to go on")
     scene.fail("large", 1, queue="large")
     await expect(dialog.get_by_label("Type 1,002 to go on")).to_be_visible()
@@ -94,10 +86,7 @@ async def test_a_question_that_cannot_be_asked_leaves_the_page_in_place(
 
 async def test_a_question_is_closed_by_a_click_beside_it_only(scene: Scene, window: Window) -> None:
     page = window.page
-    scene.fail("pressed", queue="pressed")
-    await window.go("/admin/apps/pressed")
-    await page.get_by_role("link", name="Retry all 1").click()
-    dialog = page.get_by_role("dialog")
+    dialog = await ask_to_retry(scene, window, "pressed", 1)
     await dialog.get_by_label("Reason").fill("marked with the mouse")
     box = await dialog.bounding_box()
     field = await dialog.get_by_label("Reason").bounding_box()
@@ -117,10 +106,7 @@ async def test_a_question_is_closed_by_a_click_beside_it_only(scene: Scene, wind
 
 async def test_a_refusal_stays_until_it_was_answered(scene: Scene, window: Window) -> None:
     page = window.page
-    scene.fail("grown", 1001, queue="grown")
-    await window.go("/admin/apps/grown")
-    await page.get_by_role("link", name="Retry all 1,001").click()
-    dialog = page.get_by_role("dialog")
+    dialog = await ask_to_retry(scene, window, "grown", 1001)
     await dialog.get_by_label("Type 1,001 to go on").fill("1001")
     scene.fail("grown", 200, queue="grown")
     await dialog.get_by_role("button", name="Retry 1,001 entries").click()

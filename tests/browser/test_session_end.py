@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Locator, Page, expect
 
 from tests.browser.conftest import OpenWindow
-from tests.browser.support import Scene, Window, serious_issues
+from tests.browser.support import Scene, Window, ask_to_retry, serious_issues
 from tests.support.console import PASSWORD
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
@@ -47,13 +47,10 @@ async def test_a_login_in_another_window_is_noticed_and_the_page_goes_on(
 async def test_what_was_typed_into_a_question_is_there_again_after_the_login(
     scene: Scene, windows: OpenWindow
 ) -> None:
-    scene.fail("half-typed", 1001, queue="half-typed")
-    opened = await windows()
+    opened, question = await _half_answered(
+        scene, windows, "half-typed", 1001, "the provider is back"
+    )
     page = opened.page
-    await opened.log_in("/admin/apps/half-typed")
-    await page.get_by_role("link", name="Retry all 1,001").click()
-    question = page.get_by_role("dialog", name="Retry 1,001 entries")
-    await question.get_by_label("Reason").fill("the provider is back")
     await question.get_by_label("Type 1,001").fill("1001")
     await opened.context.clear_cookies()
     await question.get_by_role("button", name="Retry 1,001 entries").click()
@@ -73,13 +70,8 @@ async def test_what_was_typed_into_a_question_is_there_again_after_the_login(
 async def test_a_question_stays_open_over_a_login_in_another_window(
     scene: Scene, windows: OpenWindow
 ) -> None:
-    scene.fail("kept-open", 2, queue="kept-open")
-    opened = await windows()
+    opened, question = await _half_answered(scene, windows, "kept-open", 2, "typed before")
     page = opened.page
-    await opened.log_in("/admin/apps/kept-open")
-    await page.get_by_role("link", name="Retry all 2").click()
-    question = page.get_by_role("dialog", name="Retry 2 entries")
-    await question.get_by_label("Reason").fill("typed before")
     await opened.context.clear_cookies()
     await expect(page.get_by_role("dialog", name="Your session has ended")).to_be_visible()
     other = Window(context=opened.context, page=await opened.context.new_page(), base=scene.base)
@@ -99,6 +91,18 @@ async def _signed_out(scene: Scene, windows: OpenWindow, app: str) -> tuple[Wind
     await opened.context.clear_cookies()
     await expect(opened.page.get_by_role("dialog", name="Your session")).to_be_visible()
     return opened, opened.page
+
+
+async def _half_answered(
+    scene: Scene, windows: OpenWindow, app: str, count: int, reason: str
+) -> tuple[Window, Locator]:
+    """A window with an open question whose reason is typed."""
+    opened = await windows()
+    await opened.log_in()
+    await ask_to_retry(scene, opened, app, count)
+    question = opened.page.get_by_role("dialog", name=f"Retry {count:,} entries")
+    await question.get_by_label("Reason").fill(reason)
+    return opened, question
 
 
 async def _log_in_here(window: Window) -> None:

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from redrive import wire
+from redrive.domain import JobState
 from tests.cli.conftest import Shell
 from tests.support.failing import sample_jobs
 
@@ -103,7 +104,7 @@ def test_apps_come_with_the_most_failed_first(shell: Shell) -> None:
 def test_queues_count_jobs_by_state(shell: Shell) -> None:
     shell.fail(sample_jobs(4, apps=1))
     (queue,) = wire.Page[wire.Queue].model_validate_json(shell.data("queues").stdout).items
-    assert (queue.queue, queue.counts["failed"]) == ("mail", 4)  # type: ignore[index]
+    assert (queue.queue, queue.counts[JobState.FAILED]) == ("mail", 4)
     assert "mail" in shell.run("queues").stdout
 
 

@@ -11,6 +11,7 @@ from redrive.ledger import Database
 from redrive.progress import RedisProgressStore
 from redrive.wiring import connect_redis
 from tests.support.books import Books
+from tests.support.bullmq_world import BullMQWorld, MemoryWorld, QueueWorld
 from tests.support.servers import RedisServer
 
 
@@ -26,6 +27,18 @@ async def second(ledger_url: str) -> AsyncIterator[Books]:
     database = Database(ledger_url)
     yield Books(database)
     await database.close()
+
+
+@pytest.fixture(params=["memory", "bullmq"])
+async def world(request: pytest.FixtureRequest) -> AsyncIterator[QueueWorld]:
+    """Queues in memory, and those of BullMQ: every test of the engine runs on both."""
+    made: QueueWorld = (
+        MemoryWorld()
+        if request.param == "memory"
+        else BullMQWorld(request.getfixturevalue("redis_server"))
+    )
+    yield made
+    await made.close()
 
 
 @pytest.fixture

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
-
-import pytest
 
 from redrive.domain import JobId, JobState, OutcomeKind
 from tests.support.bullmq_batches import (
@@ -14,20 +11,9 @@ from tests.support.bullmq_batches import (
     failure_of,
     walk,
 )
-from tests.support.bullmq_world import BullMQWorld, MemoryWorld, QueueWorld
+from tests.support.bullmq_world import QueueWorld
 
 QUEUE = "mail"
-
-
-@pytest.fixture(params=["memory", "bullmq"])
-async def world(request: pytest.FixtureRequest) -> AsyncIterator[QueueWorld]:
-    made: QueueWorld = (
-        MemoryWorld()
-        if request.param == "memory"
-        else BullMQWorld(request.getfixturevalue("redis_server"))
-    )
-    yield made
-    await made.close()
 
 
 async def test_check_accepts_a_supported_queue_system(world: QueueWorld) -> None:

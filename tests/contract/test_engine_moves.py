@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
@@ -17,20 +16,9 @@ from tests.support.bullmq_batches import (
     failure_of,
     item,
 )
-from tests.support.bullmq_world import BullMQWorld, MemoryWorld, QueueWorld
+from tests.support.bullmq_world import QueueWorld
 
 QUEUE = "mail"
-
-
-@pytest.fixture(params=["memory", "bullmq"])
-async def world(request: pytest.FixtureRequest) -> AsyncIterator[QueueWorld]:
-    made: QueueWorld = (
-        MemoryWorld()
-        if request.param == "memory"
-        else BullMQWorld(request.getfixturevalue("redis_server"))
-    )
-    yield made
-    await made.close()
 
 
 async def test_requeue_moves_a_failed_job_back_and_stamps_it(world: QueueWorld) -> None:

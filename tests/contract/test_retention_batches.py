@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from typing import Any
 
 import pytest
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import Table, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from redrive.domain import Answer, EntryState, Operation, OperationKind, Prunable
+from redrive.domain import Answer, EntryState, Operation, OperationKind, Prunable, PrunedBatch
 from redrive.errors import EntryNotFound, NothingToDo
 from redrive.ledger import SqlRetentionLedger
 from redrive.ledger.forgetting import forget_entries
 from redrive.ledger.schema import activity, apps, entries, identities, items, payloads
-from redrive.testing import Crash, Faults
+from redrive.testing import Crash, Faults, When
 from tests.support.books import Books
 from tests.support.factories import ADA, completed, failure
 from tests.support.pruning import prune, prune_batch, pruner
 
-When = pytest.mark.parametrize("when", ["before", "after"])
+before_and_after = pytest.mark.parametrize("when", ["before", "after"])
 
 
 async def recovered(books: Books, count: int) -> Operation:
@@ -32,8 +33,8 @@ async def recovered(books: Books, count: int) -> Operation:
     return finished
 
 
-async def number_of(books: Books, table: object) -> int:
-    rows = await books.database.rows(select(func.count()).select_from(table))  # type: ignore[arg-type]
+async def number_of(books: Books, table: Table) -> int:
+    rows = await books.database.rows(select(func.count()).select_from(table))
     return int(rows[0][0])
 
 
@@ -108,14 +109,14 @@ async def test_an_operation_that_has_lost_a_part_of_its_items_still_reads(books:
     assert sum(count.items for count in await books.reading.reasons(operation.operation_id, 9)) == 1
 
 
-@When
+@before_and_after
 @pytest.mark.parametrize("nth", [1, 2, 3, 5, 7])
 async def test_a_pruner_that_dies_between_batches_loses_nothing(
-    books: Books, nth: int, when: str
+    books: Books, nth: int, when: When
 ) -> None:
     await recovered(books, 5)
     (before,) = await books.reading.tallies()
-    faults = Faults("retention", "prune", nth, when)  # type: ignore[arg-type]
+    faults = Faults("retention", "prune", nth, when)
     dying = faults.wrap("retention", SqlRetentionLedger(books.database))
     with pytest.raises(Crash):
         await pruner(books, ledger=dying, batch_rows=2).prune()
@@ -262,8 +263,8 @@ class _Noting:
         self._real = real
         self.refused = asyncio.Event()
 
-    async def prune(self, *given: object) -> object:
-        batch = await self._real.prune(*given)  # type: ignore[arg-type]
+    async def prune(self, *given: Any) -> PrunedBatch | None:
+        batch = await self._real.prune(*given)
         if batch is None:
             self.refused.set()
         return batch

@@ -1,32 +1,26 @@
-"""A BullMQ world on an empty Redis, and rigs (processes of Redrive) on it and one ledger."""
+"""Rigs (processes of Redrive) on one BullMQ world and one ledger."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
 from redrive.ledger import Database
 from tests.support.bullmq_world import BullMQWorld
-from tests.support.rig import Rig
+from tests.support.rig import MakeRig, Rig
 from tests.support.servers import RedisServer
-
-
-@pytest.fixture
-async def world(redis_server: RedisServer) -> AsyncIterator[BullMQWorld]:
-    world = BullMQWorld(redis_server)
-    yield world
-    await world.close()
 
 
 @pytest.fixture
 async def make_rig(
     database: Database, world: BullMQWorld, redis_server: RedisServer
-) -> AsyncIterator[Callable[..., Rig]]:
+) -> AsyncIterator[MakeRig]:
     rigs: list[Rig] = []
 
-    def make(**options: object) -> Rig:
-        rigs.append(Rig(database, world.engine, redis_server.url, **options))  # type: ignore[arg-type]
+    def make(**options: Any) -> Rig:
+        rigs.append(Rig(database, world.engine, redis_server.url, **options))
         return rigs[-1]
 
     yield make
@@ -35,5 +29,5 @@ async def make_rig(
 
 
 @pytest.fixture
-def rig(make_rig: Callable[..., Rig]) -> Rig:
+def rig(make_rig: MakeRig) -> Rig:
     return make_rig()

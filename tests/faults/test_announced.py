@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
 
 from redrive.domain import EntryState, JobState
-from redrive.testing import Crash, Faults
+from redrive.testing import Crash, Faults, When
 from tests.support.bullmq_world import BullMQWorld
-from tests.support.rig import QUEUE, Rig
+from tests.support.rig import QUEUE, MakeRig, Rig
 from tests.support.working import fail_some, run_all
-
-MakeRig = Callable[..., Rig]
 
 
 async def fail_and_drop(world: BullMQWorld, count: int) -> list[str]:
@@ -29,10 +26,10 @@ async def fail_and_drop(world: BullMQWorld, count: int) -> list[str]:
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("method", ["record_failures", "record_outcomes"])
 async def test_failures_that_were_only_announced_survive_a_killed_follower(
-    make_rig: MakeRig, world: BullMQWorld, method: str, when: str
+    make_rig: MakeRig, world: BullMQWorld, method: str, when: When
 ) -> None:
     names = await fail_and_drop(world, 3)
-    doomed = make_rig(faults=Faults("following", method, 1, when))  # type: ignore[arg-type]
+    doomed = make_rig(faults=Faults("following", method, 1, when))
     survivor = make_rig()
 
     with suppress(Crash):

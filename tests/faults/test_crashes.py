@@ -9,12 +9,10 @@ from contextlib import suppress
 import pytest
 
 from redrive.domain import EntryState, OperationKind, OperationState, Scope
-from redrive.testing import Crash, Faults
+from redrive.testing import Crash, Faults, When
 from tests.support.bullmq_world import BullMQWorld
-from tests.support.rig import Rig, check_adds_up
+from tests.support.rig import MakeRig, check_adds_up
 from tests.support.working import fail_some, run_all, waiting
-
-MakeRig = Callable[..., Rig]
 
 STEPS = [
     ("ledger", "take_over", 1),
@@ -50,12 +48,12 @@ async def test_a_crash_at_any_step_loses_nothing_and_moves_nothing_twice(
     make_rig: MakeRig,
     world: BullMQWorld,
     step: tuple[str, str, int],
-    when: str,
+    when: When,
     completes_between: bool,
 ) -> None:
     names = await fail_some(world, 10)
     target, method, nth = step
-    doomed = make_rig(faults=Faults(target, method, nth, when))  # type: ignore[arg-type]
+    doomed = make_rig(faults=Faults(target, method, nth, when))
     survivor = make_rig()
     await survivor.follower.scan()
     operation = await survivor.start()
@@ -92,10 +90,10 @@ async def test_a_crash_at_any_step_loses_nothing_and_moves_nothing_twice(
     ids=lambda step: "-".join(map(str, step)),
 )
 async def test_a_crash_in_a_single_retry_is_finished_by_the_sweep(
-    make_rig: MakeRig, world: BullMQWorld, step: tuple[str, str, int], when: str
+    make_rig: MakeRig, world: BullMQWorld, step: tuple[str, str, int], when: When
 ) -> None:
     await fail_some(world, 1)
-    doomed = make_rig(faults=Faults(*step, when))  # type: ignore[arg-type]
+    doomed = make_rig(faults=Faults(*step, when))
     survivor = make_rig()
     await survivor.follower.scan()
 
@@ -124,11 +122,11 @@ async def test_a_crash_in_a_single_retry_is_finished_by_the_sweep(
     ids=lambda step: "-".join(map(str, step)),
 )
 async def test_a_crash_while_cancelling_gives_back_what_was_not_moved(
-    make_rig: MakeRig, world: BullMQWorld, step: tuple[str, str, int], when: str
+    make_rig: MakeRig, world: BullMQWorld, step: tuple[str, str, int], when: When
 ) -> None:
     await fail_some(world, 8)
     first = make_rig(faults=Faults("engine", "requeue", 2, "before"))
-    second = make_rig(faults=Faults(*step, when))  # type: ignore[arg-type]
+    second = make_rig(faults=Faults(*step, when))
     survivor = make_rig()
     await survivor.follower.scan()
     operation = await survivor.start()
@@ -156,10 +154,10 @@ async def test_a_crash_while_cancelling_gives_back_what_was_not_moved(
     [("following", "record_failures"), ("engine", "failures"), ("following", "record_outcomes")],
 )
 async def test_a_follower_killed_anywhere_loses_nothing_and_counts_nothing_twice(
-    make_rig: MakeRig, world: BullMQWorld, target: str, method: str, when: str
+    make_rig: MakeRig, world: BullMQWorld, target: str, method: str, when: When
 ) -> None:
     await fail_some(world, 5)
-    doomed = make_rig(faults=Faults(target, method, 1, when))  # type: ignore[arg-type]
+    doomed = make_rig(faults=Faults(target, method, 1, when))
     survivor = make_rig()
 
     with suppress(Crash):
@@ -186,10 +184,7 @@ async def test_a_runner_that_was_only_asleep_changes_nothing(
     sleeper, survivor = make_rig(), make_rig()
     await sleeper.follower.scan()
     started = await sleeper.start(kind=OperationKind.RETRY)
-    asleep = await sleeper.operations.take_over(started.operation_id)
-    assert asleep is not None
-    batch = await sleeper.operations.claim(asleep, 4)
-    assert batch is not None
+    asleep, batch = await sleeper.claim(started.operation_id, 4)
     await survivor.runner.run(started.operation_id)
     ran = await run_all(world)
 

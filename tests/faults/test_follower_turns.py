@@ -52,6 +52,13 @@ async def moved(rig: Rig, queues: InMemoryEngine, job_id: str) -> None:
     await rig.act(job_id)
 
 
+async def state_after_a_turn(rig: Rig, follower: Follower) -> EntryState:
+    """What job 1's entry is once the follower has heard and checked."""
+    await follower.hear()
+    await follower.check_entries()
+    return (await rig.entry("1")).state
+
+
 async def test_a_job_that_is_gone_is_not_given_up_while_its_outcome_is_still_to_be_heard(
     rig: Rig, queues: InMemoryEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -60,13 +67,8 @@ async def test_a_job_that_is_gone_is_not_given_up_while_its_outcome_is_still_to_
     queues.complete(QUEUE, "1", keep=False)
     follower = an_hour_later(rig)
 
-    await follower.hear()
-    await follower.check_entries()
-    assert (await rig.entry("1")).state is EntryState.QUEUED
-
-    await follower.hear()
-    await follower.check_entries()
-    assert (await rig.entry("1")).state is EntryState.RECOVERED
+    assert await state_after_a_turn(rig, follower) is EntryState.QUEUED
+    assert await state_after_a_turn(rig, follower) is EntryState.RECOVERED
 
 
 async def test_a_job_that_is_gone_is_given_up_once_the_stream_is_heard_to_its_end(
@@ -81,9 +83,7 @@ async def test_a_job_that_is_gone_is_given_up_once_the_stream_is_heard_to_its_en
     assert (await rig.entry("1")).state is EntryState.QUEUED, "nothing was heard yet"
 
     await follower.hear()
-    await follower.hear()
-    await follower.check_entries()
-    assert (await rig.entry("1")).state is EntryState.VANISHED
+    assert await state_after_a_turn(rig, follower) is EntryState.VANISHED
 
 
 async def test_a_queue_that_lags_behind_holds_the_others_verdicts_up(
@@ -97,9 +97,7 @@ async def test_a_queue_that_lags_behind_holds_the_others_verdicts_up(
     queues.complete("other", "2")
     follower = an_hour_later(rig)
 
-    await follower.hear()
-    await follower.check_entries()
-    assert (await rig.entry("1")).state is EntryState.QUEUED
+    assert await state_after_a_turn(rig, follower) is EntryState.QUEUED
 
 
 async def test_a_small_queue_is_scanned_before_a_large_one_is_through(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,10 +16,8 @@ from redrive.runner import sweep
 from redrive.testing import Faults
 from tests.support.bullmq_world import BullMQWorld
 from tests.support.ledgers import LedgerTemplates
-from tests.support.rig import Rig, check_adds_up
+from tests.support.rig import MakeRig, check_adds_up
 from tests.support.working import fail_some, run_all
-
-MakeRig = Callable[..., Rig]
 
 WRITES = [
     ("take_over", 1),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -19,32 +18,20 @@ from redrive.runner import sweep
 from redrive.testing import Faults
 from tests.support.bullmq_world import BullMQWorld
 from tests.support.ledgers import migrate_now
-from tests.support.rig import QUEUE, Rig, check_adds_up
+from tests.support.rig import QUEUE, MakeRig, Rig, check_adds_up
 from tests.support.servers import PostgresServer, RedisServer
-from tests.support.waiting import until
+from tests.support.waiting import eventually, until
 from tests.support.working import fail_some, run_all, waiting
 
 
 @pytest.fixture
-async def world(own_redis: RedisServer) -> AsyncIterator[BullMQWorld]:
-    world = BullMQWorld(own_redis)
-    yield world
-    await world.close()
+def redis_server(own_redis: RedisServer) -> RedisServer:
+    """The queues' Redis, which these tests stop."""
+    return own_redis
 
 
-@pytest.fixture
-async def rig(database: Database, world: BullMQWorld, own_redis: RedisServer) -> AsyncIterator[Rig]:
-    rig = Rig(database, world.engine, own_redis.url)
-    yield rig
-    await rig.close()
-
-
-async def eventually(condition: Callable[[], Awaitable[bool]], what: str) -> None:
-    """Wait until the condition holds; at most half a minute."""
-    deadline = asyncio.get_running_loop().time() + 30
-    while not await condition():
-        assert asyncio.get_running_loop().time() < deadline, f"in vain: {what}"
-        await asyncio.sleep(0.02)
+def reply_lost() -> EngineUnavailable:
+    return EngineUnavailable(source="default", sent=True)
 
 
 async def test_a_single_retry_while_the_queue_system_is_down_changes_nothing(
@@ -68,15 +55,10 @@ async def test_a_single_retry_while_the_queue_system_is_down_changes_nothing(
 
 
 async def test_a_lost_reply_to_a_single_retry_is_answered_from_the_receipt(
-    database: Database, world: BullMQWorld, own_redis: RedisServer
+    make_rig: MakeRig, world: BullMQWorld
 ) -> None:
-    faults = Faults(
-        "engine",
-        "requeue",
-        when="after",
-        error=lambda: EngineUnavailable(source="default", sent=True),
-    )
-    rig = Rig(database, world.engine, own_redis.url, faults=faults)
+    faults = Faults("engine", "requeue", when="after", error=reply_lost)
+    rig = make_rig(faults=faults)
     (name,) = await fail_some(world, 1)
     await rig.follower.scan()
 
@@ -84,11 +66,10 @@ async def test_a_lost_reply_to_a_single_retry_is_answered_from_the_receipt(
 
     assert result.answer is Answer.REQUEUED
     assert waiting(world) == {name: 1}
-    await rig.close()
 
 
 async def test_a_single_retry_whose_queue_system_dies_in_the_middle_is_settled_later(
-    database: Database, world: BullMQWorld, own_redis: RedisServer
+    make_rig: MakeRig, world: BullMQWorld, own_redis: RedisServer
 ) -> None:
     class DiesAfterMoving(Faults):
         def _hit(self, target: str, method: str) -> bool:
@@ -97,13 +78,8 @@ async def test_a_single_retry_whose_queue_system_dies_in_the_middle_is_settled_l
                 asyncio.get_running_loop().call_soon(own_redis.stop)
             return hit
 
-    faults = DiesAfterMoving(
-        "engine",
-        "requeue",
-        when="after",
-        error=lambda: EngineUnavailable(source="default", sent=True),
-    )
-    rig = Rig(database, world.engine, own_redis.url, faults=faults)
+    faults = DiesAfterMoving("engine", "requeue", when="after", error=reply_lost)
+    rig = make_rig(faults=faults)
     (name,) = await fail_some(world, 1)
     await rig.follower.scan()
 
@@ -117,7 +93,6 @@ async def test_a_single_retry_whose_queue_system_dies_in_the_middle_is_settled_l
 
     assert waiting(world) == {name: 1}
     assert (await rig.entry(name)).state is EntryState.QUEUED
-    await rig.close()
 
 
 async def test_an_operation_waits_for_the_queue_system_and_then_goes_on(
@@ -174,13 +149,14 @@ async def test_a_hand_over_that_redis_lost_is_noticed_and_can_be_retried(
     (name,) = await fail_some(world, 1)
     await rig.follower.scan()
     held = world.redis.dump(world.key(QUEUE, name))
+    assert isinstance(held, bytes)
     failed = world.redis.zscore(world.key(QUEUE, "failed"), name)
     assert isinstance(failed, float)
     operation = await rig.start()
     await rig.runner.run(operation.operation_id)
     # The state of a second ago: the hash and the place of before the hand-over.
     world.redis.delete(world.key(QUEUE, "wait"))
-    world.redis.restore(world.key(QUEUE, name), 0, held, replace=True)  # type: ignore[arg-type]
+    world.redis.restore(world.key(QUEUE, name), 0, held, replace=True)
     world.redis.zadd(world.key(QUEUE, "failed"), {name: failed})
 
     await rig.follower.check()

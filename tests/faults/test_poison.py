@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -12,10 +11,8 @@ from redrive.errors import EngineUnavailable, HandOverPending, LedgerUnavailable
 from redrive.runner import sweep
 from redrive.testing import Faults
 from tests.support.bullmq_world import BullMQWorld
-from tests.support.rig import QUEUE, Rig, check_adds_up
+from tests.support.rig import QUEUE, MakeRig, Rig, check_adds_up
 from tests.support.working import fail_some, run_all
-
-MakeRig = Callable[..., Rig]
 
 
 async def test_a_job_that_cannot_be_rebuilt_is_an_error_and_the_others_are_moved(
@@ -82,10 +79,7 @@ async def test_a_batch_with_an_unreadable_job_is_the_same_batch_when_it_is_repea
     world.redis.hset(world.key(QUEUE, names[1]), "data", "{")
     await rig.follower.scan()
     started = await rig.start()
-    current = await rig.operations.take_over(started.operation_id)
-    assert current is not None
-    batch = await rig.operations.claim(current, 5)
-    assert batch is not None
+    current, batch = await rig.claim(started.operation_id, 5)
     await rig.recovery.move(current, batch)
     await run_all(world)
 

@@ -1,29 +1,16 @@
-"""Two of everything at once, and what other tools do in between."""
+"""Two of everything at once, and workers that are faster than the settle."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
-import pytest
-
-from redrive.domain import (
-    Answer,
-    AppId,
-    EntryState,
-    OperationKind,
-    OperationState,
-    Reason,
-    Scope,
-)
+from redrive.domain import Answer, EntryState, Reason
 from redrive.errors import OperationOverlap, WrongState
 from tests.support.bullmq_world import BullMQWorld
-from tests.support.rig import OPERATOR, QUEUE, Rig, check_adds_up
+from tests.support.rig import QUEUE, MakeRig, Rig, check_adds_up
 from tests.support.working import fail_some, run_all, waiting
-
-MakeRig = Callable[..., Rig]
 
 
 async def test_two_runners_on_one_operation_move_every_entry_once(
@@ -109,10 +96,7 @@ async def test_an_entry_that_fails_again_is_not_swept_up_by_the_same_operation(
     names = await fail_some(world, 6)
     await rig.follower.scan()
     operation = await rig.start()
-    current = await rig.operations.take_over(operation.operation_id)
-    assert current is not None
-    batch = await rig.operations.claim(current, 3)
-    assert batch is not None
+    current, batch = await rig.claim(operation.operation_id, 3)
     await rig.operations.settle(current, batch, await rig.recovery.move(current, batch))
 
     await run_all(world, fail=set(names))
@@ -150,10 +134,7 @@ async def test_a_worker_that_finishes_a_job_before_the_settle_counts_as_recovere
     await fail_some(world, 2)
     await rig.follower.scan()
     operation = await rig.start()
-    current = await rig.operations.take_over(operation.operation_id)
-    assert current is not None
-    batch = await rig.operations.claim(current, 5)
-    assert batch is not None
+    current, batch = await rig.claim(operation.operation_id, 5)
     settlements = await rig.recovery.move(current, batch)
 
     await run_all(world)
@@ -173,10 +154,7 @@ async def test_a_worker_that_fails_a_job_again_before_the_settle_counts_as_faile
     names = await fail_some(world, 2)
     await rig.follower.scan()
     operation = await rig.start()
-    current = await rig.operations.take_over(operation.operation_id)
-    assert current is not None
-    batch = await rig.operations.claim(current, 5)
-    assert batch is not None
+    current, batch = await rig.claim(operation.operation_id, 5)
     settlements = await rig.recovery.move(current, batch)
 
     await run_all(world, fail=set(names))
@@ -188,176 +166,3 @@ async def test_a_worker_that_fails_a_job_again_before_the_settle_counts_as_faile
     assert (finished.requeued, finished.failed_again) == (2, 2)
     assert await rig.states() == {EntryState.FAILED: 2}
     await rig.check_counts()
-
-
-async def removed(world: BullMQWorld, name: str) -> None:
-    await world.remove(QUEUE, name)
-
-
-async def retried(world: BullMQWorld, name: str) -> None:
-    await world.retry_elsewhere(QUEUE, name)
-
-
-async def completed(world: BullMQWorld, name: str) -> None:
-    await world.retry_elsewhere(QUEUE, name)
-    await world.complete(QUEUE, name)
-
-
-async def failed_anew(world: BullMQWorld, name: str) -> None:
-    await world.retry_elsewhere(QUEUE, name)
-    await world.fail(QUEUE, name, "anew")
-
-
-@pytest.mark.parametrize(
-    ("elsewhere", "reason", "state"),
-    [
-        (removed, Reason.MISSING, EntryState.VANISHED),
-        (retried, Reason.ALREADY_LIVE, EntryState.QUEUED),
-        (completed, Reason.NOT_FAILED, EntryState.RECOVERED),
-        (failed_anew, Reason.SUPERSEDED, EntryState.FAILED),
-    ],
-)
-async def test_what_was_done_elsewhere_between_listing_and_retrying_is_the_items_reason(
-    rig: Rig,
-    world: BullMQWorld,
-    elsewhere: Callable[[BullMQWorld, str], Awaitable[None]],
-    reason: Reason,
-    state: EntryState,
-) -> None:
-    names = await fail_some(world, 3)
-    await rig.follower.scan()
-    operation = await rig.start()
-
-    await elsewhere(world, names[1])
-    await rig.runner.run(operation.operation_id)
-
-    items = {item.job_id: item for item in await rig.items(operation.operation_id)}
-    assert items[names[1]].reason is reason  # type: ignore[index]
-    assert (await rig.entry(names[1])).state is state
-    finished = await rig.operation(operation.operation_id)
-    assert (finished.requeued, finished.skipped) == (2, 1)
-    check_adds_up(finished, list(items.values()))
-
-
-@pytest.mark.parametrize(
-    ("elsewhere", "state"),
-    [
-        (removed, EntryState.VANISHED),
-        (retried, EntryState.QUEUED),
-        (completed, EntryState.RECOVERED),
-        (failed_anew, EntryState.FAILED),
-    ],
-)
-async def test_the_drift_check_notices_what_was_done_elsewhere(
-    rig: Rig,
-    world: BullMQWorld,
-    elsewhere: Callable[[BullMQWorld, str], Awaitable[None]],
-    state: EntryState,
-) -> None:
-    names = await fail_some(world, 3)
-    await rig.follower.scan()
-    operation = await rig.start()
-
-    await elsewhere(world, names[1])
-    await rig.follower.check()
-
-    entry = await rig.entry(names[1])
-    assert entry.state is state
-    await rig.runner.run(operation.operation_id)
-    finished = await rig.operation(operation.operation_id)
-    check_adds_up(finished, await rig.items(operation.operation_id))
-    assert (finished.requeued, finished.skipped) == (2, 1)
-    await rig.check_counts()
-
-
-async def test_a_forgotten_job_is_rebuilt_by_a_bulk_retry_where_forgetting_was_the_plan(
-    rig: Rig, world: BullMQWorld
-) -> None:
-    (name,) = await fail_some(world, 1, forgets=True)
-    await rig.follower.scan()
-    await world.remove(QUEUE, name)
-    await rig.follower.check()
-    operation = await rig.start()
-
-    await rig.runner.run(operation.operation_id)
-
-    (item,) = await rig.items(operation.operation_id)
-    assert item.reason is Reason.RECREATED
-    assert await run_all(world) == {name: 1}
-
-
-async def test_a_removed_job_is_rebuilt_by_hand_one_by_one(rig: Rig, world: BullMQWorld) -> None:
-    (name,) = await fail_some(world, 1)
-    await rig.follower.scan()
-    await world.remove(QUEUE, name)
-    await rig.follower.check()
-
-    result = await rig.act(name, OperationKind.RESYNC)
-
-    assert result.answer is Answer.RECREATED
-    assert await world.data(QUEUE, name) == {"app_id": "acme", "name": name, "isRescan": False}
-
-
-async def test_a_resync_of_an_app_runs_failed_and_recovered_entries_once_more(
-    rig: Rig, world: BullMQWorld
-) -> None:
-    names = await fail_some(world, 4)
-    await rig.follower.scan()
-    first = await rig.start()
-    await rig.runner.run(first.operation_id)
-    await run_all(world, keep=True, fail=set(names[:2]))
-    await rig.follower.scan()
-    await rig.hear()
-
-    second = await rig.start(Scope.of_app(AppId("acme")), OperationKind.RESYNC)
-    await rig.runner.run(second.operation_id)
-
-    finished = await rig.operation(second.operation_id)
-    assert (finished.total, finished.requeued) == (4, 4)
-    assert await run_all(world) == Counter(names)
-    await rig.hear()
-    assert await rig.states() == {EntryState.RECOVERED: 4}
-
-
-async def test_cancel_counts_what_was_moved_and_leaves_the_rest_failed(
-    rig: Rig, world: BullMQWorld
-) -> None:
-    await fail_some(world, 12)
-    await rig.follower.scan()
-    operation = await rig.start()
-    current = await rig.operations.take_over(operation.operation_id)
-    assert current is not None
-    batch = await rig.operations.claim(current, 4)
-    assert batch is not None
-    await rig.operations.settle(current, batch, await rig.recovery.move(current, batch))
-    left = await rig.operations.claim(current, 4)
-    assert left is not None
-
-    answer = await rig.recovery.cancel(operation.operation_id, OPERATOR)
-    await rig.runner.run(operation.operation_id)
-
-    finished = await rig.operation(operation.operation_id)
-    assert answer.state is OperationState.CANCELLING
-    assert finished.state is OperationState.CANCELLED
-    assert (finished.requeued, finished.released) == (4, 4)
-    check_adds_up(finished, await rig.items(operation.operation_id))
-    assert sum(waiting(world).values()) == 4
-    assert await rig.states() == {EntryState.QUEUED: 4, EntryState.FAILED: 8}
-    assert (await rig.entry("acme-5")).error_message == "boom"
-
-
-async def test_an_entry_that_recovers_during_a_resync_was_not_counted_and_is_not_taken(
-    rig: Rig, world: BullMQWorld
-) -> None:
-    names = await fail_some(world, 3)
-    await rig.follower.scan()
-    await rig.act(names[1])
-    operation = await rig.start(Scope.of_app(AppId("acme")), OperationKind.RESYNC)
-
-    await run_all(world, keep=True)
-    await rig.hear()
-    await rig.runner.run(operation.operation_id)
-
-    finished = await rig.operation(operation.operation_id)
-    assert (finished.total, finished.requeued) == (2, 2)
-    assert (await rig.entry(names[1])).state is EntryState.RECOVERED

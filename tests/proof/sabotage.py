@@ -33,7 +33,7 @@ def settle_before_requeue() -> None:
         await self._ledger.settle(operation, batch, early)
         return await move(self, operation, batch)
 
-    Recovery.move = settle_and_move  # type: ignore[method-assign]
+    Recovery.move = settle_and_move  # type: ignore[method-assign]  # to spoil it is the purpose
 
 
 def no_receipt() -> None:

@@ -33,13 +33,6 @@ def reached() -> Iterator[set[Step]]:
 
 
 @pytest.fixture
-async def world(redis_server: RedisServer) -> AsyncIterator[BullMQWorld]:
-    world = BullMQWorld(redis_server)
-    yield world
-    await world.close()
-
-
-@pytest.fixture
 async def rig(
     database: Database, world: BullMQWorld, redis_server: RedisServer
 ) -> AsyncIterator[Rig]:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from bullmq import Job, Queue
 
-from redrive.domain import JobState, to_millis
+from redrive.domain import JobId, JobState, to_millis
 from redrive.engines.bullmq import open_engine
 from redrive.ports import Engine
 from redrive.settings import Source
@@ -174,11 +174,10 @@ class BullMQWorld:
         return text
 
     def hash(self, queue: str, job_id: str) -> dict[str, str]:
-        fields: dict[str, str] = self.redis.hgetall(self.key(queue, job_id))  # type: ignore[assignment]
-        return fields
+        return cast("dict[str, str]", self.redis.hgetall(self.key(queue, job_id)))
 
     async def state(self, queue: str, job_id: str) -> JobState:
-        [status] = await self.engine.statuses(queue, [job_id])  # type: ignore[list-item]
+        [status] = await self.engine.statuses(queue, [JobId(job_id)])
         return status.state
 
     async def close(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from redis.asyncio import Redis
@@ -13,6 +13,7 @@ from redrive.domain import (
     Actor,
     App,
     AppId,
+    Batch,
     Entry,
     EntryFilter,
     EntryState,
@@ -135,6 +136,14 @@ class Rig:
         scope = self.scope_of(job_id, app=app, queue=queue)
         return await self.recovery.act_on_one(self.request(scope, kind))
 
+    async def claim(self, operation_id: OperationId, limit: int) -> tuple[Operation, Batch]:
+        """Take an operation over and claim a batch of it, as its runner does."""
+        running = await self.operations.take_over(operation_id)
+        assert running is not None
+        batch = await self.operations.claim(running, limit)
+        assert batch is not None
+        return running, batch
+
     async def entry(self, job_id: str, queue: str = QUEUE) -> Entry:
         detail = await self.reading.entry(entry_id_of(self.engine.source, queue, job_id))
         assert detail is not None, f"the ledger does not know {job_id}"
@@ -177,6 +186,10 @@ class Rig:
             kept = {state: getattr(row, state) for state in EntryState}
             expected = counted.get(row.app_id, Counter())
             assert kept == {state: expected[state] for state in EntryState}, row.app_id
+
+
+MakeRig = Callable[..., Rig]
+"""Another process of Redrive on the same ledger and queues, with :class:`Rig`'s own options."""
 
 
 def check_adds_up(operation: Operation, items: Sequence[Item]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection
+from typing import cast
 
 from tests.support.bullmq_world import TOKEN, BullMQWorld
 from tests.support.rig import QUEUE
@@ -39,5 +40,4 @@ async def run_all(
 
 def waiting(world: BullMQWorld) -> Counter[str]:
     """How often each job stands in the queue's waiting list."""
-    names: list[str] = world.redis.lrange(world.key(QUEUE, "wait"), 0, -1)  # type: ignore[assignment]
-    return Counter(names)
+    return Counter(cast("list[str]", world.redis.lrange(world.key(QUEUE, "wait"), 0, -1)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -22,13 +21,6 @@ from tests.support.servers import RedisServer
 QUEUE = "mail"
 SCORE = 1_700_000_000_000
 GOOD = {"name": "job", "data": '{"app_id":"acme"}', "opts": "{}", "timestamp": "1"}
-
-
-@pytest.fixture
-async def world(redis_server: RedisServer) -> AsyncIterator[BullMQWorld]:
-    made = BullMQWorld(redis_server)
-    yield made
-    await made.close()
 
 
 @pytest.fixture

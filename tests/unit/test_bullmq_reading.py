@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
@@ -17,13 +16,6 @@ from tests.support.bullmq_world import BullMQWorld
 from tests.support.servers import RedisServer
 
 QUEUE = "mail"
-
-
-@pytest.fixture
-async def world(redis_server: RedisServer) -> AsyncIterator[BullMQWorld]:
-    made = BullMQWorld(redis_server)
-    yield made
-    await made.close()
 
 
 @pytest.mark.parametrize(

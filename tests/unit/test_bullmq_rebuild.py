@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -12,17 +11,9 @@ from bullmq import Job
 from redrive.domain import Answer, Failure, JobId, Payload
 from tests.support.bullmq_batches import AT, batch_of, failure_of, item
 from tests.support.bullmq_world import BullMQWorld
-from tests.support.servers import RedisServer
 
 QUEUE = "mail"
 OWN_FIELDS = {"redrive", "data"}
-
-
-@pytest.fixture
-async def world(redis_server: RedisServer) -> AsyncIterator[BullMQWorld]:
-    made = BullMQWorld(redis_server)
-    yield made
-    await made.close()
 
 
 async def forgotten(world: BullMQWorld, data: object = None, **options: Any) -> Failure:

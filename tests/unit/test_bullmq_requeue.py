@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -11,16 +10,8 @@ from redrive.domain import Answer, JobId, JobState, Payload
 from tests.support.bullmq_batches import all_failures, batch_of, item
 from tests.support.bullmq_steps import QUEUE, failed, next_jobs, requeue
 from tests.support.bullmq_world import BullMQWorld
-from tests.support.servers import RedisServer
 
 RECEIPT = "redrive:op_1:1"
-
-
-@pytest.fixture
-async def world(redis_server: RedisServer) -> AsyncIterator[BullMQWorld]:
-    made = BullMQWorld(redis_server)
-    yield made
-    await made.close()
 
 
 async def test_jobs_run_in_the_order_of_the_batch_after_those_that_wait_already(
@@ -105,7 +96,8 @@ async def test_waiting_workers_are_woken_and_one_waiting_event_per_job_is_told(
     world.redis.delete("bull:mail:marker")
     await requeue(world, "1", "2")
     assert world.redis.zrange("bull:mail:marker", 0, -1, withscores=True) == [("0", 0.0)]
-    events = [fields for _, fields in world.redis.xrange("bull:mail:events")]  # type: ignore[union-attr]
+    told = cast("list[tuple[str, dict[str, str]]]", world.redis.xrange("bull:mail:events"))
+    events = [fields for _, fields in told]
     assert events[-2:] == [
         {"event": "waiting", "jobId": "1", "prev": "failed"},
         {"event": "waiting", "jobId": "2", "prev": "failed"},

@@ -36,13 +36,6 @@ CALLS: dict[str, Callable[[BullMQEngine], Awaitable[object]]] = {
 
 
 @pytest.fixture
-async def world(redis_server: RedisServer) -> AsyncIterator[BullMQWorld]:
-    made = BullMQWorld(redis_server)
-    yield made
-    await made.close()
-
-
-@pytest.fixture
 async def proxy(redis_server: RedisServer) -> AsyncIterator[CuttingProxy]:
     async with CuttingProxy(redis_server.port) as running:
         yield running

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from pydantic import BaseModel, ValidationError
@@ -14,8 +15,8 @@ from redrive import domain, wire
 AT = datetime(2026, 1, 5, 10, 0, tzinfo=UTC)
 
 
-def operation(**changes: object) -> domain.Operation:
-    fields: dict[str, object] = {
+def operation(**changes: Any) -> domain.Operation:
+    fields: dict[str, Any] = {
         "operation_id": "op_1",
         "kind": domain.OperationKind.RETRY,
         "scope": domain.Scope.of_app(domain.AppId("acme")),
@@ -39,7 +40,7 @@ def operation(**changes: object) -> domain.Operation:
         "cancelled_by": None,
         "error": None,
     }
-    return domain.Operation(**{**fields, **changes})  # type: ignore[arg-type]
+    return domain.Operation(**{**fields, **changes})
 
 
 def test_a_client_needs_only_pydantic_and_the_domain() -> None:

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from redrive import wire
-from redrive.domain import OperationState
+from redrive.domain import OperationId, OperationState
 from tests.web.support import Console
 
 
@@ -156,7 +156,7 @@ async def test_a_running_operation_is_cancelling_first(
 ) -> None:
     await console.fail("17")
     started = await start(operator)
-    await console.services.operations.take_over(started.operation_id)  # type: ignore[arg-type]
+    await console.services.operations.take_over(OperationId(started.operation_id))
     response = await operator.post(f"/admin/api/retry/cancel/{started.operation_id}")
     assert response.json()["data"]["state"] == "cancelling"
     assert "no further entry is taken" in response.json()["data"]["message"]

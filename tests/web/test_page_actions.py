@@ -31,6 +31,11 @@ async def said(browser: httpx.AsyncClient, sent: httpx.Response) -> str:
     return html.unescape(re.sub(r"<[^>]*>", "", found[1]))
 
 
+async def fail_two(console: Console) -> None:
+    for job_id in ("1", "2"):
+        await console.fail(job_id)
+
+
 async def start(browser: httpx.AsyncClient, **fields: object) -> httpx.Response:
     given = {"kind": "retry", "app_id": "acme", "count": 2, "key": "first"}
     return await browser.post("/admin/start", data={**given, **fields})
@@ -79,8 +84,7 @@ async def test_a_poll_does_not_swallow_the_message(
 async def test_the_question_names_the_scope_and_the_count(
     console: Console, browser: httpx.AsyncClient
 ) -> None:
-    for job_id in ("1", "2"):
-        await console.fail(job_id)
+    await fail_two(console)
     page = await browser.get("/admin/confirm?kind=retry&app_id=acme")
     assert "Retry 2 entries of <bdi>app acme</bdi>?" in page.text
     page = await browser.get("/admin/confirm?kind=retry")
@@ -91,8 +95,7 @@ async def test_the_question_names_the_scope_and_the_count(
 async def test_a_second_click_meets_the_operation_of_the_first(
     console: Console, browser: httpx.AsyncClient
 ) -> None:
-    for job_id in ("1", "2"):
-        await console.fail(job_id)
+    await fail_two(console)
     first, second = await start(browser), await start(browser)
     assert first.headers["location"] == second.headers["location"]
     assert first.headers["location"].startswith("/admin/operations/op_")
@@ -107,8 +110,7 @@ async def test_a_second_click_meets_the_operation_of_the_first(
 async def test_an_overlap_names_who_is_doing_what(
     console: Console, browser: httpx.AsyncClient
 ) -> None:
-    for job_id in ("1", "2"):
-        await console.fail(job_id)
+    await fail_two(console)
     bob = Actor(name="bob", origin="cli")
     asked = StartRequest(kind=OperationKind.RETRY, scope=Scope.everything(), actor=bob)
     running, _ = await console.services.recovery.start(asked)
@@ -127,8 +129,7 @@ async def test_an_overlap_names_who_is_doing_what(
 async def test_starting_says_what_was_started_and_nothing_that_changes_while_it_runs(
     console: Console, browser: httpx.AsyncClient
 ) -> None:
-    for job_id in ("1", "2"):
-        await console.fail(job_id)
+    await fail_two(console)
     first = await start(browser, count=1)
     assert await said(browser, first) == (
         "Started: 2 entries of app acme (1 when asked). Failures from then on are not among them."
@@ -146,8 +147,7 @@ async def test_starting_says_what_was_started_and_nothing_that_changes_while_it_
 async def test_only_an_operation_that_no_runner_has_taken_up_is_waiting_for_one(
     console: Console, browser: httpx.AsyncClient
 ) -> None:
-    for job_id in ("1", "2"):
-        await console.fail(job_id)
+    await fail_two(console)
     place = (await start(browser)).headers["location"]
     assert "waiting for a runner" in (await browser.get(place)).text
     await console.services.operations.take_over(OperationId(place.rsplit("/", 1)[1]))
@@ -183,8 +183,7 @@ async def test_a_question_about_what_is_in_hand_leads_to_the_operation_that_has_
 
 
 async def test_a_cancel_tells_what_is_in_hand(console: Console, browser: httpx.AsyncClient) -> None:
-    for job_id in ("1", "2"):
-        await console.fail(job_id)
+    await fail_two(console)
     place = (await start(browser)).headers["location"]
     ledger = console.services.operations
     running = await ledger.take_over(OperationId(place.rsplit("/", 1)[1]))

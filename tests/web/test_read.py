@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from redrive import wire
+from redrive.domain import JobState
 from tests.web.support import Console, retry_elsewhere
 
 LISTS = ("apps", "entries", "operations", "audit", "queues/mail/jobs")
@@ -198,7 +199,7 @@ async def test_queues_show_the_engine_s_own_counts(
     await console.fail("1", queue="mail")
     await console.fail("2", queue="web hooks")
     queues = [wire.Queue.model_validate(one) for one in await items_of(operator, "queues")]
-    assert {queue.queue: queue.counts["failed"] for queue in queues} == {  # type: ignore[index]
+    assert {queue.queue: queue.counts[JobState.FAILED] for queue in queues} == {
         "mail": 1,
         "web hooks": 1,
     }

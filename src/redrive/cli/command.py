@@ -96,7 +96,7 @@ def _give_signature(
         parameters.append(_parameter("as_json", Annotated[bool, option], False))
     parameters += [_flag(name) for name in flags]
     parameters.append(_parameter("typer_context", typer.Context, inspect.Parameter.empty))
-    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    vars(run)["__signature__"] = inspect.Signature(parameters)
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
 
 

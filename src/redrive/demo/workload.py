@@ -30,7 +30,7 @@ TICK_SECONDS = 0.2
 CLOSE_SECONDS = 5.0
 
 
-class DeliveryRejectedError(UnrecoverableError):  # type: ignore[misc]
+class DeliveryRejectedError(UnrecoverableError):  # type: ignore[misc]  # bullmq ships no types
     """The receiver will never accept this delivery."""
 
 

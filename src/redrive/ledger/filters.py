@@ -55,8 +55,7 @@ class Walk:
     ) -> Select[Any]:
         """Selects the last position that is looked at, after ``rows`` (None: a page's number);
         ``conditions`` are served by an index together with the columns."""
-        statement: Select[Any] = select(*self._columns)  # type: ignore[assignment]
-        statement = statement.where(*conditions, *self._from_here())
+        statement = select().add_columns(*self._columns).where(*conditions, *self._from_here())
         return statement.order_by(*self._order()).offset((rows or ROWS_PER_LOOK) - 1).limit(1)
 
     def bounded(self, statement: Select[Any], last_looked: Position | None) -> Select[Any]:

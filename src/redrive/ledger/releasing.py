@@ -13,7 +13,12 @@ from redrive.domain import OPEN_STATES, Batch, EntryState, ItemState, Operation,
 from redrive.ledger.counting import Moves, move_app_counts, next_sequences
 from redrive.ledger.database import Database
 from redrive.ledger.schema import entries, items, operations
-from redrive.ledger.settling import FAILED_AFTER_MOVE, FAILED_BEFORE_MOVE, claimed_items
+from redrive.ledger.settling import (
+    FAILED_AFTER_MOVE,
+    FAILED_BEFORE_MOVE,
+    claimed_entries,
+    claimed_items,
+)
 
 
 async def release(
@@ -28,11 +33,7 @@ async def release(
     seq = await next_sequences(connection, 1)
     result = await connection.execute(
         update(entries)
-        .where(
-            database.any_of(entries.c.id, "ids"),
-            entries.c.state == EntryState.CLAIMED.value,
-            entries.c.operation_id == operation.operation_id,
-        )
+        .where(claimed_entries(database, operation))
         .values(
             state=_state_before(),
             selectable_seq=seq,

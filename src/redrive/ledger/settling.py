@@ -157,12 +157,7 @@ async def _settle_entries(
         values["heard_at"] = now
     result = await connection.execute(
         update(entries)
-        .where(
-            database.any_of(entries.c.id, "ids"),
-            entries.c.state == EntryState.CLAIMED.value,
-            entries.c.operation_id == operation.operation_id,
-            entries.c.early_outcome.is_(None),
-        )
+        .where(claimed_entries(database, operation), entries.c.early_outcome.is_(None))
         .values(values)
         .returning(entries.c.id),
         {"ids": database.listed(ids)},
@@ -176,13 +171,7 @@ async def _still_claimed(
     if not ids:
         return ()
     found = await connection.execute(
-        select(entries)
-        .where(
-            database.any_of(entries.c.id, "ids"),
-            entries.c.state == EntryState.CLAIMED.value,
-            entries.c.operation_id == operation.operation_id,
-        )
-        .with_for_update(),
+        select(entries).where(claimed_entries(database, operation)).with_for_update(),
         {"ids": database.listed(ids)},
     )
     return found.all()
@@ -241,6 +230,15 @@ def _heard_state(answer: Answer, row: Row[Any], at: datetime) -> EntryState:
     elif row.early_outcome == ACTIVE and live_then:
         return EntryState.ACTIVE
     return entry or EntryState(row.previous_state or EntryState.FAILED)
+
+
+def claimed_entries(database: Database, operation: Operation) -> ColumnElement[bool]:
+    """Of the entries in the parameter ``ids``, those that the operation still holds."""
+    return and_(
+        database.any_of(entries.c.id, "ids"),
+        entries.c.state == EntryState.CLAIMED.value,
+        entries.c.operation_id == operation.operation_id,
+    )
 
 
 def claimed_items(operation: Operation, batch: Batch) -> ColumnElement[bool]:

@@ -2,7 +2,7 @@
 
 from redrive.testing.clock import ManualClock
 from redrive.testing.engine import InMemoryEngine
-from redrive.testing.faults import Crash, Faults
+from redrive.testing.faults import Crash, Faults, When
 from redrive.testing.operation_queue import ListOperationQueue
 
-__all__ = ["Crash", "Faults", "InMemoryEngine", "ListOperationQueue", "ManualClock"]
+__all__ = ["Crash", "Faults", "InMemoryEngine", "ListOperationQueue", "ManualClock", "When"]

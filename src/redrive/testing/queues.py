@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 from redrive.domain import (
     JobId,
@@ -141,9 +142,9 @@ class MemoryQueues:
         jobs = self._queue(queue).jobs.values()
         return [job for job in jobs if job.state is JobState.FAILED]
 
-    def _change(self, queue: str, job_id: str, **fields: object) -> None:
+    def _change(self, queue: str, job_id: str, **fields: Any) -> None:
         jobs = self._queue(queue).jobs
-        jobs[JobId(job_id)] = replace(jobs[JobId(job_id)], **fields)  # type: ignore[arg-type]
+        jobs[JobId(job_id)] = replace(jobs[JobId(job_id)], **fields)
 
     def _tell(
         self, queue: str, job_id: str, kind: OutcomeKind, at: datetime, error: str = ""

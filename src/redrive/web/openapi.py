@@ -13,6 +13,8 @@ from redrive import __version__, wire
 from redrive.web.problems import DETAILS, MEDIA_TYPE
 
 ADDRESS = "/admin/api/openapi.json"
+ACTION_PROBLEMS = (401, 403, 404, 409, 413, 415, 422, 503)
+"""The problems that an action on one entry, on many or on an operation can answer with."""
 
 _REF = "#/components/schemas/{model}"
 _ABOUT = (

@@ -78,7 +78,7 @@ class Calls:
         pool = self._client.connection_pool
         cancelled_before = _cancellations()
         try:
-            connection = await pool.get_connection()  # type: ignore[no-untyped-call]
+            connection = await pool.get_connection()  # type: ignore[no-untyped-call]  # untyped in redis-py
         except (RedisError, OSError) as error:
             raise self._unavailable(error, sent=False) from error
         try:

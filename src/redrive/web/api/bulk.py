@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, TypeVar
+
 from fastapi import APIRouter
 from starlette.responses import Response
 
@@ -17,54 +20,42 @@ from redrive.domain import (
 from redrive.web import saying
 from redrive.web.api.params import AppIdPath, OperationIdPath
 from redrive.web.context import ActorOf, Console, ConsoleOf, answer
-from redrive.web.openapi import problems
+from redrive.web.openapi import ACTION_PROBLEMS, problems
 
 router = APIRouter(tags=["bulk actions"])
 
-_STARTS = problems(401, 403, 404, 409, 413, 415, 422, 503)
+_Body = wire.BulkRetryRequest | None
+_Route = TypeVar("_Route", bound=Callable[..., Any])
 
 
-@router.post(
-    "/admin/api/retry/app/{app_id:path}",
-    status_code=202,
-    response_model=wire.Envelope[wire.BulkRetryResponse],
-    responses=_STARTS,
-)
+def _starts(path: str) -> Callable[[_Route], _Route]:
+    """A route that starts a bulk action."""
+    return router.post(
+        path,
+        status_code=202,
+        response_model=wire.Envelope[wire.BulkRetryResponse],
+        responses=problems(*ACTION_PROBLEMS),
+    )
+
+
+@_starts("/admin/api/retry/app/{app_id:path}")
 async def retry_app(
-    app_id: AppIdPath,
-    console: ConsoleOf,
-    actor: ActorOf,
-    body: wire.BulkRetryRequest | None = None,
+    app_id: AppIdPath, console: ConsoleOf, actor: ActorOf, body: _Body = None
 ) -> Response:
     """Retry every failed entry of an app."""
     scope = Scope.of_app(AppId(app_id))
     return await _start(OperationKind.RETRY, scope, body, console, actor)
 
 
-@router.post(
-    "/admin/api/retry/all",
-    status_code=202,
-    response_model=wire.Envelope[wire.BulkRetryResponse],
-    responses=_STARTS,
-)
-async def retry_all(
-    console: ConsoleOf, actor: ActorOf, body: wire.BulkRetryRequest | None = None
-) -> Response:
+@_starts("/admin/api/retry/all")
+async def retry_all(console: ConsoleOf, actor: ActorOf, body: _Body = None) -> Response:
     """Retry every failed entry of every app."""
     return await _start(OperationKind.RETRY, Scope.everything(), body, console, actor)
 
 
-@router.post(
-    "/admin/api/resync/app/{app_id:path}",
-    status_code=202,
-    response_model=wire.Envelope[wire.BulkRetryResponse],
-    responses=_STARTS,
-)
+@_starts("/admin/api/resync/app/{app_id:path}")
 async def resync_app(
-    app_id: AppIdPath,
-    console: ConsoleOf,
-    actor: ActorOf,
-    body: wire.BulkRetryRequest | None = None,
+    app_id: AppIdPath, console: ConsoleOf, actor: ActorOf, body: _Body = None
 ) -> Response:
     """Run every failed and recovered entry of an app again from scratch."""
     scope = Scope.of_app(AppId(app_id))
@@ -75,7 +66,7 @@ async def resync_app(
     "/admin/api/retry/cancel/{operation_id}",
     status_code=202,
     response_model=wire.Envelope[wire.CancelResponse],
-    responses=problems(401, 403, 404, 409, 413, 415, 422, 503),
+    responses=problems(*ACTION_PROBLEMS),
 )
 async def cancel(operation_id: OperationIdPath, console: ConsoleOf, actor: ActorOf) -> Response:
     """Stop an operation: what is in hand is finished or given back, and counted."""
@@ -94,7 +85,7 @@ async def cancel(operation_id: OperationIdPath, console: ConsoleOf, actor: Actor
 async def _start(
     kind: OperationKind,
     scope: Scope,
-    body: wire.BulkRetryRequest | None,
+    body: _Body,
     console: Console,
     actor: Actor,
 ) -> Response:

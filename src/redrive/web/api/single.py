@@ -16,7 +16,7 @@ from redrive.domain import (
 )
 from redrive.web import saying
 from redrive.web.context import ActorOf, Console, ConsoleOf, answer
-from redrive.web.openapi import problems
+from redrive.web.openapi import ACTION_PROBLEMS, problems
 from redrive.web.problems import ProblemError
 
 router = APIRouter(tags=["actions on one entry"])
@@ -25,7 +25,7 @@ router = APIRouter(tags=["actions on one entry"])
 @router.post(
     "/admin/api/retry",
     response_model=wire.Envelope[wire.RetryResponse],
-    responses=problems(401, 403, 404, 409, 413, 415, 422, 503),
+    responses=problems(*ACTION_PROBLEMS),
 )
 async def retry_one(body: wire.RetryRequest, console: ConsoleOf, actor: ActorOf) -> Response:
     """Retry one failed entry: its job is put back into its queue."""
@@ -35,7 +35,7 @@ async def retry_one(body: wire.RetryRequest, console: ConsoleOf, actor: ActorOf)
 @router.post(
     "/admin/api/resync",
     response_model=wire.Envelope[wire.ResyncResponse],
-    responses=problems(401, 403, 404, 409, 413, 415, 422, 503),
+    responses=problems(*ACTION_PROBLEMS),
 )
 async def resync_one(body: wire.ResyncRequest, console: ConsoleOf, actor: ActorOf) -> Response:
     """Run one entry again from scratch, from any settled state."""

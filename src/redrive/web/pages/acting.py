@@ -96,25 +96,15 @@ async def start(request: Request, console: ConsoleOf, actor: ActorOf) -> Respons
 
 
 @router.post("/admin/entries/{entry_id}/retry")
-async def retry_one(
-    request: Request, entry_id: EntryIdPath, console: ConsoleOf, actor: ActorOf
-) -> Response:
+async def retry_one(request: Request, entry_id: EntryIdPath, actor: ActorOf) -> Response:
     """Retry one entry, and back to where that was asked for."""
-    form = await read_form(request, OneForm)
-    scope = Scope.of_entry(AppId(form.app_id), EntryId(entry_id))
-    asked = StartRequest(kind=OperationKind.RETRY, scope=scope, actor=actor, reason=form.reason)
-    return await _act_on_one(request, asked, form.back)
+    return await _act_on_one(request, OperationKind.RETRY, EntryId(entry_id), actor)
 
 
 @router.post("/admin/entries/{entry_id}/resync")
-async def resync_one(
-    request: Request, entry_id: EntryIdPath, console: ConsoleOf, actor: ActorOf
-) -> Response:
+async def resync_one(request: Request, entry_id: EntryIdPath, actor: ActorOf) -> Response:
     """Resync one entry, and back to where that was asked for."""
-    form = await read_form(request, OneForm)
-    scope = Scope.of_entry(AppId(form.app_id), EntryId(entry_id))
-    asked = StartRequest(kind=OperationKind.RESYNC, scope=scope, actor=actor, reason=form.reason)
-    return await _act_on_one(request, asked, form.back)
+    return await _act_on_one(request, OperationKind.RESYNC, EntryId(entry_id), actor)
 
 
 @router.post("/admin/operations/{operation_id}/cancel")
@@ -169,8 +159,13 @@ def why_not_yet(form: BulkForm, count: int) -> str | None:
     return None
 
 
-async def _act_on_one(request: Request, asked: StartRequest, back: str) -> Response:
-    place = local(back or address("/admin/entries", str(asked.scope.entry_id)))
+async def _act_on_one(
+    request: Request, kind: OperationKind, entry_id: EntryId, actor: Actor
+) -> Response:
+    form = await read_form(request, OneForm)
+    scope = Scope.of_entry(AppId(form.app_id), entry_id)
+    asked = StartRequest(kind=kind, scope=scope, actor=actor, reason=form.reason)
+    place = local(form.back or address("/admin/entries", entry_id))
     try:
         result = await console_of(request).services.recovery.act_on_one(asked)
     except _TOLD as error:

@@ -23,9 +23,7 @@ async def search(
     request: Request, query: Annotated[SearchQuery, Query()], console: ConsoleOf
 ) -> Response:
     """What was found; an id that names one thing leads straight to it."""
-    found = _NOTHING
-    if query.q:
-        found = await console.services.overview.find(query.q)
+    found = await console.services.overview.find(query.q) if query.q else _NOTHING
     exact = _exact(query.q, found)
     if exact is not None:
         return RedirectResponse(exact, status_code=303)
@@ -37,9 +35,7 @@ async def suggestions(
     request: Request, query: Annotated[SearchQuery, Query()], console: ConsoleOf
 ) -> Response:
     """What the search box offers while it is typed into: a fragment for the pages' own script."""
-    found = _NOTHING
-    if query.q:
-        found = await console.services.overview.suggest(query.q)
+    found = await console.services.overview.suggest(query.q) if query.q else _NOTHING
     now = console.services.clock.now()
     return render(request, "suggestions.html", {"found": found}, now=now)
 

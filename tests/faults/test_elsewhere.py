@@ -1,0 +1,120 @@
+"""What other tools do to failed jobs before a retry or a resync comes to them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from redrive.domain import Answer, EntryState, JobId, OperationKind, Reason
+from tests.support.bullmq_world import BullMQWorld
+from tests.support.rig import QUEUE, Rig, check_adds_up
+from tests.support.working import fail_some, run_all
+
+
+async def removed(world: BullMQWorld, name: str) -> None:
+    await world.remove(QUEUE, name)
+
+
+async def retried(world: BullMQWorld, name: str) -> None:
+    await world.retry_elsewhere(QUEUE, name)
+
+
+async def completed(world: BullMQWorld, name: str) -> None:
+    await world.retry_elsewhere(QUEUE, name)
+    await world.complete(QUEUE, name)
+
+
+async def failed_anew(world: BullMQWorld, name: str) -> None:
+    await world.retry_elsewhere(QUEUE, name)
+    await world.fail(QUEUE, name, "anew")
+
+
+@pytest.mark.parametrize(
+    ("elsewhere", "reason", "state"),
+    [
+        (removed, Reason.MISSING, EntryState.VANISHED),
+        (retried, Reason.ALREADY_LIVE, EntryState.QUEUED),
+        (completed, Reason.NOT_FAILED, EntryState.RECOVERED),
+        (failed_anew, Reason.SUPERSEDED, EntryState.FAILED),
+    ],
+)
+async def test_what_was_done_elsewhere_between_listing_and_retrying_is_the_items_reason(
+    rig: Rig,
+    world: BullMQWorld,
+    elsewhere: Callable[[BullMQWorld, str], Awaitable[None]],
+    reason: Reason,
+    state: EntryState,
+) -> None:
+    names = await fail_some(world, 3)
+    await rig.follower.scan()
+    operation = await rig.start()
+
+    await elsewhere(world, names[1])
+    await rig.runner.run(operation.operation_id)
+
+    items = {item.job_id: item for item in await rig.items(operation.operation_id)}
+    assert items[JobId(names[1])].reason is reason
+    assert (await rig.entry(names[1])).state is state
+    finished = await rig.operation(operation.operation_id)
+    assert (finished.requeued, finished.skipped) == (2, 1)
+    check_adds_up(finished, list(items.values()))
+
+
+@pytest.mark.parametrize(
+    ("elsewhere", "state"),
+    [
+        (removed, EntryState.VANISHED),
+        (retried, EntryState.QUEUED),
+        (completed, EntryState.RECOVERED),
+        (failed_anew, EntryState.FAILED),
+    ],
+)
+async def test_the_drift_check_notices_what_was_done_elsewhere(
+    rig: Rig,
+    world: BullMQWorld,
+    elsewhere: Callable[[BullMQWorld, str], Awaitable[None]],
+    state: EntryState,
+) -> None:
+    names = await fail_some(world, 3)
+    await rig.follower.scan()
+    operation = await rig.start()
+
+    await elsewhere(world, names[1])
+    await rig.follower.check()
+
+    entry = await rig.entry(names[1])
+    assert entry.state is state
+    await rig.runner.run(operation.operation_id)
+    finished = await rig.operation(operation.operation_id)
+    check_adds_up(finished, await rig.items(operation.operation_id))
+    assert (finished.requeued, finished.skipped) == (2, 1)
+    await rig.check_counts()
+
+
+async def test_a_forgotten_job_is_rebuilt_by_a_bulk_retry_where_forgetting_was_the_plan(
+    rig: Rig, world: BullMQWorld
+) -> None:
+    (name,) = await fail_some(world, 1, forgets=True)
+    await rig.follower.scan()
+    await world.remove(QUEUE, name)
+    await rig.follower.check()
+    operation = await rig.start()
+
+    await rig.runner.run(operation.operation_id)
+
+    (item,) = await rig.items(operation.operation_id)
+    assert item.reason is Reason.RECREATED
+    assert await run_all(world) == {name: 1}
+
+
+async def test_a_removed_job_is_rebuilt_by_hand_one_by_one(rig: Rig, world: BullMQWorld) -> None:
+    (name,) = await fail_some(world, 1)
+    await rig.follower.scan()
+    await world.remove(QUEUE, name)
+    await rig.follower.check()
+
+    result = await rig.act(name, OperationKind.RESYNC)
+
+    assert result.answer is Answer.RECREATED
+    assert await world.data(QUEUE, name) == {"app_id": "acme", "name": name, "isRescan": False}
