@@ -114,6 +114,7 @@ CLAIMED_COLUMNS = (
     entries.c.previous_state,
     entries.c.defect,
     entries.c.failure_seq,
+    entries.c.group_pk,
 )
 
 
