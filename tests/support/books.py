@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 
 from redrive.domain import (
     Actor,
@@ -35,9 +34,10 @@ from redrive.ledger import (
     SqlOperationLedger,
     SqlReadingLedger,
 )
-from redrive.ledger.schema import apps, entries, metadata
+from redrive.ledger.schema import entries, metadata
 from redrive.ports import DriftVerdict
 from redrive.testing import ManualClock
+from tests.support.counts import check_counts
 from tests.support.factories import (
     ADA,
     AT,
@@ -228,17 +228,8 @@ class Books:
         return found
 
     async def check_counts(self) -> None:
-        """The apps' counters are what a count of the entries says."""
-        counted: Counter[tuple[str, str]] = Counter()
-        for row in await self.database.rows(
-            select(entries.c.app_id, entries.c.state, func.count().label("number")).group_by(
-                entries.c.app_id, entries.c.state
-            )
-        ):
-            counted[row.app_id, row.state] = row.number
-        for row in await self.database.rows(select(apps)):
-            kept = {state: getattr(row, state) for state in EntryState}
-            assert kept == {state: counted[row.app_id, state] for state in EntryState}, row.app_id
+        """The counters of apps and groups are what a count of the entries says."""
+        await check_counts(self.database)
 
     async def lose_operation_of(self, job_id: str) -> None:
         """Claimed by an operation that nobody knows, as after a restored backup."""

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from redis.asyncio import Redis
-from sqlalchemy import func, select
 
 from redrive.domain import (
     Actor,
@@ -33,7 +32,6 @@ from redrive.ledger import (
     SqlOperationLedger,
     SqlReadingLedger,
 )
-from redrive.ledger.schema import apps, entries
 from redrive.overview import Overview
 from redrive.ports import Engine
 from redrive.progress import RedisFollowerReports, RedisProgressStore
@@ -41,6 +39,7 @@ from redrive.recovery import OneResult, Recovery
 from redrive.runner import Runner
 from redrive.testing import Faults, ListOperationQueue
 from redrive.wiring import SystemClock, connect_redis
+from tests.support.counts import check_counts
 
 QUEUE = "mail"
 OPERATOR = Actor(name="ada", origin="test")
@@ -172,20 +171,8 @@ class Rig:
             await self.follower.hear()
 
     async def check_counts(self) -> None:
-        """The apps' counters are what a count of the entries says."""
-        counted: dict[str, Counter[str]] = {}
-        rows = await self.database.rows(
-            select(entries.c.app_id, entries.c.state, func.count()).group_by(
-                entries.c.app_id, entries.c.state
-            )
-        )
-        for row in rows:
-            app_id, state, number = tuple(row)
-            counted.setdefault(app_id, Counter())[state] = number
-        for row in await self.database.rows(select(apps)):
-            kept = {state: getattr(row, state) for state in EntryState}
-            expected = counted.get(row.app_id, Counter())
-            assert kept == {state: expected[state] for state in EntryState}, row.app_id
+        """The counters of apps and groups are what a count of the entries says."""
+        await check_counts(self.database)
 
 
 MakeRig = Callable[..., Rig]

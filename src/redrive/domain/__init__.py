@@ -5,6 +5,14 @@ Times are aware datetimes in UTC, at the engine's own resolution (milliseconds f
 
 from __future__ import annotations
 
+from redrive.domain.groups import (
+    Group,
+    GroupDetail,
+    GroupFilter,
+    GroupFrame,
+    GroupPoint,
+    RegroupedBatch,
+)
 from redrive.domain.history import (
     ActivityPoint,
     App,
@@ -45,6 +53,7 @@ from redrive.domain.moves import (
 from redrive.domain.names import (
     AppId,
     EntryId,
+    GroupId,
     JobId,
     OperationId,
     entry_id_of,
@@ -111,6 +120,12 @@ __all__ = [
     "EntryState",
     "Failure",
     "FailureSample",
+    "Group",
+    "GroupDetail",
+    "GroupFilter",
+    "GroupFrame",
+    "GroupId",
+    "GroupPoint",
     "Item",
     "ItemState",
     "JobId",
@@ -133,6 +148,7 @@ __all__ = [
     "QueueCounts",
     "Reason",
     "ReasonCount",
+    "RegroupedBatch",
     "RequeueBatch",
     "RequeueItem",
     "RequeueResult",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from redrive.domain.jobs import Payload
-from redrive.domain.names import AppId, EntryId, JobId, OperationId
+from redrive.domain.names import AppId, EntryId, GroupId, JobId, OperationId
 from redrive.domain.states import EntryState, ItemState, Outcome, Prunable, Reason
 
 
@@ -57,6 +57,7 @@ class Entry:
     forgets: bool
     defect: str | None
     operation_id: OperationId | None
+    group_id: GroupId | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -93,7 +94,7 @@ class EntryFilter:
     ``error_type`` is the whole of it.
 
     Its state is one of ``states``, or any where there are none. The newest failure lies at or
-    after ``failed_from`` and before ``failed_before``.
+    after ``failed_from`` and before ``failed_before``, and is of the group ``group_id``.
     """
 
     app_id: AppId | None = None
@@ -105,6 +106,7 @@ class EntryFilter:
     error_type: str | None = None
     failed_from: datetime | None = None
     failed_before: datetime | None = None
+    group_id: GroupId | None = None
 
     @property
     def is_by_time(self) -> bool:
@@ -114,11 +116,13 @@ class EntryFilter:
 
     @property
     def indexed(self) -> EntryFilter:
-        """The part of it that a ledger finds without looking at entries that do not fit."""
+        """The part of it that a ledger finds without looking at entries that do not fit: of an
+        app and a group, the group."""
         if not self.is_by_time:
             return EntryFilter(app_id=self.app_id)
         return EntryFilter(
-            app_id=self.app_id,
+            app_id=None if self.group_id is not None else self.app_id,
+            group_id=self.group_id,
             states=self.states,
             failed_from=self.failed_from,
             failed_before=self.failed_before,

@@ -18,6 +18,9 @@ JobId = NewType("JobId", str)
 OperationId = NewType("OperationId", str)
 
 
+GroupId = NewType("GroupId", str)
+
+
 def entry_id_of(source: str, queue: str, job_id: str) -> EntryId:
     """The deterministic id of a job's entry: ``ent_`` and 96 bits of SHA-256, in hex."""
     digest = hashlib.sha256(f"{source}\0{queue}\0{job_id}".encode("utf-8", "surrogatepass"))

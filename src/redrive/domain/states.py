@@ -181,3 +181,4 @@ class Prunable(StrEnum):
     ENTRIES = "entries"
     AUDIT = "audit"
     ACTIVITY = "activity"
+    GROUPS = "groups"

@@ -14,6 +14,7 @@ from redrive.domain import (
     AppId,
     AuditEntry,
     AuditFilter,
+    GroupId,
     OperationId,
     Scope,
     User,
@@ -21,9 +22,10 @@ from redrive.domain import (
 from redrive.ledger.auditing import add_audit
 from redrive.ledger.cursors import decode_ints, encode
 from redrive.ledger.database import Database, insert_or_ignore
-from redrive.ledger.filters import Walk
+from redrive.ledger.filters import Walk, group_pk_of
 from redrive.ledger.rows import app_of, select_apps
 from redrive.ledger.schema import apps, audit, users
+from redrive.ledger.schema_triage import groups
 from redrive.ports import Clock, Page
 
 
@@ -112,6 +114,30 @@ class SqlAccounts:
             )
             found = await connection.execute(select_apps().where(apps.c.app_id == app_id))
             return app_of(found.one())
+
+        return await self._database.write(work)
+
+    async def note_group(self, group_id: GroupId, note: str, actor: Actor) -> bool:
+        async def work(connection: AsyncConnection) -> bool:
+            own = groups.c.group_pk == group_pk_of(group_id)
+            found = await connection.execute(select(groups).where(own).with_for_update())
+            row = found.first()
+            if row is None:
+                return False
+            now = self._clock.now()
+            await connection.execute(
+                update(groups)
+                .where(groups.c.group_pk == row.group_pk)
+                .values(
+                    note=note,
+                    noted_by=actor.name if note else None,
+                    noted_at=now if note else None,
+                )
+            )
+            told = json.dumps({"before": row.note, "after": note}, ensure_ascii=False)
+            scope = f"group {row.group_id}"
+            await add_audit(connection, now, actor, "group.note", scope, result=told)
+            return True
 
         return await self._database.write(work)
 

@@ -20,8 +20,8 @@ from redrive.domain import (
     ScopeKind,
 )
 from redrive.errors import StaleRunner
-from redrive.ledger.counting import Moves, move_app_counts
 from redrive.ledger.database import Database
+from redrive.ledger.moves import Moves, move_counts
 from redrive.ledger.rows import CLAIMED_COLUMNS, claimed_of
 from redrive.ledger.schema import entries, items, operations
 from redrive.ledger.starting import claim_values, insert_items
@@ -51,8 +51,11 @@ async def claim(
         await _require_epoch(connection, operation)
         return None
     taken = tuple(claimed_of(row) for row in rows)
-    moves: Moves = Counter((entry.app_id, entry.from_state, EntryState.CLAIMED) for entry in taken)
-    await move_app_counts(connection, moves)
+    moves: Moves = Counter(
+        (entry.app_id, row.group_pk, entry.from_state, EntryState.CLAIMED)
+        for entry, row in zip(taken, rows, strict=True)
+    )
+    await move_counts(connection, moves)
     moved_on = await connection.execute(
         update(operations)
         .where(

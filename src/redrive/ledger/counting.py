@@ -1,7 +1,4 @@
-"""Counters that move in the transaction that makes them true.
-
-Lock order of every transaction: sequence, entries, apps (sorted), operations (sorted), items.
-"""
+"""Counters of activity and operations, and what holds off those who would count wrongly."""
 
 from __future__ import annotations
 
@@ -10,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, bindparam, select, update
+from sqlalchemy import Row, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from redrive.domain import (
@@ -26,36 +23,8 @@ from redrive.domain import (
 )
 from redrive.ledger.database import insert_or_ignore, upsert
 from redrive.ledger.filters import one_of
-from redrive.ledger.schema import FAILURE_SEQ, activity, apps, items, operations, sequences
-
-Moves = Counter[tuple[str, EntryState | None, EntryState | None]]
-"""How many entries of an app went from one state (None: they came) to another (None: they left)."""
-
-
-async def move_app_counts(connection: AsyncConnection, moves: Moves) -> None:
-    """Add what moved to the apps' counters, apps in sorted order, in one round trip."""
-    deltas: dict[str, Counter[EntryState]] = {}
-    for (app_id, before, after), number in moves.items():
-        delta = deltas.setdefault(app_id, Counter())
-        if before is not None:
-            delta[before] -= number
-        if after is not None:
-            delta[after] += number
-    states = sorted({state for delta in deltas.values() for state in delta if delta[state]})
-    changes = [
-        {"moved_app": app_id} | {f"{state}_by": deltas[app_id][state] for state in states}
-        for app_id in sorted(deltas)
-        if any(deltas[app_id].values())
-    ]
-    if changes:
-        await connection.execute(
-            update(apps)
-            .where(apps.c.app_id == bindparam("moved_app"))
-            .values(
-                {state.value: apps.c[state.value] + bindparam(f"{state}_by") for state in states}
-            ),
-            changes,
-        )
+from redrive.ledger.schema import FAILURE_SEQ, activity, items, operations, sequences
+from redrive.ledger.schema_triage import group_activity
 
 
 async def add_activity(
@@ -80,6 +49,20 @@ async def add_activity(
                 for minute in minutes
             ],
         )
+
+
+async def add_group_activity(
+    connection: AsyncConnection, now: datetime, failed: Iterable[tuple[int, datetime]]
+) -> None:
+    """Count failures of groups in the minutes in which they happened, groups in order."""
+    failures = Counter((group_pk, _minute(min(at, now))) for group_pk, at in failed)
+    await connection.execute(
+        upsert(connection, group_activity, ["group_pk", "minute"], add=["failed"]),
+        [
+            {"group_pk": group_pk, "minute": minute, "failed": failures[group_pk, minute]}
+            for group_pk, minute in sorted(failures)
+        ],
+    )
 
 
 def _minute(at: datetime) -> int:

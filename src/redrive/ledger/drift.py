@@ -12,14 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from redrive.domain import EntryState, OperationId, Reason
 from redrive.ledger.counting import (
-    Moves,
     add_activity,
-    move_app_counts,
     move_outcome_counts,
     next_sequences,
     withdraw,
 )
 from redrive.ledger.database import Database
+from redrive.ledger.moves import Moves, move_counts
 from redrive.ledger.outcomes import RECOVERED, VANISHED, Attribution, attribute
 from redrive.ledger.schema import entries
 from redrive.ports import DriftVerdict
@@ -52,9 +51,9 @@ async def apply_verdicts(
         return []
     await connection.execute(_statement(), _changes(valid, seq, now))
     moves: Moves = Counter(
-        (row.app_id, verdict.from_state, verdict.to_state) for row, verdict in valid
+        (row.app_id, row.group_pk, verdict.from_state, verdict.to_state) for row, verdict in valid
     )
-    await move_app_counts(connection, moves)
+    await move_counts(connection, moves)
     for to_state in sorted({verdict.to_state for _, verdict in valid}):
         leaving = [row for row, verdict in valid if verdict.to_state is to_state]
         await withdraw(connection, leaving, Reason.RESOLVED_ELSEWHERE, now, to_state=to_state)

@@ -12,6 +12,7 @@ from sqlalchemy import (
     ColumnElement,
     Row,
     Select,
+    func,
     literal_column,
     or_,
     select,
@@ -22,6 +23,7 @@ from sqlalchemy import (
 from redrive.domain import EntryFilter, to_millis
 from redrive.ledger.identities import named
 from redrive.ledger.schema import entries
+from redrive.ledger.schema_triage import groups
 
 ROWS_PER_LOOK = 10_000
 """How many rows one page looks at where no index serves its filter."""
@@ -99,9 +101,17 @@ def position_of(entry_filter: EntryFilter, row: Row[Any]) -> Position:
     return (to_millis(row.failed_at), seq) if entry_filter.is_by_time else (seq,)
 
 
+def group_pk_of(group_id: str) -> ColumnElement[int]:
+    """The group of this id, or the one that took it over; none for an unknown id."""
+    found = select(func.coalesce(groups.c.merged_into, groups.c.group_pk))
+    return found.where(groups.c.group_id == group_id).scalar_subquery()
+
+
 def conditions_of(entry_filter: EntryFilter) -> list[ColumnElement[bool]]:
     """A filter in SQL."""
     conditions: list[ColumnElement[bool]] = []
+    if entry_filter.group_id is not None:
+        conditions.append(entries.c.group_pk == group_pk_of(entry_filter.group_id))
     if entry_filter.app_id is not None:
         conditions.append(entries.c.app_id == entry_filter.app_id)
     if entry_filter.states:

@@ -24,6 +24,7 @@ from redrive.faultpoints import Step, reach
 from redrive.ledger.database import Database, insert_or_ignore
 from redrive.ledger.drift import apply_verdicts
 from redrive.ledger.filters import one_of
+from redrive.ledger.grouping import CURRENT, Fingerprints
 from redrive.ledger.identities import any_named
 from redrive.ledger.intake import Intake
 from redrive.ledger.outcomes import apply_outcomes
@@ -41,9 +42,12 @@ class _CursorMovedError(Exception):
 class SqlFollowerLedger:
     """:class:`redrive.ports.FollowerLedger` in SQL."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, fingerprints: Fingerprints = CURRENT
+    ) -> None:
         self._database = database
         self._clock = clock
+        self._fingerprints = fingerprints
 
     async def cursors(self, source: str, kind: str) -> dict[str, str]:
         rows = await self._database.rows(
@@ -65,7 +69,8 @@ class SqlFollowerLedger:
                 await _move_cursor(connection, source, queue, FAILURES, *cursor)
             if not failures:
                 return []
-            intake = Intake(self._database, connection, self._clock.now())
+            now = self._clock.now()
+            intake = Intake(self._database, connection, now, self._fingerprints)
             changed = operations_of(await intake.record(failures))
             reach(Step.FAILURES_WRITTEN)
             return changed

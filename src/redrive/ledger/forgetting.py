@@ -30,10 +30,10 @@ from redrive.domain import (
     from_millis,
     to_millis,
 )
-from redrive.ledger.counting import Moves, move_app_counts
 from redrive.ledger.cursors import decode, encode
 from redrive.ledger.database import Database, upsert
 from redrive.ledger.filters import one_of
+from redrive.ledger.moves import Moves, move_counts
 from redrive.ledger.schema import (
     Millis,
     entries,
@@ -195,7 +195,7 @@ async def forget_entries(
             database.any_of(entries.c.id, "ids"),
             ~exists().where(items.c.entry_pk == entries.c.id),
         )
-        .returning(entries.c.entry_id, entries.c.app_id, entries.c.state),
+        .returning(entries.c.entry_id, entries.c.app_id, entries.c.group_pk, entries.c.state),
         {"ids": database.listed(locked.scalars())},
     )
     rows = gone.all()
@@ -208,6 +208,6 @@ async def forget_entries(
             delete(identities).where(database.any_of(identities.c.entry_id, "ids")),
             {"ids": database.listed(row.entry_id for row in rows)},
         )
-    moves: Moves = Counter((row.app_id, EntryState(row.state), None) for row in rows)
-    await move_app_counts(connection, moves)
+    moves: Moves = Counter((row.app_id, row.group_pk, EntryState(row.state), None) for row in rows)
+    await move_counts(connection, moves)
     return len(rows)

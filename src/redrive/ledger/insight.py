@@ -27,7 +27,13 @@ from redrive.domain import (
 )
 from redrive.ledger.filters import Walk, conditions_of, one_of, order_of
 from redrive.ledger.identities import any_named
-from redrive.ledger.rows import app_of, entry_of, select_apps, select_failing_since
+from redrive.ledger.rows import (
+    app_of,
+    entry_of,
+    select_apps,
+    select_entries,
+    select_failing_since,
+)
 from redrive.ledger.schema import activity, apps, cursors, entries, items
 from redrive.ledger.snapshot import Readable
 
@@ -98,7 +104,7 @@ class SqlInsightLedger:
     ) -> Mapping[JobId, Entry]:
         ids = [entry_id_of(source, queue, job_id) for job_id in job_ids]
         rows = await self._database.rows(
-            select(entries).where(any_named(self._database, "ids")),
+            select_entries().where(any_named(self._database, "ids")),
             {"ids": self._database.listed(ids)},
         )
         return {found.job_id: found for found in map(entry_of, rows)}
@@ -171,7 +177,7 @@ class SqlInsightLedger:
         )
         ids = [entry_id_of(row.source, row.queue, job_id) for row in followed]
         rows = await self._database.rows(
-            select(entries).where(any_named(self._database, "ids")),
+            select_entries().where(any_named(self._database, "ids")),
             {"ids": self._database.listed(ids)},
         )
         return [entry_of(row) for row in rows]

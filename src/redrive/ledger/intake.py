@@ -10,30 +10,32 @@ from typing import Any
 from sqlalchemy import Row, bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from redrive.domain import (
-    LIVE_STATES,
-    AppId,
-    EntryState,
-    Failure,
-    OperationId,
-    Outcome,
-    Reason,
-    Stamp,
-)
+from redrive.domain import EntryState, Failure, Reason
 from redrive.ledger.counting import (
-    Moves,
     add_activity,
-    move_app_counts,
+    add_group_activity,
     move_outcome_counts,
     next_sequences,
     withdraw,
 )
 from redrive.ledger.database import Database, insert_or_ignore, upsert
+from redrive.ledger.grouping import Fingerprints, Grouped, Told, group_pks
 from redrive.ledger.identities import add_identities, any_named
-from redrive.ledger.outcomes import FAILED_AGAIN, VANISHED, Attribution, attribute
+from redrive.ledger.moves import Moves, move_counts
+from redrive.ledger.occurrences import (
+    Occurrence,
+    app_after,
+    brought_anew,
+    early_outcome,
+    is_new,
+    job_name_of,
+    news_of_groups,
+    same_failures,
+    verdicts_of,
+)
+from redrive.ledger.outcomes import attribute
 from redrive.ledger.payloads import payload_row
 from redrive.ledger.schema import apps, entries, payloads
-from redrive.ledger.settling import FAILED_AFTER_MOVE, FAILED_BEFORE_MOVE
 
 
 class Intake:
@@ -43,36 +45,84 @@ class Intake:
     and a bulk start never counts half of what is being taken in.
     """
 
-    def __init__(self, database: Database, connection: AsyncConnection, now: datetime) -> None:
+    def __init__(
+        self,
+        database: Database,
+        connection: AsyncConnection,
+        now: datetime,
+        fingerprints: Fingerprints,
+    ) -> None:
         self._database = database
         self._connection = connection
         self._now = now
+        self._fingerprints = fingerprints
 
     async def record(self, failures: Sequence[Failure]) -> list[Row[Any]]:
         """Record the occurrences that are new; returns operations whose outcomes moved."""
         latest = {failure.entry_id: failure for failure in failures}
         first_seq = await next_sequences(self._connection, len(latest))
         known = await self._known(list(latest))
-        fresh = [failure for key, failure in latest.items() if key not in known]
-        again = [
+        fresh: list[tuple[Row[Any] | None, Failure]] = [
+            (None, failure) for key, failure in latest.items() if key not in known
+        ]
+        again: list[tuple[Row[Any] | None, Failure]] = [
             (known[key], failure)
             for key, failure in latest.items()
-            if key in known and _is_new(known[key], failure)
+            if key in known and is_new(known[key], failure)
         ]
-        if not fresh and not again:
+        occurrences = await self._numbered([*fresh, *again], first_seq)
+        if not occurrences:
             return []
-        numbered = iter(range(first_seq, first_seq + len(latest)))
-        await self._ensure_apps([*fresh, *(f for _, f in again if not f.event_only)])
-        if fresh:
-            rows = [self._new_row(failure, next(numbered)) for failure in fresh]
+        await self._ensure_apps(
+            [failure for row, failure in (*fresh, *again) if row is None or not failure.event_only]
+        )
+        await self._write_entries(occurrences, first_seq)
+        await self._keep_payloads(
+            [
+                one.failure
+                for one in occurrences
+                if one.row is None or one.failure.payload or one.failure.stacktrace
+            ]
+        )
+        await self._count(occurrences)
+        return await self._attribute(occurrences)
+
+    async def _numbered(
+        self, found: Sequence[tuple[Row[Any] | None, Failure]], first_seq: int
+    ) -> list[Occurrence]:
+        grouped = [self._grouped(row, failure) for row, failure in found]
+        wanted = {one.fingerprint.key: one for one in grouped}
+        pks = await group_pks(self._database, self._connection, wanted) if wanted else {}
+        return [
+            Occurrence(
+                failure=failure,
+                seq=first_seq + number,
+                group_pk=pks[one.fingerprint.key],
+                row=row,
+            )
+            for number, ((row, failure), one) in enumerate(zip(found, grouped, strict=True))
+        ]
+
+    def _grouped(self, row: Row[Any] | None, failure: Failure) -> Grouped:
+        told = Told(
+            source=failure.source,
+            queue=failure.queue,
+            job_name=job_name_of(row, failure),
+            error_type=failure.error_type,
+            error_message=failure.error_message,
+            stacktrace=failure.stacktrace,
+        )
+        found = self._fingerprints.of(told)
+        return Grouped(fingerprint=found, told=told, failed_at=failure.failed_at)
+
+    async def _write_entries(self, occurrences: Sequence[Occurrence], first_seq: int) -> None:
+        rows = [self._new_row(one) for one in occurrences if one.row is None]
+        if rows:
             await self._connection.execute(insert(entries), rows)
             await add_identities(self._connection, first_seq)
-        if again:
-            changes = [self._again_row(row, failure, next(numbered)) for row, failure in again]
+        changes = [self._again_row(one.row, one) for one in occurrences if one.row is not None]
+        if changes:
             await self._connection.execute(_again_statement(), changes)
-        await self._keep_payloads([*fresh, *(f for _, f in again if f.payload or f.stacktrace)])
-        await self._count(fresh, again)
-        return await self._attribute(again)
 
     async def _known(self, entry_ids: list[Any]) -> dict[str, Row[Any]]:
         found = await self._connection.execute(
@@ -84,8 +134,9 @@ class Intake:
         )
         return {row.entry_id: row for row in found.all()}
 
-    def _new_row(self, failure: Failure, seq: int) -> dict[str, Any]:
-        return _occurrence(failure, seq, self._now) | {
+    def _new_row(self, one: Occurrence) -> dict[str, Any]:
+        failure = one.failure
+        return brought_anew(one, self._now) | {
             "entry_id": failure.entry_id,
             "app_id": failure.app_id,
             "source": failure.source,
@@ -100,20 +151,22 @@ class Intake:
             "first_failed_at": failure.failed_at,
         }
 
-    def _again_row(self, row: Row[Any], failure: Failure, seq: int) -> dict[str, Any]:
+    def _again_row(self, row: Row[Any], one: Occurrence) -> dict[str, Any]:
         """An entry's new occurrence. A claimed entry stays so until its batch is settled."""
-        claimed = row.state == EntryState.CLAIMED
-        told = _occurrence(failure, seq, self._now) | {
-            "app_id": _app_after(row, failure),
-            "job_name": row.job_name if failure.event_only else failure.job_name,
+        failure, claimed = one.failure, one.is_claimed
+        told = brought_anew(one, self._now) | {
+            "app_id": app_after(row, failure),
+            "job_name": job_name_of(row, failure),
             "data_size": row.data_size if failure.event_only else failure.data_size,
             "forgets": row.forgets if failure.event_only else failure.forgets,
             "created_at": row.created_at if failure.event_only else failure.created_at,
+            "previous_group_pk": row.group_pk,
+            "same_failures": same_failures(row, one),
         }
         return {f"new_{key}": value for key, value in told.items()} | {
             "pk": row.id,
             "new_state": EntryState.CLAIMED if claimed else EntryState.FAILED,
-            "new_early_outcome": _early_outcome(row, failure) if claimed else None,
+            "new_early_outcome": early_outcome(row, failure) if claimed else None,
             "new_early_at": failure.failed_at if claimed else None,
         }
 
@@ -130,21 +183,18 @@ class Intake:
         if rows:
             await self._connection.execute(upsert(self._connection, payloads, ["entry_id"]), rows)
 
-    async def _count(
-        self, fresh: Sequence[Failure], again: Sequence[tuple[Row[Any], Failure]]
-    ) -> None:
-        moves: Moves = Counter((failure.app_id, None, EntryState.FAILED) for failure in fresh)
-        for row, failure in again:
-            if row.state != EntryState.CLAIMED:
-                moves[(row.app_id, EntryState(row.state), None)] += 1
-                moves[(_app_after(row, failure), None, EntryState.FAILED)] += 1
+    async def _count(self, occurrences: Sequence[Occurrence]) -> None:
+        moves: Moves = Counter()
         newest: dict[str, datetime] = {}
-        for app_id, failure in [
-            *((failure.app_id, failure) for failure in fresh),
-            *((_app_after(row, failure), failure) for row, failure in again),
-        ]:
-            newest[app_id] = max(failure.failed_at, newest.get(app_id, failure.failed_at))
-        await move_app_counts(self._connection, moves)
+        for one in occurrences:
+            app_id, state = one.failure.app_id, EntryState.FAILED
+            if one.row is not None:
+                app_id = app_after(one.row, one.failure)
+                state = EntryState.CLAIMED if one.is_claimed else EntryState.FAILED
+                moves[one.row.app_id, one.row.group_pk, EntryState(one.row.state), None] += 1
+            moves[app_id, one.group_pk, None, state] += 1
+            newest[app_id] = max(one.failure.failed_at, newest.get(app_id, one.failure.failed_at))
+        await move_counts(self._connection, moves, news_of_groups(occurrences))
         for name in sorted(newest):
             await self._connection.execute(
                 update(apps)
@@ -154,113 +204,42 @@ class Intake:
                 )
                 .values(last_failed_at=newest[name])
             )
+        again = [one.row for one in occurrences if one.row is not None and not one.is_claimed]
         await withdraw(
             self._connection,
-            [row for row, _ in again if row.state != EntryState.CLAIMED],
+            again,
             Reason.FAILED_AGAIN_BEFORE,
             self._now,
             to_state=EntryState.FAILED,
             new_occurrence=True,
         )
-        happened = [failure.failed_at for failure in (*fresh, *(failure for _, failure in again))]
+        happened = [one.failure.failed_at for one in occurrences]
         await add_activity(self._connection, self._now, failed=happened)
+        await add_group_activity(
+            self._connection,
+            self._now,
+            [(one.group_pk, one.failure.failed_at) for one in occurrences],
+        )
 
-    async def _attribute(self, again: Sequence[tuple[Row[Any], Failure]]) -> list[Row[Any]]:
+    async def _attribute(self, occurrences: Sequence[Occurrence]) -> list[Row[Any]]:
         """Tie the new occurrences to the hand-overs that they came after."""
         found = [
             attribution
-            for row, failure in again
-            if row.state != EntryState.CLAIMED
-            for attribution in _verdicts(row, failure)
+            for one in occurrences
+            if one.row is not None and not one.is_claimed
+            for attribution in verdicts_of(one.row, one.failure)
         ]
         moves = await attribute(self._database, self._connection, found)
         return await move_outcome_counts(self._connection, moves)
-
-
-def _app_after(row: Row[Any], failure: Failure) -> AppId:
-    """The app of an entry that failed again: another one if its job id was used anew. A claimed
-    entry keeps its app, under which its operation counts it; an event does not tell the app."""
-    keeps = failure.event_only or row.state == EntryState.CLAIMED
-    return AppId(row.app_id) if keeps else failure.app_id
-
-
-def _is_new(row: Row[Any], failure: Failure) -> bool:
-    """Whether a known entry's failure is another occurrence.
-
-    Finish times come from workers' clocks, so a later run may carry an earlier time: any other
-    time is another run. The time of an event is not a finish time: it is compared with the
-    hand-over instead, and says nothing new about an entry that is failed already.
-    """
-    if failure.event_only:
-        moved_before = row.moved_at is None or failure.failed_at >= row.moved_at
-        return row.state != EntryState.FAILED and moved_before
-    return bool(row.failed_at != failure.failed_at)
-
-
-def _hand_over(row: Row[Any], failure: Failure) -> Stamp | None:
-    """The hand-over that a job's stamp names. An event has none; it is only taken in if it is
-    younger than the entry's last hand-over, so it belongs to that one."""
-    return (_last_hand_over(row) if failure.event_only else None) or failure.stamp
-
-
-def _last_hand_over(row: Row[Any]) -> Stamp | None:
-    if row.operation_id is None:
-        return None
-    return Stamp(operation_id=OperationId(row.operation_id), generation=row.generation)
-
-
-def _verdicts(row: Row[Any], failure: Failure) -> list[Attribution]:
-    """What a new occurrence says of hand-overs: the one it came after failed again.
-
-    If the job was still out under another one, nothing is left of that: its queue's store lost it
-    together with all that came of it, or somebody put another job under the id.
-    """
-    own = _last_hand_over(row)
-    after = _hand_over(row, failure)
-    verdicts = [] if after is None else [_verdict(row, after, FAILED_AGAIN)]
-    if own is not None and own != after and row.state in LIVE_STATES:
-        verdicts.append(_verdict(row, own, VANISHED))
-    return verdicts
-
-
-def _verdict(row: Row[Any], stamp: Stamp, outcome: Outcome) -> Attribution:
-    return Attribution(
-        entry_pk=row.id,
-        operation_id=stamp.operation_id,
-        generation=stamp.generation,
-        outcome=outcome,
-    )
-
-
-def _early_outcome(row: Row[Any], failure: Failure) -> str:
-    """Whether a claimed entry's job failed after the hand-over of this very claim."""
-    stamp = failure.stamp
-    moved = stamp is not None and (stamp.operation_id, stamp.generation) == (
-        row.operation_id,
-        row.generation,
-    )
-    return FAILED_AFTER_MOVE if moved else FAILED_BEFORE_MOVE
-
-
-def _occurrence(failure: Failure, seq: int, now: datetime) -> dict[str, Any]:
-    """What every occurrence brings anew."""
-    return {
-        "failure_seq": seq,
-        "selectable_seq": seq,
-        "failed_at": failure.failed_at,
-        "heard_at": now,
-        "started_at": failure.started_at,
-        "error_type": failure.error_type,
-        "error_message": failure.error_message,
-        "attempts_made": failure.attempts_made,
-        "defect": failure.defect,
-    }
 
 
 def _again_statement() -> Any:
     columns = (
         "failure_seq",
         "selectable_seq",
+        "group_pk",
+        "previous_group_pk",
+        "same_failures",
         "failed_at",
         "heard_at",
         "started_at",

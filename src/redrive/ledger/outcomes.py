@@ -23,16 +23,15 @@ from redrive.domain import (
     Reason,
 )
 from redrive.ledger.counting import (
-    Moves,
     OutcomeMoves,
     add_activity,
-    move_app_counts,
     move_outcome_counts,
     next_sequences,
     withdraw,
 )
 from redrive.ledger.database import Database
 from redrive.ledger.identities import any_named
+from redrive.ledger.moves import Moves, move_counts
 from redrive.ledger.schema import entries, items
 
 RECOVERED, FAILED_AGAIN, VANISHED = Outcome.RECOVERED, Outcome.FAILED_AGAIN, Outcome.VANISHED
@@ -212,9 +211,10 @@ async def _apply(
         ],
     )
     moves: Moves = Counter(
-        (row.app_id, EntryState(row.state), target[outcome.kind]) for row, outcome in changed
+        (row.app_id, row.group_pk, EntryState(row.state), target[outcome.kind])
+        for row, outcome in changed
     )
-    await move_app_counts(connection, moves)
+    await move_counts(connection, moves)
     recovered = [
         (row, outcome) for row, outcome in changed if outcome.kind is OutcomeKind.COMPLETED
     ]

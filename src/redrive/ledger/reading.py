@@ -40,6 +40,7 @@ from redrive.domain import (
 from redrive.errors import LedgerUnavailable, SchemaOutdated
 from redrive.ledger.cursors import decode, decode_ints, encode
 from redrive.ledger.filters import Position, Walk, conditions_of, order_of, position_of
+from redrive.ledger.groups import SqlGroupInsight
 from redrive.ledger.identities import named
 from redrive.ledger.insight import SqlInsightLedger
 from redrive.ledger.migrations import require_current_schema
@@ -51,6 +52,7 @@ from redrive.ledger.rows import (
     operation_of,
     operations_of,
     select_apps,
+    select_entries,
     select_open_operations,
 )
 from redrive.ledger.schema import (
@@ -71,7 +73,7 @@ _HISTORY = 100
 _TALLIED = ("requeued", "skipped", "errored", "recovered", "failed_again", "vanished")
 
 
-class SqlReadingLedger(SqlInsightLedger):
+class SqlReadingLedger(SqlInsightLedger, SqlGroupInsight):
     """:class:`redrive.ports.ReadingLedger` in SQL."""
 
     async def snapshot(self, ask: Callable[[ReadingLedger], Awaitable[T]]) -> T:
@@ -129,7 +131,7 @@ class SqlReadingLedger(SqlInsightLedger):
         last_looked = None
         if entry_filter != entry_filter.indexed:
             last_looked = await self._end_of_look(walk, conditions_of(entry_filter.indexed))
-        statement = walk.bounded(select(entries).where(*conditions_of(entry_filter)), last_looked)
+        statement = walk.bounded(select_entries().where(*conditions_of(entry_filter)), last_looked)
         rows = await self._database.rows(statement.limit(limit + 1))
         found = [position_of(entry_filter, row) for row in rows]
         position = walk.position_after(found, limit, last_looked)
@@ -147,7 +149,7 @@ class SqlReadingLedger(SqlInsightLedger):
 
     async def entry(self, entry_id: EntryId) -> EntryDetail | None:
         async def work(connection: AsyncConnection) -> EntryDetail | None:
-            row = (await connection.execute(select(entries).where(named(entry_id)))).first()
+            row = (await connection.execute(select_entries().where(named(entry_id)))).first()
             if row is None:
                 return None
             kept = await read_payload(connection, entry_id)

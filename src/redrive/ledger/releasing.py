@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import case, func, or_, select, update
+from sqlalchemy import Row, case, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from redrive.domain import OPEN_STATES, Batch, EntryState, ItemState, Operation, Reason
-from redrive.ledger.counting import Moves, move_app_counts, next_sequences
+from redrive.ledger.counting import next_sequences
 from redrive.ledger.database import Database
+from redrive.ledger.moves import Moves, move_counts
 from redrive.ledger.schema import entries, items, operations
 from redrive.ledger.settling import (
     FAILED_AFTER_MOVE,
@@ -40,18 +42,23 @@ async def release(
             early_outcome=None,
             early_at=None,
         )
-        .returning(entries.c.id, entries.c.app_id, entries.c.state),
+        .returning(entries.c.app_id, entries.c.group_pk, entries.c.state),
         {"ids": database.listed(entry.entry_pk for entry in batch.entries)},
     )
     rows = result.all()
-    moves: Moves = Counter((row.app_id, EntryState.CLAIMED, EntryState(row.state)) for row in rows)
-    await move_app_counts(connection, moves)
+    await move_counts(connection, _given_back(rows))
     await connection.execute(
         update(items)
         .where(claimed_items(operation, batch))
         .values(state=ItemState.RELEASED, reason=reason, settled_at=now)
     )
     return len(rows)
+
+
+def _given_back(rows: Sequence[Row[Any]]) -> Moves:
+    return Counter(
+        (row.app_id, row.group_pk, EntryState.CLAIMED, EntryState(row.state)) for row in rows
+    )
 
 
 def _state_before() -> Any:
@@ -78,10 +85,8 @@ async def release_loose(connection: AsyncConnection) -> int:
             selectable_seq=seq,
             state_reason="given back: its operation is over",
         )
-        .returning(entries.c.app_id, entries.c.state)
+        .returning(entries.c.app_id, entries.c.group_pk, entries.c.state)
     )
-    moves: Moves = Counter(
-        (row.app_id, EntryState.CLAIMED, EntryState(row.state)) for row in loose.all()
-    )
-    await move_app_counts(connection, moves)
+    moves = _given_back(loose.all())
+    await move_counts(connection, moves)
     return sum(moves.values())

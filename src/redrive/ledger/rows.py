@@ -16,6 +16,7 @@ from redrive.domain import (
     Entry,
     EntryId,
     EntryState,
+    GroupId,
     Item,
     ItemState,
     JobId,
@@ -30,6 +31,7 @@ from redrive.domain import (
 )
 from redrive.ledger.filters import one_of
 from redrive.ledger.schema import apps, entries, operations
+from redrive.ledger.schema_triage import groups
 
 _WORTH_COMPRESSING = 512
 _PLAIN, _DEFLATED = b"\x00", b"\x01"
@@ -114,6 +116,7 @@ CLAIMED_COLUMNS = (
     entries.c.previous_state,
     entries.c.defect,
     entries.c.failure_seq,
+    entries.c.group_pk,
 )
 
 
@@ -167,6 +170,19 @@ def app_of(row: Row[Any]) -> App:
     )
 
 
+_GROUP_ID = (
+    select(groups.c.group_id)
+    .where(groups.c.group_pk == entries.c.group_pk)
+    .correlate(entries)
+    .scalar_subquery()
+)
+
+
+def select_entries() -> Select[Any]:
+    """Selects what :func:`entry_of` reads."""
+    return select(entries, _GROUP_ID.label("group_id"))
+
+
 def entry_of(row: Row[Any]) -> Entry:
     return Entry(
         entry_id=EntryId(row.entry_id),
@@ -192,6 +208,7 @@ def entry_of(row: Row[Any]) -> Entry:
         forgets=row.forgets,
         defect=row.defect,
         operation_id=None if row.operation_id is None else OperationId(row.operation_id),
+        group_id=None if row.group_id is None else GroupId(row.group_id),
     )
 
 

@@ -24,8 +24,9 @@ groups = Table(
     Column("note", Text, nullable=False, server_default=""),
     Column("noted_by", Text),
     Column("noted_at", Millis),
-    # Entries that are failed now, and failures ever.
+    # Entries that are failed now, entries whose newest failure it is, and failures ever.
     count_column("failed"),
+    count_column("entries"),
     count_column("failures"),
     Column("first_seen_at", Millis, nullable=False),
     Column("last_failed_at", Millis, nullable=False),
@@ -43,6 +44,16 @@ group_activity = Table(
     count_column("failed"),
     PrimaryKeyConstraint("group_pk", "minute"),
     Index("ix_group_activity_minute", "minute"),
+)
+
+# While entries move to the groups of a newer version: how many went from where to where.
+regroupings = Table(
+    "regroupings",
+    metadata,
+    Column("old_pk", BigInteger, nullable=False),
+    Column("new_pk", BigInteger, nullable=False),
+    count_column("entries"),
+    PrimaryKeyConstraint("old_pk", "new_pk"),
 )
 
 plans = Table(

@@ -22,8 +22,9 @@ from redrive.domain import (
     Reason,
     Settlement,
 )
-from redrive.ledger.counting import Moves, add_activity, move_app_counts, next_sequences
+from redrive.ledger.counting import add_activity, next_sequences
 from redrive.ledger.database import Database
+from redrive.ledger.moves import Moves, move_counts
 from redrive.ledger.schema import entries, items
 
 FAILED_AFTER_MOVE = "failed"
@@ -106,24 +107,31 @@ async def settle(
     for key, ids in groups.items():
         quiet = await _settle_entries(database, connection, operation, key, ids, seq, now)
         entry_state = _verdict(key[0]).entry
-        done = {pk: (claimed[pk].app_id, entry_state or claimed[pk].from_state) for pk in quiet}
+        done = {
+            row.id: (
+                claimed[row.id].app_id,
+                row.group_pk,
+                entry_state or claimed[row.id].from_state,
+            )
+            for row in quiet
+        }
         if entry_state is EntryState.RECOVERED:
             recoveries += [key[2]] * len(quiet)
         late = [pk for pk in ids if pk not in done]
         for row in await _still_claimed(database, connection, operation, late):
             state = await _settle_early(connection, key, row, seq, now)
-            done[row.id] = (row.app_id, state)
+            done[row.id] = (row.app_id, row.group_pk, state)
             if state is EntryState.RECOVERED and entry_state is not None:
                 recoveries.append(_recovered_at(row, key[2]))
             if key[0].moved and state in (EntryState.RECOVERED, EntryState.FAILED):
                 recovered = state is EntryState.RECOVERED
                 outcomes.append((row.id, Outcome.RECOVERED if recovered else Outcome.FAILED_AGAIN))
                 counts["recovered" if recovered else "failed_again"] += 1
-        for app_id, state in done.values():
-            moves[(app_id, EntryState.CLAIMED, state)] += 1
+        for app_id, group_pk, state in done.values():
+            moves[(app_id, group_pk, EntryState.CLAIMED, state)] += 1
         counts[_verdict(key[0]).count] += len(done)
         settled.append((key, list(done)))
-    await move_app_counts(connection, moves)
+    await move_counts(connection, moves)
     for key, ids in settled:
         whole = len(ids) == len(batch.entries)
         await _settle_items(database, connection, operation, batch, key, ids, whole, now)
@@ -140,8 +148,8 @@ async def _settle_entries(
     ids: Sequence[int],
     seq: int,
     now: datetime,
-) -> Sequence[int]:
-    """Move the entries about which nothing came early; returns which they were."""
+) -> Sequence[Row[Any]]:
+    """Move the entries about which nothing came early; returns them with their groups."""
     answer, _, at = key
     verdict = _verdict(answer)
     values: dict[str, Any] = {
@@ -159,10 +167,10 @@ async def _settle_entries(
         update(entries)
         .where(claimed_entries(database, operation), entries.c.early_outcome.is_(None))
         .values(values)
-        .returning(entries.c.id),
+        .returning(entries.c.id, entries.c.group_pk),
         {"ids": database.listed(ids)},
     )
-    return list(result.scalars())
+    return result.all()
 
 
 async def _still_claimed(
@@ -196,6 +204,10 @@ async def _settle_early(
         values["state_reason"] = "" if answer.moved else "completed elsewhere"
     if state in OVER_STATES:
         values["heard_at"] = now
+    if answer.moved and state is EntryState.FAILED and row.early_outcome == FAILED_BEFORE_MOVE:
+        # Only now it is known that the failure came after the hand-over.
+        same = row.group_pk is not None and row.group_pk == row.previous_group_pk
+        values["same_failures"] = row.same_failures + 1 if same else 0
     if state not in (EntryState.QUEUED, EntryState.ACTIVE):
         fresh = seq or await next_sequences(connection, 1)
         values["selectable_seq"] = fresh

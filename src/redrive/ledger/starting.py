@@ -48,12 +48,12 @@ from redrive.errors import (
 from redrive.ledger.auditing import add_audit
 from redrive.ledger.counting import (
     freeze_selection,
-    move_app_counts,
     share_selection,
     withdraw,
 )
 from redrive.ledger.filters import one_of
 from redrive.ledger.identities import named
+from redrive.ledger.moves import Moves, move_counts
 from redrive.ledger.rows import CLAIMED_COLUMNS, claimed_of, operation_of
 from redrive.ledger.schema import apps, entries, items, operations
 
@@ -105,7 +105,8 @@ async def start_single(
         .returning(*CLAIMED_COLUMNS)
     )
     before = EntryState(entry.state)
-    await move_app_counts(connection, Counter({(entry.app_id, before, EntryState.CLAIMED): 1}))
+    moves: Moves = Counter({(entry.app_id, entry.group_pk, before, EntryState.CLAIMED): 1})
+    await move_counts(connection, moves)
     await withdraw(connection, [entry], Reason.TAKEN_BY_ANOTHER, now, to_state=EntryState.CLAIMED)
     row = await _insert(
         connection,

@@ -10,7 +10,7 @@ from redrive.ports.engine import Engine
 from redrive.ports.following import DriftVerdict, FollowerLedger, FollowerReports, LedgerEntry
 from redrive.ports.keeping import Accounts, RetentionLedger
 from redrive.ports.operations import OperationLedger, OperationQueue, ProgressStore
-from redrive.ports.reading import InsightLedger, ReadingLedger
+from redrive.ports.reading import GroupInsight, InsightLedger, ReadingLedger
 
 __all__ = [
     "Accounts",
@@ -19,6 +19,7 @@ __all__ = [
     "Engine",
     "FollowerLedger",
     "FollowerReports",
+    "GroupInsight",
     "InsightLedger",
     "LedgerEntry",
     "OperationLedger",

@@ -12,6 +12,7 @@ from redrive.domain import (
     AppId,
     AuditEntry,
     AuditFilter,
+    GroupId,
     OperationId,
     Prunable,
     PrunedBatch,
@@ -63,6 +64,10 @@ class Accounts(Protocol):
 
     async def name_app(self, app_id: AppId, display_name: str, actor: Actor) -> App | None:
         """Give an app a display name, audited; empty takes it back. None without such an app."""
+
+    async def note_group(self, group_id: GroupId, note: str, actor: Actor) -> bool:
+        """Keep a note with a group (or the one that took it over), audited with the note before;
+        empty takes it back. False without such a group."""
 
     async def audit_trail(
         self, cursor: str | None, limit: int, audit_filter: AuditFilter | None = None

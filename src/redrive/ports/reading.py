@@ -16,6 +16,10 @@ from redrive.domain import (
     EntryId,
     EntryState,
     FailureSample,
+    Group,
+    GroupDetail,
+    GroupFilter,
+    GroupId,
     Item,
     ItemState,
     JobId,
@@ -75,7 +79,35 @@ class InsightLedger(Protocol):
         """How many items ended alike, over the first ``limit`` items in hand-over order."""
 
 
-class ReadingLedger(InsightLedger, Protocol):
+class GroupInsight(Protocol):
+    """Failures by their cause, at a bounded cost.
+
+    Charts have a point for each step (whole minutes) from ``since`` on in which something failed,
+    oldest first.
+    """
+
+    async def groups(
+        self,
+        group_filter: GroupFilter,
+        since: datetime,
+        step: timedelta,
+        cursor: str | None,
+        limit: int,
+    ) -> Page[Group]:
+        """Groups, most failed entries first; apps are counted up to 100. With ``app_id``,
+        ``queue`` or ``query`` it looks at a bounded number of groups at a time, as a
+        :class:`ReadingLedger` does. Raises BadCursor."""
+
+    async def group(
+        self, group_id: GroupId, since: datetime, step: timedelta
+    ) -> GroupDetail | None:
+        """The group, or the one that took it over; apps are counted up to 1,000."""
+
+    async def failing_groups(self) -> int:
+        """How many groups have failed entries."""
+
+
+class ReadingLedger(InsightLedger, GroupInsight, Protocol):
     """The ledger's side of reading: bounded cost, keyset pages, no writes.
 
     A list with a filter that no index serves looks at a bounded number of rows at a time: a page

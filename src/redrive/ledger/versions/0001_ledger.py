@@ -258,6 +258,7 @@ def _create_groups() -> None:
         sa.Column("noted_by", sa.Text()),
         sa.Column("noted_at", sa.BigInteger()),
         _count("failed"),
+        _count("entries"),
         _count("failures"),
         sa.Column("first_seen_at", sa.BigInteger(), nullable=False),
         sa.Column("last_failed_at", sa.BigInteger(), nullable=False),
@@ -274,6 +275,13 @@ def _create_groups() -> None:
         sa.PrimaryKeyConstraint("group_pk", "minute", name=op.f("pk_group_activity")),
     )
     _index("ix_group_activity_minute", "group_activity", ["minute"])
+    op.create_table(
+        "regroupings",
+        sa.Column("old_pk", sa.BigInteger(), nullable=False),
+        sa.Column("new_pk", sa.BigInteger(), nullable=False),
+        _count("entries"),
+        sa.PrimaryKeyConstraint("old_pk", "new_pk", name=op.f("pk_regroupings")),
+    )
 
 
 def _create_plans() -> None:
@@ -380,7 +388,8 @@ def _create_rest() -> None:
 
 def downgrade() -> None:
     for table in (
-        *("operation_activity", "selections", "plans", "group_activity", "groups"),
+        *("operation_activity", "selections", "plans", "regroupings"),
+        *("group_activity", "groups"),
         *("pruned_operations", "pruned", "audit", "users", "activity", "cursors", "sequences"),
         *("items", "operations", "payloads", "identities", "entries", "apps"),
     ):

@@ -1,0 +1,160 @@
+"""What a new failure of an entry means, told from the entry's row as it was."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row
+
+from redrive.domain import (
+    LIVE_STATES,
+    AppId,
+    EntryState,
+    Failure,
+    OperationId,
+    Outcome,
+    Stamp,
+)
+from redrive.ledger.moves import GroupNews
+from redrive.ledger.outcomes import FAILED_AGAIN, VANISHED, Attribution
+from redrive.ledger.settling import FAILED_AFTER_MOVE, FAILED_BEFORE_MOVE
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Occurrence:
+    """A failure that is new: its number, its group, and its entry's row as it was (None: there was
+    none)."""
+
+    failure: Failure
+    seq: int
+    group_pk: int
+    row: Row[Any] | None
+
+    @property
+    def is_claimed(self) -> bool:
+        return self.row is not None and self.row.state == EntryState.CLAIMED
+
+
+def news_of_groups(occurrences: Sequence[Occurrence]) -> dict[int, GroupNews]:
+    """What is new of each group."""
+    of_group: defaultdict[int, list[Occurrence]] = defaultdict(list)
+    for one in occurrences:
+        of_group[one.group_pk].append(one)
+    news = {}
+    for group_pk, found in of_group.items():
+        newest = max(found, key=lambda one: (one.failure.failed_at, one.seq))
+        news[group_pk] = GroupNews(
+            failures=len(found),
+            first_at=min(one.failure.failed_at for one in found),
+            last_at=newest.failure.failed_at,
+            newest_seq=newest.seq,
+        )
+    return news
+
+
+def job_name_of(row: Row[Any] | None, failure: Failure) -> str:
+    """An event does not tell the job's name."""
+    return row.job_name if row is not None and failure.event_only else failure.job_name
+
+
+def same_failures(row: Row[Any], one: Occurrence) -> int:
+    """How many times in a row the entry failed the same way after it was handed over."""
+    if one.group_pk != row.group_pk:
+        return 0
+    return int(row.same_failures) + _was_handed_over(row, one.failure)
+
+
+def _was_handed_over(row: Row[Any], failure: Failure) -> bool:
+    """Whether the entry's last hand-over lies between its failure before and this one. Of a
+    claimed entry that is only known if the job carries the claim's stamp; its settle learns the
+    rest."""
+    if row.state == EntryState.CLAIMED:
+        return early_outcome(row, failure) == FAILED_AFTER_MOVE
+    was_moved = row.moved_at is not None and row.state != EntryState.FAILED
+    return was_moved and _hand_over(row, failure) == _last_hand_over(row)
+
+
+def app_after(row: Row[Any], failure: Failure) -> AppId:
+    """The app of an entry that failed again: another one if its job id was used anew. A claimed
+    entry keeps its app, under which its operation counts it; an event does not tell the app."""
+    keeps = failure.event_only or row.state == EntryState.CLAIMED
+    return AppId(row.app_id) if keeps else failure.app_id
+
+
+def is_new(row: Row[Any], failure: Failure) -> bool:
+    """Whether a known entry's failure is another occurrence.
+
+    Finish times come from workers' clocks, so a later run may carry an earlier time: any other
+    time is another run. The time of an event is not a finish time: it is compared with the
+    hand-over instead, and says nothing new about an entry that is failed already.
+    """
+    if failure.event_only:
+        moved_before = row.moved_at is None or failure.failed_at >= row.moved_at
+        return row.state != EntryState.FAILED and moved_before
+    return bool(row.failed_at != failure.failed_at)
+
+
+def _hand_over(row: Row[Any], failure: Failure) -> Stamp | None:
+    """The hand-over that a job's stamp names. An event has none; it is only taken in if it is
+    younger than the entry's last hand-over, so it belongs to that one."""
+    return (_last_hand_over(row) if failure.event_only else None) or failure.stamp
+
+
+def _last_hand_over(row: Row[Any]) -> Stamp | None:
+    if row.operation_id is None:
+        return None
+    return Stamp(operation_id=OperationId(row.operation_id), generation=row.generation)
+
+
+def verdicts_of(row: Row[Any], failure: Failure) -> list[Attribution]:
+    """What a new occurrence says of hand-overs: the one it came after failed again.
+
+    If the job was still out under another one, nothing is left of that: its queue's store lost it
+    together with all that came of it, or somebody put another job under the id.
+    """
+    own = _last_hand_over(row)
+    after = _hand_over(row, failure)
+    verdicts = [] if after is None else [_verdict(row, after, FAILED_AGAIN)]
+    if own is not None and own != after and row.state in LIVE_STATES:
+        verdicts.append(_verdict(row, own, VANISHED))
+    return verdicts
+
+
+def _verdict(row: Row[Any], stamp: Stamp, outcome: Outcome) -> Attribution:
+    return Attribution(
+        entry_pk=row.id,
+        operation_id=stamp.operation_id,
+        generation=stamp.generation,
+        outcome=outcome,
+    )
+
+
+def early_outcome(row: Row[Any], failure: Failure) -> str:
+    """Whether a claimed entry's job failed after the hand-over of this very claim."""
+    stamp = failure.stamp
+    moved = stamp is not None and (stamp.operation_id, stamp.generation) == (
+        row.operation_id,
+        row.generation,
+    )
+    return FAILED_AFTER_MOVE if moved else FAILED_BEFORE_MOVE
+
+
+def brought_anew(one: Occurrence, now: datetime) -> dict[str, Any]:
+    """What every occurrence brings anew."""
+    failure = one.failure
+    return {
+        "failure_seq": one.seq,
+        "selectable_seq": one.seq,
+        "group_pk": one.group_pk,
+        "failed_at": failure.failed_at,
+        "heard_at": now,
+        "started_at": failure.started_at,
+        "error_type": failure.error_type,
+        "error_message": failure.error_message,
+        "attempts_made": failure.attempts_made,
+        "defect": failure.defect,
+    }
