@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from redrive.domain.jobs import Payload
 from redrive.domain.names import AppId, EntryId, JobId, OperationId
@@ -193,7 +194,10 @@ class PrunedBatch:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AuditEntry:
-    """Who did what, when, with what result. ``seq`` only grows."""
+    """Who did what, when, with what result. ``seq`` only grows.
+
+    ``before`` and ``after`` are what it changed; both are None where nothing was changed.
+    """
 
     seq: int
     at: datetime
@@ -205,6 +209,8 @@ class AuditEntry:
     result: str
     operation_id: OperationId | None
     counts: Mapping[str, int]
+    before: Mapping[str, Any] | None = None
+    after: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
