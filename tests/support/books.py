@@ -49,6 +49,7 @@ from tests.support.factories import (
     id_of,
     later,
 )
+from tests.support.judged import check_outcomes
 
 Rows = dict[str, list[tuple[object, ...]]]
 ALL = Scope.everything()
@@ -228,7 +229,9 @@ class Books:
         return found
 
     async def check_counts(self) -> None:
-        """The apps' counters are what a count of the entries says."""
+        """The apps' counters are what a count of the entries says, the operations' what a count
+        of their items says."""
+        await check_outcomes(self.database)
         counted: Counter[tuple[str, str]] = Counter()
         for row in await self.database.rows(
             select(entries.c.app_id, entries.c.state, func.count().label("number")).group_by(

@@ -40,6 +40,7 @@ from redrive.recovery import OneResult, Recovery
 from redrive.runner import Runner
 from redrive.testing import Faults, ListOperationQueue
 from redrive.wiring import SystemClock, connect_redis
+from tests.support.judged import check_outcomes
 
 QUEUE = "mail"
 OPERATOR = Actor(name="ada", origin="test")
@@ -163,7 +164,9 @@ class Rig:
             await self.follower.hear()
 
     async def check_counts(self) -> None:
-        """The apps' counters are what a count of the entries says."""
+        """The apps' counters are what a count of the entries says, the operations' what a count
+        of their items says."""
+        await check_outcomes(self.database)
         counted: dict[str, Counter[str]] = {}
         rows = await self.database.rows(
             select(entries.c.app_id, entries.c.state, func.count()).group_by(
@@ -198,6 +201,8 @@ def check_adds_up(operation: Operation, items: Sequence[Item]) -> None:
     assert outcomes["recovered"] == operation.recovered
     assert outcomes["failed_again"] == operation.failed_again
     assert outcomes["vanished"] == operation.vanished
+    assert outcomes["waiting"] == operation.waiting
+    assert sum(item.same_way is True for item in items) == operation.failed_same
 
 
 async def app_named(rig: Rig, name: str) -> App:

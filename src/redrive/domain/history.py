@@ -9,7 +9,14 @@ from typing import Any
 
 from redrive.domain.jobs import Payload
 from redrive.domain.names import AppId, EntryId, JobId, OperationId
-from redrive.domain.states import EntryState, ItemState, Outcome, Prunable, Reason
+from redrive.domain.states import (
+    EntryState,
+    ItemState,
+    OperationKind,
+    Outcome,
+    Prunable,
+    Reason,
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,7 +69,10 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Item:
-    """One entry inside one operation, with what became of it."""
+    """One entry inside one operation, with what became of it.
+
+    ``same_way`` says of one that failed again whether it failed as before; None: not known.
+    """
 
     operation_id: OperationId
     entry_id: EntryId
@@ -76,16 +86,37 @@ class Item:
     outcome: Outcome | None
     failed_at: datetime
     settled_at: datetime | None
+    same_way: bool | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Chapter:
+    """What one operation was to an entry: who started it, when and why, and what became of it."""
+
+    item: Item
+    kind: OperationKind
+    actor: str
+    why: str
+    started_at: datetime
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EntryDetail:
-    """An entry with what is only read one at a time."""
+    """An entry with what is only read one at a time.
+
+    ``story`` is its newest chapters, newest first; ``has_older`` says that there are more.
+    """
 
     entry: Entry
     stacktrace: str
     payload: Payload | None
-    history: tuple[Item, ...]
+    story: tuple[Chapter, ...]
+    has_older: bool = False
+
+    @property
+    def history(self) -> tuple[Item, ...]:
+        """The items of the story."""
+        return tuple(chapter.item for chapter in self.story)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

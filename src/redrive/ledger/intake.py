@@ -11,6 +11,7 @@ from sqlalchemy import Row, bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from redrive.domain import (
+    DROPPED_AT_ONCE,
     LIVE_STATES,
     AppId,
     EntryState,
@@ -24,12 +25,13 @@ from redrive.ledger.counting import (
     Moves,
     add_activity,
     move_app_counts,
-    move_outcome_counts,
     next_sequences,
     withdraw,
 )
 from redrive.ledger.database import Database, insert_or_ignore, upsert
+from redrive.ledger.grouping import group_of
 from redrive.ledger.identities import add_identities, any_named
+from redrive.ledger.judging import move_outcome_counts
 from redrive.ledger.outcomes import FAILED_AGAIN, VANISHED, Attribution, attribute
 from redrive.ledger.payloads import payload_row
 from redrive.ledger.schema import apps, entries, payloads
@@ -98,6 +100,7 @@ class Intake:
             "state": EntryState.FAILED,
             "failures": 1,
             "first_failed_at": failure.failed_at,
+            "group_pk": group_of(failure),
         }
 
     def _again_row(self, row: Row[Any], failure: Failure, seq: int) -> dict[str, Any]:
@@ -109,12 +112,15 @@ class Intake:
             "data_size": row.data_size if failure.event_only else failure.data_size,
             "forgets": row.forgets if failure.event_only else failure.forgets,
             "created_at": row.created_at if failure.event_only else failure.created_at,
+            "group_pk": group_of(failure),
+            "previous_group_pk": row.group_pk,
         }
         return {f"new_{key}": value for key, value in told.items()} | {
             "pk": row.id,
             "new_state": EntryState.CLAIMED if claimed else EntryState.FAILED,
             "new_early_outcome": _early_outcome(row, failure) if claimed else None,
             "new_early_at": failure.failed_at if claimed else None,
+            "new_early_same_way": _early_same_way(row, failure) if claimed else None,
         }
 
     async def _ensure_apps(self, fresh: Sequence[Failure]) -> None:
@@ -174,7 +180,7 @@ class Intake:
             for attribution in _verdicts(row, failure)
         ]
         moves = await attribute(self._database, self._connection, found)
-        return await move_outcome_counts(self._connection, moves)
+        return await move_outcome_counts(self._connection, moves, self._now)
 
 
 def _app_after(row: Row[Any], failure: Failure) -> AppId:
@@ -217,19 +223,44 @@ def _verdicts(row: Row[Any], failure: Failure) -> list[Attribution]:
     """
     own = _last_hand_over(row)
     after = _hand_over(row, failure)
-    verdicts = [] if after is None else [_verdict(row, after, FAILED_AGAIN)]
+    verdicts = [] if after is None else [_verdict(row, failure, after, FAILED_AGAIN)]
     if own is not None and own != after and row.state in LIVE_STATES:
-        verdicts.append(_verdict(row, own, VANISHED))
+        verdicts.append(_verdict(row, failure, own, VANISHED))
     return verdicts
 
 
-def _verdict(row: Row[Any], stamp: Stamp, outcome: Outcome) -> Attribution:
+def _verdict(row: Row[Any], failure: Failure, stamp: Stamp, outcome: Outcome) -> Attribution:
     return Attribution(
         entry_pk=row.id,
         operation_id=stamp.operation_id,
         generation=stamp.generation,
         outcome=outcome,
+        at=failure.failed_at,
+        same_way=_same_way(row, failure) if outcome is FAILED_AGAIN else None,
+        failed_before=row.failed_at,
     )
+
+
+def _same_way(row: Row[Any], failure: Failure) -> bool | None:
+    """Whether an entry failed as it did before; None where that is not known.
+
+    What was only announced came without a stack trace, so that it compares with its like alone.
+    """
+    announced_before = row.defect == DROPPED_AT_ONCE
+    if row.group_pk is None or announced_before != failure.event_only:
+        return None
+    return bool(group_of(failure) == row.group_pk)
+
+
+def _early_same_way(row: Row[Any], failure: Failure) -> bool | None:
+    """The same of a claimed entry, whose first failure after the hand-over is the one that counts.
+
+    Where the first one did not tell that it came after, nobody knows which of them did.
+    """
+    if row.early_outcome == FAILED_AFTER_MOVE:
+        first: bool | None = row.early_same_way
+        return first
+    return None if row.early_outcome == FAILED_BEFORE_MOVE else _same_way(row, failure)
 
 
 def _early_outcome(row: Row[Any], failure: Failure) -> str:
@@ -276,6 +307,9 @@ def _again_statement() -> Any:
         "state",
         "early_outcome",
         "early_at",
+        "early_same_way",
+        "group_pk",
+        "previous_group_pk",
     )
     return (
         update(entries)

@@ -28,6 +28,7 @@ from redrive.faultpoints import Step, reach
 from redrive.ledger import claiming, releasing, settling, starting
 from redrive.ledger.auditing import add_audit
 from redrive.ledger.database import Database
+from redrive.ledger.judging import add_operation_activity
 from redrive.ledger.payloads import read_payload
 from redrive.ledger.rows import operation_of, operations_of, select_open_operations
 from redrive.ledger.schema import Millis, entries, operations
@@ -116,10 +117,12 @@ class SqlOperationLedger:
         self, operation: Operation, batch: Batch, settlements: Sequence[Settlement]
     ) -> Operation:
         async def work(connection: AsyncConnection) -> Operation:
+            now = self._clock.now()
             settled = await settling.settle(
-                self._database, connection, operation, batch, settlements, self._clock.now()
+                self._database, connection, operation, batch, settlements, now
             )
-            counted = await self._count(connection, operation, settled)
+            counted = await self._count(connection, operation, settled.counts)
+            await add_operation_activity(connection, [(counted, settled)], now)
             reach(Step.SETTLE_WRITTEN)
             return counted
 
