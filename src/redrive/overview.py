@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from datetime import datetime, timedelta
 
 from redrive.domain import (
+    OBSERVE_FOR,
     Actor,
     App,
     AppId,
@@ -21,14 +22,17 @@ from redrive.domain import (
     JobState,
     JobStatus,
     JobSummary,
+    Judgement,
     Operation,
     OperationId,
+    OperationPhase,
     OperationState,
     OperationTally,
     Outcome,
     Progress,
     Prunable,
     QueueCounts,
+    phase_of,
     progress_of,
 )
 from redrive.errors import (
@@ -61,6 +65,7 @@ from redrive.standing import (
     read_standing,
     read_summary,
 )
+from redrive.verdicts import read_judgement
 
 _POLL_SECONDS = 1.0
 
@@ -78,8 +83,10 @@ class Overview(Insight):
         progress: ProgressStore,
         reports: FollowerReports,
         clock: Clock,
+        observe_for: timedelta = OBSERVE_FOR,
     ) -> None:
         super().__init__(reading, operations)
+        self.observe_for = observe_for
         self._clock = clock
         self._accounts = accounts
         self._engines = engines
@@ -100,8 +107,11 @@ class Overview(Insight):
             return progress_of(operation, self._clock.now())
         return fast
 
-    async def watch(self, operation_id: OperationId) -> AsyncIterator[Progress]:
-        """The progress now and at every change, until the operation is terminal.
+    async def watch(
+        self, operation_id: OperationId, *, until_verdict: bool = False
+    ) -> AsyncIterator[Progress]:
+        """The progress now and at every change, until the operation is terminal, or until its
+        verdict is final.
 
         Goes on from the ledger when the hash is gone or Redis is away.
         """
@@ -118,6 +128,20 @@ class Overview(Insight):
                 await asyncio.sleep(_POLL_SECONDS)
                 operation = await self.operation(operation_id)
                 yield (last := progress_of(operation, self._clock.now()))
+        while until_verdict and self._is_observed(last):
+            await asyncio.sleep(_POLL_SECONDS)
+            fresh = progress_of(await self.operation(operation_id), self._clock.now())
+            if fresh != last or not self._is_observed(fresh):
+                yield (last := fresh)
+
+    def _is_observed(self, progress: Progress) -> bool:
+        phase = phase_of(progress, self._clock.now(), self.observe_for)
+        return phase is OperationPhase.OBSERVING
+
+    async def judgement(self, operation_id: OperationId) -> Judgement:
+        """An operation's verdict, and how it came about. Raises OperationNotFound."""
+        operation = await self.operation(operation_id)
+        return await read_judgement(self._reading, operation, self._clock.now(), self.observe_for)
 
     async def summary(self) -> Summary:
         """The state of everything, all of one moment."""

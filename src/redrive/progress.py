@@ -161,6 +161,8 @@ def _fields(progress: Progress) -> dict[str, str | int]:
             values[field.name] = int(value)
         elif value is None:
             values[field.name] = ""
+        elif isinstance(value, datetime):
+            values[field.name] = to_millis(value)
         else:
             values[field.name] = value if isinstance(value, int) else str(value)
     return values
@@ -171,6 +173,7 @@ def _progress(values: Mapping[str, str]) -> Progress:
         return int(values.get(name) or 0)
 
     eta = values.get("eta_seconds")
+    finished = values.get("finished_at")
     return Progress(
         operation_id=OperationId(values["operation_id"]),
         state=OperationState(values["state"]),
@@ -186,4 +189,7 @@ def _progress(values: Mapping[str, str]) -> Progress:
         cancelled=values.get("cancelled") == "1",
         rate=float(values.get("rate") or 0),
         eta_seconds=float(eta) if eta else None,
+        waiting=number("waiting"),
+        failed_same=number("failed_same"),
+        finished_at=from_millis(int(finished)) if finished else None,
     )

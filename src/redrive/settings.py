@@ -150,6 +150,13 @@ class Settings(BaseSettings):
         256 * 1024, ge=0, description="Bytes of a payload that the ledger keeps; 0 keeps none."
     )
     batch_size: int = Field(1000, ge=1, le=5000, description="Entries per hand-over.")
+    observe_minutes: int = Field(
+        60,
+        ge=0,
+        le=10_080,
+        description="Minutes after an operation's end during which it waits for what becomes of "
+        "the work that it moved, before its verdict is final.",
+    )
     retention_days: Days = Field(
         30,
         description="Days that entries which are over, and finished operations, are kept; "
@@ -206,6 +213,11 @@ class Settings(BaseSettings):
         if found:
             raise ValidationError.from_exception_data("sources", found)
         return sources
+
+    @property
+    def observe_for(self) -> timedelta:
+        """How long after its end an operation waits for outcomes."""
+        return timedelta(minutes=self.observe_minutes)
 
     @property
     def retention(self) -> Retention:

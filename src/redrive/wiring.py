@@ -167,6 +167,7 @@ def _assemble(
             progress=progress,
             reports=reports,
             clock=clock,
+            observe_for=settings.observe_for,
         ),
     )
 

@@ -40,6 +40,30 @@ async def test_users_are_listed_by_name(books: Books) -> None:
     assert [user.name for user in await books.accounts.users()] == ["ada", "bob", "cyd"]
 
 
+async def test_a_user_and_the_audit_row_come_together_and_say_what_was_changed(
+    books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await books.accounts.put_user("cyd", "hash", actor=BOB)
+    await books.accounts.put_user("cyd", "other", actor=BOB)
+    await books.accounts.put_user("cyd", "third", actor=ADA, action="user.rehash")
+    rows = (await books.accounts.audit_trail(None, 10)).items[::-1]
+    assert [(row.actor, row.action, row.scope, row.before, row.after) for row in rows] == [
+        ("bob", "user.add", "user cyd", None, {"session_epoch": 1}),
+        ("bob", "user.passwd", "user cyd", {"session_epoch": 1}, {"session_epoch": 2}),
+        ("ada", "user.rehash", "user cyd", {"session_epoch": 2}, {"session_epoch": 3}),
+    ]
+    monkeypatch.setattr(accounts, "add_audit", _disk_is_full)
+    with pytest.raises(RuntimeError):
+        await books.accounts.put_user("cyd", "fourth", actor=BOB)
+    user = await books.accounts.user("cyd")
+    assert user is not None
+    assert user.password_hash == "third"
+
+
+async def _disk_is_full(*_: object, **__: object) -> None:
+    raise RuntimeError("the disk is full")
+
+
 @pytest.mark.parametrize("other", ["Ada", "ada ", "ad", "ad%", "ada'--"])
 async def test_a_name_is_itself_only(books: Books, other: str) -> None:
     await books.accounts.put_user("ada", "hash")
@@ -66,18 +90,22 @@ async def test_an_audit_row_says_who_did_what_to_what_why_with_what_result_from_
         result="changed",
         operation_id=OperationId("op_1"),
         counts={"sessions": 3},
+        before={"note": ""},
+        after={"note": "known ✓", "apps": ["acme"]},
     )
     (row,) = (await books.accounts.audit_trail(None, 10)).items
     assert (row.at, row.actor, row.origin) == (later(5), "bob", "cli")
     assert (row.action, row.scope) == ("user.passwd", "user ada")
     assert (row.reason, row.result) == ("forgotten ✓", "changed")
     assert (row.operation_id, row.counts) == ("op_1", {"sessions": 3})
+    assert (row.before, row.after) == ({"note": ""}, {"note": "known ✓", "apps": ["acme"]})
 
 
 async def test_what_an_audit_row_does_not_say_is_empty(books: Books) -> None:
     await books.accounts.audit(ADA, "login", "console")
     (row,) = (await books.accounts.audit_trail(None, 10)).items
     assert (row.reason, row.result, row.operation_id, row.counts) == ("", "", None, {})
+    assert (row.before, row.after) == (None, None)
 
 
 @pytest.mark.parametrize("limit", [1, 2, 5, 100])
@@ -110,17 +138,17 @@ async def test_a_name_and_its_audit_row_come_together_or_not_at_all(books: Books
     await books.accounts.name_app(AppId("acme"), "Acme", ADA)
     (row,) = (await books.accounts.audit_trail(None, 10)).items
     assert (row.actor, row.action, row.scope, row.result) == ("ada", "rename", "app acme", "Acme")
+    assert (row.before, row.after) == ({"display_name": ""}, {"display_name": "Acme"})
+    await books.accounts.name_app(AppId("acme"), "", BOB)
+    row, _ = (await books.accounts.audit_trail(None, 10)).items
+    assert (row.before, row.after) == ({"display_name": "Acme"}, {"display_name": ""})
 
 
 async def test_a_name_is_not_given_where_its_audit_row_cannot_be_written(
     books: Books, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await books.fail("1")
-
-    async def fail(*_: object, **__: object) -> None:
-        raise RuntimeError("the disk is full")
-
-    monkeypatch.setattr(accounts, "add_audit", fail)
+    monkeypatch.setattr(accounts, "add_audit", _disk_is_full)
     with pytest.raises(RuntimeError):
         await books.accounts.name_app(AppId("acme"), "Acme", ADA)
     app = await books.reading.app(AppId("acme"))

@@ -63,6 +63,8 @@ async def test_a_cancel_writes_one_audit_row(
     assert (rows[0].actor, rows[0].origin, rows[0].scope) == ("bob", "cli", "all apps")
     assert (rows[0].result, rows[0].operation_id) == (after, operation.operation_id)
     assert rows[0].counts == {"total": 3, "completed": operation.completed}
+    assert rows[0].before == {"state": state, "completed": operation.completed}
+    assert rows[0].after == {"state": after, "completed": operation.completed}
 
 
 async def test_a_second_cancel_of_a_running_operation_changes_nothing(books: Books) -> None:
@@ -130,6 +132,16 @@ async def test_the_end_writes_an_audit_row_with_the_counts(books: Books) -> None
     assert (row.action, row.actor, row.result) == ("retry.end", "ada", "completed")
     assert row.operation_id == operation.operation_id
     assert row.counts == {"total": 3, "requeued": 1, "skipped": 0, "errored": 2, "released": 0}
+    assert row.before == {"state": "running"}
+    assert row.after == {"state": "completed", "completed": 3}
+
+
+async def test_the_end_of_a_cancelled_operation_was_cancelling_before(books: Books) -> None:
+    operation = await _in_state(books, CANCELLING)
+    await books.operations.finish(operation, COMPLETED, None)
+    row = (await books.accounts.audit_trail(None, 1)).items[0]
+    assert row.before == {"state": "cancelling"}
+    assert row.after == {"state": "cancelled", "completed": 1}
 
 
 @pytest.mark.parametrize("state", TERMINAL_STATES)

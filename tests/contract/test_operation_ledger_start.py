@@ -39,6 +39,7 @@ async def test_a_start_writes_one_audit_row(books: Books) -> None:
     assert (row.actor, row.origin, row.action) == ("bob", "cli", "retry.start")
     assert (row.scope, row.reason, row.at) == ("all apps", "because", AT)
     assert (row.operation_id, row.counts) == (operation.operation_id, {"total": 1})
+    assert (row.before, row.after) == (None, {"state": "queued", "total": 1})
 
 
 async def test_a_bulk_start_changes_no_entry(books: Books) -> None:

@@ -49,6 +49,7 @@ from tests.support.factories import (
     id_of,
     later,
 )
+from tests.support.judged import check_outcomes
 
 Rows = dict[str, list[tuple[object, ...]]]
 ALL = Scope.everything()
@@ -228,8 +229,9 @@ class Books:
         return found
 
     async def check_counts(self) -> None:
-        """The counters of apps and groups are what a count of the entries says."""
+        """The counters of apps, groups and operations are what a count of what they count says."""
         await check_counts(self.database)
+        await check_outcomes(self.database)
 
     async def lose_operation_of(self, job_id: str) -> None:
         """Claimed by an operation that nobody knows, as after a restored backup."""

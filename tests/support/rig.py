@@ -40,6 +40,7 @@ from redrive.runner import Runner
 from redrive.testing import Faults, ListOperationQueue
 from redrive.wiring import SystemClock, connect_redis
 from tests.support.counts import check_counts
+from tests.support.judged import check_outcomes
 
 QUEUE = "mail"
 OPERATOR = Actor(name="ada", origin="test")
@@ -171,8 +172,9 @@ class Rig:
             await self.follower.hear()
 
     async def check_counts(self) -> None:
-        """The counters of apps and groups are what a count of the entries says."""
+        """The counters of apps, groups and operations are what a count of what they count says."""
         await check_counts(self.database)
+        await check_outcomes(self.database)
 
 
 MakeRig = Callable[..., Rig]
@@ -198,6 +200,8 @@ def check_adds_up(operation: Operation, items: Sequence[Item]) -> None:
     assert outcomes["recovered"] == operation.recovered
     assert outcomes["failed_again"] == operation.failed_again
     assert outcomes["vanished"] == operation.vanished
+    assert outcomes["waiting"] == operation.waiting
+    assert sum(item.same_way is True for item in items) == operation.failed_same
 
 
 async def app_named(rig: Rig, name: str) -> App:

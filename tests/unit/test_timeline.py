@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from redrive.domain import (
     AppId,
+    Chapter,
     Entry,
     EntryDetail,
     EntryState,
@@ -11,6 +12,7 @@ from redrive.domain import (
     ItemState,
     JobId,
     OperationId,
+    OperationKind,
     Outcome,
     Reason,
 )
@@ -44,8 +46,8 @@ def test_of_moments_with_the_same_time_what_came_of_the_other_stands_above_it() 
         defect=None,
         operation_id=OperationId("op_2"),
     )
-    history = tuple(item(name, entry) for name in ("op_2", "op_1"))
-    detail = EntryDetail(entry=entry, stacktrace="", payload=None, history=history)
+    story = tuple(chapter(name, entry) for name in ("op_2", "op_1"))
+    detail = EntryDetail(entry=entry, stacktrace="", payload=None, story=story)
     moments = timeline_of(detail)
     assert [moment.operation_id or moment.title for moment in moments] == [
         "Recovered",
@@ -54,6 +56,11 @@ def test_of_moments_with_the_same_time_what_came_of_the_other_stands_above_it() 
         "Failed",
         "Added to its queue",
     ]
+
+
+def chapter(operation_id: str, entry: Entry) -> Chapter:
+    found = item(operation_id, entry)
+    return Chapter(item=found, kind=OperationKind.RETRY, actor="ada", why="", started_at=AT)
 
 
 def item(operation_id: str, entry: Entry) -> Item:

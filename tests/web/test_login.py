@@ -121,8 +121,15 @@ async def test_a_hash_of_older_parameters_is_replaced_at_login(
     console: Console, stranger: httpx.AsyncClient
 ) -> None:
     weak = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
-    await console.services.accounts.put_user(USER, weak)
+    epoch = (await console.services.accounts.put_user(USER, weak)).session_epoch
     assert (await log_in(stranger)).status_code == 200
+    rows = (await console.services.overview.audit_trail(None, 10)).items
+    (row,) = [row for row in rows if row.action == "user.rehash"]
+    assert (row.actor, row.before, row.after) == (
+        USER,
+        {"session_epoch": epoch},
+        {"session_epoch": epoch + 1},
+    )
     user = await console.services.accounts.user(USER)
     assert user is not None
     assert "m=19456,t=2" in user.password_hash

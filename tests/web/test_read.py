@@ -218,5 +218,7 @@ async def test_an_app_can_be_given_a_name_and_the_change_is_audited(
         ("rename", "Acme Ltd"),
         ("rename", ""),
     ]
+    row, *_ = await items_of(operator, "audit", action="rename")
+    assert (row["before"], row["after"]) == ({"display_name": "Acme Ltd"}, {"display_name": ""})
     unknown = await operator.patch("/admin/api/apps/unknown", json={"display_name": "x"})
     assert (unknown.status_code, unknown.json()["code"]) == (404, "app_not_found")

@@ -12,7 +12,12 @@ from redrive.cli.command import Context, command
 from redrive.cli.exit_codes import ExitCode
 from redrive.cli.output import say
 from redrive.cli.services import opened, this_user
-from redrive.cli.watching import Outcomes, refuse_outcomes_alone, watch_to_the_end
+from redrive.cli.watching import (
+    Outcomes,
+    UntilVerdict,
+    refuse_waiting_alone,
+    watch_to_the_end,
+)
 from redrive.domain import (
     AppId,
     EntryId,
@@ -44,6 +49,7 @@ class Bulk:
     key: str | None
     watch: bool
     outcomes: float
+    verdict: bool
 
 
 def register(app: typer.Typer) -> None:
@@ -61,11 +67,12 @@ async def retry(
     idempotency_key: KeyOption = None,
     watch: WatchOption = False,
     outcomes: Outcomes = 0,
+    verdict: UntilVerdict = False,
 ) -> None:
     """Put failed work back: one entry, an app's, or all of it."""
     if [entry is not None, app is not None, everything].count(True) != 1:
         raise typer.BadParameter("name one of: ENTRY, --app APP, --all")
-    bulk = Bulk(reason=reason, key=idempotency_key, watch=watch, outcomes=outcomes)
+    bulk = Bulk(reason=reason, key=idempotency_key, watch=watch, outcomes=outcomes, verdict=verdict)
     _refuse_what_does_not_fit(entry, bulk)
     async with opened(context.settings) as services:
         if entry is not None:
@@ -83,11 +90,12 @@ async def resync(
     idempotency_key: KeyOption = None,
     watch: WatchOption = False,
     outcomes: Outcomes = 0,
+    verdict: UntilVerdict = False,
 ) -> None:
     """Run work again from scratch, whatever its state: one entry, or an app's."""
     if (entry is None) == (app is None):
         raise typer.BadParameter("name one of: ENTRY, --app APP")
-    bulk = Bulk(reason=reason, key=idempotency_key, watch=watch, outcomes=outcomes)
+    bulk = Bulk(reason=reason, key=idempotency_key, watch=watch, outcomes=outcomes, verdict=verdict)
     _refuse_what_does_not_fit(entry, bulk)
     async with opened(context.settings) as services:
         if entry is not None:
@@ -116,13 +124,14 @@ def _refuse_what_does_not_fit(entry: str | None, bulk: Bulk) -> None:
         "--idempotency-key": bulk.key is not None,
         "--watch": bulk.watch,
         "--outcomes": bulk.outcomes > 0,
+        "--verdict": bulk.verdict,
     }
     of_bulk_starts = [option for option, is_given in given.items() if is_given]
     if entry is not None and of_bulk_starts:
         raise typer.BadParameter(
             f"{', '.join(of_bulk_starts)}: for bulk starts only; one ENTRY is acted on at once"
         )
-    refuse_outcomes_alone(bulk.watch, bulk.outcomes)
+    refuse_waiting_alone(bulk.watch, bulk.outcomes, bulk.verdict)
 
 
 async def _act_on_one(
@@ -170,7 +179,9 @@ async def _start(
     message = f"{started} {kind} of {operation.total} entries of {scope}: {operation.operation_id}"
     if bulk.watch:
         say(message)
-        await watch_to_the_end(services, context.output, operation.operation_id, bulk.outcomes)
+        await watch_to_the_end(
+            services, context.output, operation.operation_id, bulk.outcomes, bulk.verdict
+        )
         return
     context.output.model(
         wire.BulkRetryResponse(

@@ -47,7 +47,7 @@ def demo(
 
     async def beside(services: Services, stop: asyncio.Event) -> None:
         password = settings.admin_password or ""
-        await put_user(services, "admin", password, "user.passwd")
+        await put_user(services, "admin", password)
         _explain(settings, password, heal_after)
         await run_workload(
             services.settings.redis_url or "",

@@ -11,7 +11,12 @@ from redrive.cli.command import Context, command
 from redrive.cli.paging import Cursor, Limit, say_there_is_more
 from redrive.cli.services import opened
 from redrive.cli.tables import Column
-from redrive.cli.watching import Outcomes, refuse_outcomes_alone, watch_to_the_end
+from redrive.cli.watching import (
+    Outcomes,
+    UntilVerdict,
+    refuse_waiting_alone,
+    watch_to_the_end,
+)
 from redrive.domain import AppId, Operation, OperationId, OperationState, ScopeKind
 from redrive.wiring import Services
 
@@ -44,6 +49,7 @@ async def operations(
     operation_id: Annotated[str | None, typer.Argument(metavar="OP")] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Follow OP until it ends.")] = False,
     outcomes: Outcomes = 0,
+    verdict: UntilVerdict = False,
     state: Annotated[OperationState | None, typer.Option(help="Only in this state.")] = None,
     app: Annotated[str | None, typer.Option(help="Only this app's.")] = None,
     limit: Limit = 20,
@@ -52,7 +58,7 @@ async def operations(
     """List operations, newest first; or show, or watch, one."""
     if watch and operation_id is None:
         raise typer.BadParameter("--watch needs the id of an operation")
-    refuse_outcomes_alone(watch, outcomes)
+    refuse_waiting_alone(watch, outcomes, verdict)
     async with opened(context.settings) as services:
         if operation_id is None:
             page = await services.overview.operations(
@@ -60,20 +66,38 @@ async def operations(
             )
             _list(context, services, page.items, page.next_cursor)
         elif watch:
-            await watch_to_the_end(services, context.output, OperationId(operation_id), outcomes)
+            await watch_to_the_end(
+                services, context.output, OperationId(operation_id), outcomes, verdict
+            )
         else:
             found = await services.overview.operation(OperationId(operation_id))
-            model = wire.Operation.of(found, services.clock.now())
+            model = _shown(services, found)
             titles = (column.title for column in COLUMNS)
-            facts = zip(titles, _row(model), strict=True)
-            context.output.table(model, FACT_COLUMNS, [*facts, ("ERROR", model.error)])
+            facts = [*zip(titles, _row(model), strict=True), ("ERROR", model.error)]
+            context.output.table(model, FACT_COLUMNS, facts + _verdict(model.verdict))
+
+
+def _shown(services: Services, operation: Operation) -> wire.Operation:
+    return wire.Operation.of(operation, services.clock.now(), services.overview.observe_for)
+
+
+def _verdict(verdict: wire.Verdict) -> list[tuple[str, object]]:
+    rate = verdict.recovery_rate
+    return [
+        ("VERDICT", "final" if verdict.is_final else "open"),
+        ("FAILED THE SAME WAY", verdict.failed_same),
+        ("FAILED DIFFERENTLY", verdict.failed_differently),
+        ("VANISHED", verdict.vanished),
+        ("WAITING", verdict.waiting),
+        ("RECOVERY RATE", None if rate is None else f"{rate:.1%}"),
+        ("OBSERVED UNTIL", verdict.observed_until),
+    ]
 
 
 def _list(
     context: Context, services: Services, found: list[Operation], next_cursor: str | None
 ) -> None:
-    now = services.clock.now()
-    rows = [wire.Operation.of(one, now) for one in found]
+    rows = [_shown(services, one) for one in found]
     context.output.table(
         wire.Page[wire.Operation](items=rows, next_cursor=next_cursor),
         COLUMNS,
@@ -87,7 +111,7 @@ def _row(one: wire.Operation) -> tuple[object, ...]:
         one.operation_id,
         one.kind,
         _scope(one),
-        one.state,
+        one.phase,
         one.total,
         one.completed,
         one.succeeded,

@@ -40,7 +40,7 @@ async def add(context: Context, name: Name, password_stdin: FromStdin = False) -
     async with opened(context.settings) as services:
         if await services.accounts.user(name) is not None:
             raise Conflict(f"There is a user {name} already; 'user passwd' changes the password.")
-        await put_user(services, name, password, "user.add")
+        await put_user(services, name, password)
     say(f"User {name} was created.")
 
 
@@ -50,7 +50,7 @@ async def passwd(context: Context, name: Name, password_stdin: FromStdin = False
     async with opened(context.settings) as services:
         if await services.accounts.user(name) is None:
             raise NotFound(f"There is no user {name}. Nothing was changed.")
-        await put_user(services, name, password, "user.passwd")
+        await put_user(services, name, password)
     say(f"The password of {name} was changed; all sessions of {name} have ended.")
 
 
@@ -65,10 +65,9 @@ async def list_users(context: Context) -> None:
     )
 
 
-async def put_user(services: Services, name: str, password: str, action: str) -> None:
+async def put_user(services: Services, name: str, password: str) -> None:
     """Create or change a user, with its audit row."""
-    await services.accounts.put_user(name, hash_password(password))
-    await services.accounts.audit(this_user(), action, f"user {name}", result="done")
+    await services.accounts.put_user(name, hash_password(password), actor=this_user())
 
 
 async def ensure_admin(services: Services) -> str | None:
@@ -80,7 +79,7 @@ async def ensure_admin(services: Services) -> str | None:
         return None
     named = services.settings.admin_password
     password = named or secrets.token_urlsafe(12)
-    await put_user(services, "admin", password, "user.add")
+    await put_user(services, "admin", password)
     return None if named else password
 
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Annotated, Protocol
 
 import typer
@@ -20,10 +20,13 @@ from redrive.cli.output import Output, say
 from redrive.domain import (
     ItemState,
     OperationId,
+    OperationPhase,
     OperationState,
     Progress,
     Reason,
+    phase_of,
     progress_of,
+    verdict_of,
 )
 from redrive.wiring import Services
 
@@ -44,10 +47,24 @@ Outcomes = Annotated[
 ]
 
 
-def refuse_outcomes_alone(watch: bool, outcome_seconds: float) -> None:
-    """Raises BadParameter for ``--outcomes`` without ``--watch``, which would wait for nothing."""
-    if outcome_seconds and not watch:
-        raise typer.BadParameter("--outcomes needs --watch")
+UntilVerdict = Annotated[
+    bool,
+    typer.Option(
+        "--verdict",
+        help="With --watch: then wait until the verdict is final; exit code 7 unless everything "
+        "that was moved recovered.",
+    ),
+]
+
+
+def refuse_waiting_alone(watch: bool, outcome_seconds: float, verdict: bool) -> None:
+    """Raises BadParameter for ``--outcomes`` or ``--verdict`` without ``--watch``, which would
+    wait for nothing, and for both, which end at different times."""
+    for option, is_given in (("--outcomes", outcome_seconds > 0), ("--verdict", verdict)):
+        if is_given and not watch:
+            raise typer.BadParameter(f"{option} needs --watch")
+    if outcome_seconds and verdict:
+        raise typer.BadParameter("name one of: --outcomes SECONDS, --verdict")
 
 
 class Show(Protocol):
@@ -55,17 +72,22 @@ class Show(Protocol):
 
 
 async def watch_to_the_end(
-    services: Services, output: Output, operation_id: OperationId, outcome_seconds: float
+    services: Services,
+    output: Output,
+    operation_id: OperationId,
+    outcome_seconds: float,
+    until_verdict: bool,
 ) -> None:
     """Show the progress until the operation ends, then what happened.
 
-    In between, wait up to ``outcome_seconds`` for what becomes of the moved jobs. Exit code 6
-    unless it completed without errors. Interrupted, it leaves the operation running and says how
-    to go on.
+    In between, wait up to ``outcome_seconds``, or until the verdict is final, for what becomes of
+    the moved jobs. Exit code 6 unless it completed without errors, 7 for a verdict that was waited
+    for unless everything recovered. Interrupted, it leaves the operation running and says how to
+    go on.
     """
     try:
-        with _shown() as show:
-            async for progress in _watched(services, operation_id):
+        with _shown(services) as show:
+            async for progress in _watched(services, operation_id, until_verdict):
                 show(progress)
             await _wait_for_outcomes(services, operation_id, outcome_seconds, show)
     except asyncio.CancelledError:
@@ -75,14 +97,21 @@ async def watch_to_the_end(
         )
         raise
     operation = await services.overview.operation(operation_id)
-    model = wire.Operation.of(operation, services.clock.now())
+    now, observe_for = services.clock.now(), services.overview.observe_for
+    model = wire.Operation.of(operation, now, observe_for)
     output.table(model, ("WHAT HAPPENED", "ENTRIES"), await _rows(services, model))
     if operation.state is not OperationState.COMPLETED or operation.errored:
         say(f"The operation ended {operation.state}. {operation.error or ''}".strip(), bad=True)
         raise typer.Exit(ExitCode.NOT_ALL_DONE)
+    verdict = verdict_of(operation, now, observe_for)
+    if until_verdict and not verdict.all_recovered:
+        say(f"Of {verdict.moved} that were moved {verdict.recovered} recovered.", bad=True)
+        raise typer.Exit(ExitCode.NOT_ALL_RECOVERED)
 
 
-async def _watched(services: Services, operation_id: OperationId) -> AsyncIterator[Progress]:
+async def _watched(
+    services: Services, operation_id: OperationId, until_verdict: bool
+) -> AsyncIterator[Progress]:
     """The operation's progress; says so when no runner takes it."""
     hint: asyncio.TimerHandle | None = asyncio.get_running_loop().call_later(
         NO_RUNNER_SECONDS,
@@ -90,7 +119,8 @@ async def _watched(services: Services, operation_id: OperationId) -> AsyncIterat
         "No runner has taken it yet; is 'redrive up' or 'redrive runner' running?",
     )
     try:
-        async for progress in services.overview.watch(operation_id):
+        watched = services.overview.watch(operation_id, until_verdict=until_verdict)
+        async for progress in watched:
             if hint is not None and progress.state is not OperationState.QUEUED:
                 hint.cancel()
                 hint = None
@@ -113,11 +143,15 @@ async def _wait_for_outcomes(
 
 
 @contextlib.contextmanager
-def _shown() -> Iterator[Show]:
+def _shown(services: Services) -> Iterator[Show]:
     """A way to show progress on stderr."""
+
+    def phase(progress: Progress) -> OperationPhase:
+        return phase_of(progress, services.clock.now(), services.overview.observe_for)
+
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield _Lines()
+        yield _Lines(phase)
         return
     with LiveProgress(
         TextColumn("{task.fields[state]}"),
@@ -133,7 +167,7 @@ def _shown() -> Iterator[Show]:
                 bar,
                 total=progress.total,
                 completed=progress.completed,
-                state=progress.state,
+                state=phase(progress),
                 counts=_counts(progress),
             )
 
@@ -141,22 +175,26 @@ def _shown() -> Iterator[Show]:
 
 
 class _Lines:
-    """One line per change of state and per tenth of the way."""
+    """One line per change of phase and per tenth of the way."""
 
-    def __init__(self) -> None:
-        self._last: tuple[OperationState, int, int] | None = None
+    def __init__(self, phase: Callable[[Progress], OperationPhase]) -> None:
+        self._phase = phase
+        self._last: tuple[OperationPhase, int, int] | None = None
 
     def __call__(self, progress: Progress) -> None:
+        phase = self._phase(progress)
         tenth = progress.completed * 10 // max(progress.total, 1)
         recovered_tenth = progress.recovered * 10 // max(progress.total, 1)
-        if (progress.state, tenth, recovered_tenth) != self._last:
-            self._last = (progress.state, tenth, recovered_tenth)
-            say(f"{progress.state} {progress.completed}/{progress.total} {_counts(progress)}")
+        if (phase, tenth, recovered_tenth) != self._last:
+            self._last = (phase, tenth, recovered_tenth)
+            say(f"{phase} {progress.completed}/{progress.total} {_counts(progress)}")
 
 
 def _counts(progress: Progress) -> str:
     """The counts in few words, so that a terminal of 80 columns holds them beside the bar."""
     parts = [f"{progress.rate:.0f}/s", f"{progress.recovered} recovered"]
+    if progress.failed_again:
+        parts.append(f"{progress.failed_again} failed again")
     if progress.skipped:
         parts.append(f"{progress.skipped} skipped")
     if progress.failed:
@@ -178,12 +216,24 @@ async def _rows(services: Services, model: wire.Operation) -> list[tuple[str, ob
             rows += [(f"  {reason or 'no reason'}", number) for reason, number in reasons]
     if model.released:
         rows.append(("given back by the cancel", model.released))
-    rows += [
-        ("recovered so far", model.recovered),
-        ("failed again so far", model.failed_again),
+    return rows + _verdict_rows(model.verdict)
+
+
+def _verdict_rows(verdict: wire.Verdict) -> list[tuple[str, object]]:
+    so_far = "" if verdict.is_final else " so far"
+    rows: list[tuple[str, object]] = [
+        (f"recovered{so_far}", verdict.recovered),
+        (f"failed again{so_far}", verdict.failed_again),
     ]
-    if model.vanished:
-        rows.append(("vanished from their queue", model.vanished))
+    if verdict.failed_again:
+        rows += [
+            ("  the same way", verdict.failed_same),
+            ("  differently", verdict.failed_differently),
+        ]
+    if verdict.vanished:
+        rows.append(("vanished from their queue", verdict.vanished))
+    if verdict.waiting:
+        rows.append(("still waiting", verdict.waiting))
     return rows
 
 

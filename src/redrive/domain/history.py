@@ -5,10 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from redrive.domain.jobs import Payload
 from redrive.domain.names import AppId, EntryId, GroupId, JobId, OperationId
-from redrive.domain.states import EntryState, ItemState, Outcome, Prunable, Reason
+from redrive.domain.states import (
+    EntryState,
+    ItemState,
+    OperationKind,
+    Outcome,
+    Prunable,
+    Reason,
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,7 +70,10 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Item:
-    """One entry inside one operation, with what became of it."""
+    """One entry inside one operation, with what became of it.
+
+    ``same_way`` says of one that failed again whether it failed as before; None: not known.
+    """
 
     operation_id: OperationId
     entry_id: EntryId
@@ -76,16 +87,37 @@ class Item:
     outcome: Outcome | None
     failed_at: datetime
     settled_at: datetime | None
+    same_way: bool | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Chapter:
+    """What one operation was to an entry: who started it, when and why, and what became of it."""
+
+    item: Item
+    kind: OperationKind
+    actor: str
+    why: str
+    started_at: datetime
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EntryDetail:
-    """An entry with what is only read one at a time."""
+    """An entry with what is only read one at a time.
+
+    ``story`` is its newest chapters, newest first; ``has_older`` says that there are more.
+    """
 
     entry: Entry
     stacktrace: str
     payload: Payload | None
-    history: tuple[Item, ...]
+    story: tuple[Chapter, ...]
+    has_older: bool = False
+
+    @property
+    def history(self) -> tuple[Item, ...]:
+        """The items of the story."""
+        return tuple(chapter.item for chapter in self.story)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -197,7 +229,10 @@ class PrunedBatch:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AuditEntry:
-    """Who did what, when, with what result. ``seq`` only grows."""
+    """Who did what, when, with what result. ``seq`` only grows.
+
+    ``before`` and ``after`` are what it changed; both are None where nothing was changed.
+    """
 
     seq: int
     at: datetime
@@ -209,6 +244,8 @@ class AuditEntry:
     result: str
     operation_id: OperationId | None
     counts: Mapping[str, int]
+    before: Mapping[str, Any] | None = None
+    after: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -88,6 +88,11 @@ class Operation:
     def completed(self) -> int:
         return self.requeued + self.skipped + self.errored + self.dismissed
 
+    @property
+    def waiting(self) -> int:
+        """How many were handed over and have no outcome yet."""
+        return self.requeued - self.recovered - self.failed_again - self.vanished
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OperationTally:
@@ -105,14 +110,21 @@ class OperationTally:
     errored: int
     recovered: int
     failed_again: int
+    failed_same: int
     vanished: int
+
+    @property
+    def waiting(self) -> int:
+        """How many were handed over and have no outcome."""
+        return self.requeued - self.recovered - self.failed_again - self.vanished
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Progress:
     """How far an operation is. ``completed = succeeded + failed + skipped <= total``.
 
-    ``rate`` is in entries per second; ``eta_seconds`` is None where it cannot be told.
+    ``rate`` is in entries per second; ``eta_seconds`` is None where it cannot be told. ``waiting``
+    were handed over and have no outcome yet.
     """
 
     operation_id: OperationId
@@ -129,6 +141,9 @@ class Progress:
     cancelled: bool
     rate: float
     eta_seconds: float | None
+    waiting: int = 0
+    failed_same: int = 0
+    finished_at: datetime | None = None
 
 
 def progress_of(operation: Operation, now: datetime) -> Progress:
@@ -159,6 +174,9 @@ def progress_of(operation: Operation, now: datetime) -> Progress:
         cancelled=operation.state is OperationState.CANCELLED,
         rate=round(rate, 1),
         eta_seconds=None if eta is None else round(eta, 1),
+        waiting=operation.waiting,
+        failed_same=operation.failed_same,
+        finished_at=operation.finished_at,
     )
 
 

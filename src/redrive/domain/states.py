@@ -80,6 +80,19 @@ class OperationState(StrEnum):
         return self in TERMINAL_STATES
 
 
+class OperationPhase(StrEnum):
+    """An operation's state, or that it observes what becomes of the work it moved."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    CANCELLING = "cancelling"
+    PAUSED = "paused"
+    OBSERVING = "observing"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
 OPEN_STATES = (
     OperationState.QUEUED,
     OperationState.RUNNING,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -44,18 +45,27 @@ class SqlAccounts:
         rows = await self._database.rows(select(users).order_by(users.c.name))
         return [User(**row._mapping) for row in rows]
 
-    async def put_user(self, name: str, password_hash: str) -> User:
+    async def put_user(
+        self,
+        name: str,
+        password_hash: str,
+        *,
+        actor: Actor | None = None,
+        action: str | None = None,
+    ) -> User:
         async def work(connection: AsyncConnection) -> User:
+            now = self._clock.now()
             created = await connection.execute(
                 insert_or_ignore(connection, users).returning(users),
                 {
                     "name": name,
                     "password_hash": password_hash,
                     "session_epoch": 1,
-                    "created_at": self._clock.now(),
+                    "created_at": now,
                 },
             )
             row = created.first()
+            is_new = row is not None
             if row is None:
                 changed = await connection.execute(
                     update(users)
@@ -64,6 +74,18 @@ class SqlAccounts:
                     .returning(users)
                 )
                 row = changed.one()
+            if actor is not None:
+                epoch = row.session_epoch
+                await add_audit(
+                    connection,
+                    now,
+                    actor,
+                    action or ("user.add" if is_new else "user.passwd"),
+                    f"user {name}",
+                    result="done",
+                    before=None if is_new else {"session_epoch": epoch - 1},
+                    after={"session_epoch": epoch},
+                )
             return User(**row._mapping)
 
         return await self._database.write(work)
@@ -78,6 +100,8 @@ class SqlAccounts:
         result: str = "",
         operation_id: OperationId | None = None,
         counts: Mapping[str, int] | None = None,
+        before: Mapping[str, Any] | None = None,
+        after: Mapping[str, Any] | None = None,
     ) -> None:
         async def work(connection: AsyncConnection) -> None:
             await add_audit(
@@ -90,6 +114,8 @@ class SqlAccounts:
                 result=result,
                 operation_id=operation_id,
                 counts=counts,
+                before=before,
+                after=after,
             )
 
         await self._database.write(work)
@@ -98,11 +124,12 @@ class SqlAccounts:
         scope = Scope.of_app(app_id)
 
         async def work(connection: AsyncConnection) -> App | None:
-            named = await connection.execute(
-                update(apps).where(apps.c.app_id == app_id).values(display_name=display_name)
-            )
-            if named.rowcount == 0:
+            own = apps.c.app_id == app_id
+            found = await connection.execute(select(apps.c.display_name).where(own))
+            before = found.scalar_one_or_none()
+            if before is None:
                 return None
+            await connection.execute(update(apps).where(own).values(display_name=display_name))
             await add_audit(
                 connection,
                 self._clock.now(),
@@ -111,9 +138,10 @@ class SqlAccounts:
                 str(scope),
                 app_id=app_id,
                 result=display_name,
+                before={"display_name": before},
+                after={"display_name": display_name},
             )
-            found = await connection.execute(select_apps().where(apps.c.app_id == app_id))
-            return app_of(found.one())
+            return app_of((await connection.execute(select_apps().where(own))).one())
 
         return await self._database.write(work)
 
@@ -166,6 +194,8 @@ class SqlAccounts:
                 result=row.result,
                 operation_id=None if row.operation_id is None else OperationId(row.operation_id),
                 counts=json.loads(row.counts),
+                before=None if row.before is None else json.loads(row.before),
+                after=None if row.after is None else json.loads(row.after),
             )
             for row in rows[:limit]
         ]

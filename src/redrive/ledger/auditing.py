@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -25,8 +26,14 @@ async def add_audit(
     result: str = "",
     operation_id: str | None = None,
     counts: Mapping[str, int] | None = None,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
 ) -> None:
-    """Append who did what, to what, why, with what result, from where."""
+    """Append who did what, to what, why, with what result, from where.
+
+    ``before`` and ``after`` are what it changed, as values that JSON knows; None: it changed
+    nothing, or there was nothing before.
+    """
     await connection.execute(
         insert(audit),
         {
@@ -40,5 +47,7 @@ async def add_audit(
             "result": result,
             "operation_id": operation_id,
             "counts": json.dumps(dict(counts or {})),
+            "before": None if before is None else json.dumps(dict(before)),
+            "after": None if after is None else json.dumps(dict(after)),
         },
     )

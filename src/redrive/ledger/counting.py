@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +15,6 @@ from redrive.domain import (
     OPEN_STATES,
     EntryState,
     ItemState,
-    OperationId,
     OperationKind,
     Reason,
     ScopeKind,
@@ -38,8 +37,8 @@ async def add_activity(
 
     Times come from workers' clocks: one that lies in the future counts as now.
     """
-    failures = Counter(_minute(min(at, now)) for at in failed)
-    recoveries = Counter(_minute(min(at, now)) for at in recovered)
+    failures = Counter(minute_of(min(at, now)) for at in failed)
+    recoveries = Counter(minute_of(min(at, now)) for at in recovered)
     minutes = sorted(failures.keys() | recoveries.keys())
     if minutes:
         await connection.execute(
@@ -55,7 +54,7 @@ async def add_group_activity(
     connection: AsyncConnection, now: datetime, failed: Iterable[tuple[int, datetime]]
 ) -> None:
     """Count failures of groups in the minutes in which they happened, groups in order."""
-    failures = Counter((group_pk, _minute(min(at, now))) for group_pk, at in failed)
+    failures = Counter((group_pk, minute_of(min(at, now))) for group_pk, at in failed)
     await connection.execute(
         upsert(connection, group_activity, ["group_pk", "minute"], add=["failed"]),
         [
@@ -65,7 +64,8 @@ async def add_group_activity(
     )
 
 
-def _minute(at: datetime) -> int:
+def minute_of(at: datetime) -> int:
+    """The beginning of a time's minute, in milliseconds since 1970."""
     return to_millis(at) // 60_000 * 60_000
 
 
@@ -167,22 +167,3 @@ async def withdraw(
             .where(operations.c.operation_id == operation.operation_id)
             .values(skipped=operations.c.skipped + len(added.all()))
         )
-
-
-OutcomeMoves = Mapping[OperationId, Counter[str]]
-
-
-async def move_outcome_counts(connection: AsyncConnection, moves: OutcomeMoves) -> list[Row[Any]]:
-    """Add outcomes to their operations' counters; returns the operations' rows after it."""
-    changed = []
-    for operation_id in sorted(moves):
-        changes = {name: number for name, number in moves[operation_id].items() if number}
-        if changes:
-            result = await connection.execute(
-                update(operations)
-                .where(operations.c.operation_id == operation_id)
-                .values({name: operations.c[name] + n for name, n in changes.items()})
-                .returning(operations)
-            )
-            changed += result.all()
-    return changed

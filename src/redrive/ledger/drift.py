@@ -13,11 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from redrive.domain import EntryState, OperationId, Reason
 from redrive.ledger.counting import (
     add_activity,
-    move_outcome_counts,
     next_sequences,
     withdraw,
 )
 from redrive.ledger.database import Database
+from redrive.ledger.judging import move_outcome_counts
 from redrive.ledger.moves import Moves, move_counts
 from redrive.ledger.outcomes import RECOVERED, VANISHED, Attribution, attribute
 from redrive.ledger.schema import entries
@@ -59,8 +59,8 @@ async def apply_verdicts(
         await withdraw(connection, leaving, Reason.RESOLVED_ELSEWHERE, now, to_state=to_state)
     recovered = sum(verdict.to_state is EntryState.RECOVERED for _, verdict in valid)
     await add_activity(connection, now, recovered=[now] * recovered)
-    attributed = await attribute(database, connection, _attributions(valid))
-    return await move_outcome_counts(connection, attributed)
+    attributed = await attribute(database, connection, _attributions(valid, now))
+    return await move_outcome_counts(connection, attributed, now)
 
 
 def _statement() -> Any:
@@ -103,7 +103,9 @@ def _changes(
     ]
 
 
-def _attributions(valid: Sequence[tuple[Row[Any], DriftVerdict]]) -> list[Attribution]:
+def _attributions(
+    valid: Sequence[tuple[Row[Any], DriftVerdict]], now: datetime
+) -> list[Attribution]:
     outcome_of = {
         EntryState.RECOVERED: RECOVERED,
         EntryState.VANISHED: VANISHED,
@@ -115,6 +117,7 @@ def _attributions(valid: Sequence[tuple[Row[Any], DriftVerdict]]) -> list[Attrib
             operation_id=OperationId(row.operation_id),
             generation=row.generation,
             outcome=outcome_of[verdict.to_state],
+            at=now,
         )
         for row, verdict in valid
         if row.operation_id is not None

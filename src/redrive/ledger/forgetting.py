@@ -43,9 +43,13 @@ from redrive.ledger.schema import (
     payloads,
     pruned_operations,
 )
+from redrive.ledger.schema_triage import operation_activity
 
 _KIND = "prunable-entries"
-_SUMMED = ("requeued", "skipped", "errored", "recovered", "failed_again", "vanished")
+_SUMMED = (
+    *("requeued", "skipped", "errored"),
+    *("recovered", "failed_again", "failed_same", "vanished"),
+)
 
 
 async def forget_operations(
@@ -77,6 +81,13 @@ async def forget_operations(
         {"ids": database.listed(ids)},
     )
     rows = gone.all()
+    if rows:
+        await connection.execute(
+            delete(operation_activity).where(
+                database.any_of(operation_activity.c.operation_id, "ids")
+            ),
+            {"ids": database.listed(row.operation_id for row in rows)},
+        )
     await _keep_sums(connection, rows)
     return PrunedBatch(
         removed={Prunable.ITEMS: removed, Prunable.OPERATIONS: len(rows)},

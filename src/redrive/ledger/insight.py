@@ -19,6 +19,7 @@ from redrive.domain import (
     JobId,
     MatchCount,
     OperationId,
+    OutcomePoint,
     Reason,
     ReasonCount,
     entry_id_of,
@@ -35,6 +36,7 @@ from redrive.ledger.rows import (
     select_failing_since,
 )
 from redrive.ledger.schema import activity, apps, cursors, entries, items
+from redrive.ledger.schema_triage import operation_activity
 from redrive.ledger.snapshot import Readable
 
 _MESSAGE_START = 300
@@ -181,6 +183,36 @@ class SqlInsightLedger:
             {"ids": self._database.listed(ids)},
         )
         return [entry_of(row) for row in rows]
+
+    async def outcomes(self, operation_id: OperationId, step: timedelta) -> list[OutcomePoint]:
+        minute = operation_activity.c.minute
+        begin = minute - minute % int(step.total_seconds() * 1000)
+        rows = await self._database.rows(
+            select(
+                begin.label("at"),
+                func.sum(operation_activity.c.recovered).label("recovered"),
+                func.sum(operation_activity.c.failed_again).label("failed_again"),
+            )
+            .where(operation_activity.c.operation_id == operation_id)
+            .group_by(begin)
+            .order_by(begin)
+        )
+        return [
+            OutcomePoint(
+                at=from_millis(row.at),
+                recovered=int(row.recovered),
+                failed_again=int(row.failed_again),
+            )
+            for row in rows
+        ]
+
+    async def last_outcome(self, operation_id: OperationId) -> datetime | None:
+        (row,) = await self._database.rows(
+            select(func.max(operation_activity.c.minute)).where(
+                operation_activity.c.operation_id == operation_id
+            )
+        )
+        return None if row[0] is None else from_millis(row[0])
 
     async def reasons(self, operation_id: OperationId, limit: int) -> list[ReasonCount]:
         first = (

@@ -14,19 +14,20 @@ from redrive.domain import EntryState, Failure, Reason
 from redrive.ledger.counting import (
     add_activity,
     add_group_activity,
-    move_outcome_counts,
     next_sequences,
     withdraw,
 )
 from redrive.ledger.database import Database, insert_or_ignore, upsert
 from redrive.ledger.grouping import Fingerprints, Grouped, Told, group_pks
 from redrive.ledger.identities import add_identities, any_named
+from redrive.ledger.judging import move_outcome_counts
 from redrive.ledger.moves import Moves, move_counts
 from redrive.ledger.occurrences import (
     Occurrence,
     app_after,
     brought_anew,
     early_outcome,
+    early_same_way,
     is_new,
     job_name_of,
     news_of_groups,
@@ -168,6 +169,7 @@ class Intake:
             "new_state": EntryState.CLAIMED if claimed else EntryState.FAILED,
             "new_early_outcome": early_outcome(row, failure) if claimed else None,
             "new_early_at": failure.failed_at if claimed else None,
+            "new_early_same_way": early_same_way(row, one) if claimed else None,
         }
 
     async def _ensure_apps(self, fresh: Sequence[Failure]) -> None:
@@ -227,10 +229,10 @@ class Intake:
             attribution
             for one in occurrences
             if one.row is not None and not one.is_claimed
-            for attribution in verdicts_of(one.row, one.failure)
+            for attribution in verdicts_of(one.row, one)
         ]
         moves = await attribute(self._database, self._connection, found)
-        return await move_outcome_counts(self._connection, moves)
+        return await move_outcome_counts(self._connection, moves, self._now)
 
 
 def _again_statement() -> Any:
@@ -255,6 +257,9 @@ def _again_statement() -> Any:
         "state",
         "early_outcome",
         "early_at",
+        "early_same_way",
+        "group_pk",
+        "previous_group_pk",
     )
     return (
         update(entries)

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from redrive.domain import (
+    DROPPED_AT_ONCE,
     LIVE_STATES,
     AppId,
     EntryState,
@@ -110,27 +111,52 @@ def _last_hand_over(row: Row[Any]) -> Stamp | None:
     return Stamp(operation_id=OperationId(row.operation_id), generation=row.generation)
 
 
-def verdicts_of(row: Row[Any], failure: Failure) -> list[Attribution]:
+def verdicts_of(row: Row[Any], one: Occurrence) -> list[Attribution]:
     """What a new occurrence says of hand-overs: the one it came after failed again.
 
     If the job was still out under another one, nothing is left of that: its queue's store lost it
     together with all that came of it, or somebody put another job under the id.
     """
     own = _last_hand_over(row)
-    after = _hand_over(row, failure)
-    verdicts = [] if after is None else [_verdict(row, after, FAILED_AGAIN)]
+    after = _hand_over(row, one.failure)
+    verdicts = [] if after is None else [_verdict(row, one, after, FAILED_AGAIN)]
     if own is not None and own != after and row.state in LIVE_STATES:
-        verdicts.append(_verdict(row, own, VANISHED))
+        verdicts.append(_verdict(row, one, own, VANISHED))
     return verdicts
 
 
-def _verdict(row: Row[Any], stamp: Stamp, outcome: Outcome) -> Attribution:
+def _verdict(row: Row[Any], one: Occurrence, stamp: Stamp, outcome: Outcome) -> Attribution:
     return Attribution(
         entry_pk=row.id,
         operation_id=stamp.operation_id,
         generation=stamp.generation,
         outcome=outcome,
+        at=one.failure.failed_at,
+        same_way=_same_way(row, one) if outcome is FAILED_AGAIN else None,
+        failed_before=row.failed_at,
     )
+
+
+def _same_way(row: Row[Any], one: Occurrence) -> bool | None:
+    """Whether an entry failed as it did before; None where that is not known.
+
+    What was only announced came without a stack trace, so that it compares with its like alone.
+    """
+    announced_before = row.defect == DROPPED_AT_ONCE
+    if row.group_pk is None or announced_before != one.failure.event_only:
+        return None
+    return bool(one.group_pk == row.group_pk)
+
+
+def early_same_way(row: Row[Any], one: Occurrence) -> bool | None:
+    """The same of a claimed entry, whose first failure after the hand-over is the one that counts.
+
+    Where the first one did not tell that it came after, nobody knows which of them did.
+    """
+    if row.early_outcome == FAILED_AFTER_MOVE:
+        first: bool | None = row.early_same_way
+        return first
+    return None if row.early_outcome == FAILED_BEFORE_MOVE else _same_way(row, one)
 
 
 def early_outcome(row: Row[Any], failure: Failure) -> str:

@@ -28,6 +28,7 @@ from redrive.faultpoints import Step, reach
 from redrive.ledger import claiming, releasing, settling, starting
 from redrive.ledger.auditing import add_audit
 from redrive.ledger.database import Database
+from redrive.ledger.judging import add_operation_activity
 from redrive.ledger.payloads import read_payload
 from redrive.ledger.rows import operation_of, operations_of, select_open_operations
 from redrive.ledger.schema import Millis, entries, operations
@@ -116,10 +117,12 @@ class SqlOperationLedger:
         self, operation: Operation, batch: Batch, settlements: Sequence[Settlement]
     ) -> Operation:
         async def work(connection: AsyncConnection) -> Operation:
+            now = self._clock.now()
             settled = await settling.settle(
-                self._database, connection, operation, batch, settlements, self._clock.now()
+                self._database, connection, operation, batch, settlements, now
             )
-            counted = await self._count(connection, operation, settled)
+            counted = await self._count(connection, operation, settled.counts)
+            await add_operation_activity(connection, [(counted, settled)], now)
             reach(Step.SETTLE_WRITTEN)
             return counted
 
@@ -161,6 +164,7 @@ class SqlOperationLedger:
     ) -> Operation:
         async def work(connection: AsyncConnection) -> Operation:
             now = self._clock.now()
+            before = await _state_of(connection, operation.operation_id)
             cancelling = operations.c.state == OperationState.CANCELLING
             result = await connection.execute(
                 update(operations)
@@ -180,7 +184,7 @@ class SqlOperationLedger:
             if row is None:
                 return await _finished_before(connection, operation)
             finished = operation_of(row)
-            await _audit_end(connection, finished, now)
+            await _audit_end(connection, finished, before, now)
             reach(Step.FINISH_WRITTEN)
             return finished
 
@@ -218,6 +222,8 @@ class SqlOperationLedger:
                 result=after.state,
                 operation_id=operation_id,
                 counts={"total": after.total, "completed": after.completed},
+                before={"state": operation.state, "completed": operation.completed},
+                after={"state": after.state, "completed": after.completed},
             )
             reach(Step.CANCEL_WRITTEN)
             return after
@@ -257,7 +263,20 @@ async def _finished_before(connection: AsyncConnection, operation: Operation) ->
     return operation_of(row)
 
 
-async def _audit_end(connection: AsyncConnection, operation: Operation, at: datetime) -> None:
+async def _state_of(connection: AsyncConnection, operation_id: OperationId) -> str | None:
+    """The state of an operation, which stays until this transaction ends."""
+    found = await connection.execute(
+        select(operations.c.state)
+        .where(operations.c.operation_id == operation_id)
+        .with_for_update()
+    )
+    state: str | None = found.scalar_one_or_none()
+    return state
+
+
+async def _audit_end(
+    connection: AsyncConnection, operation: Operation, before: str | None, at: datetime
+) -> None:
     await add_audit(
         connection,
         at,
@@ -275,4 +294,6 @@ async def _audit_end(connection: AsyncConnection, operation: Operation, at: date
             "errored": operation.errored,
             "released": operation.released,
         },
+        before={"state": before},
+        after={"state": operation.state, "completed": operation.completed},
     )

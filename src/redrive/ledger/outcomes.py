@@ -23,14 +23,13 @@ from redrive.domain import (
     Reason,
 )
 from redrive.ledger.counting import (
-    OutcomeMoves,
     add_activity,
-    move_outcome_counts,
     next_sequences,
     withdraw,
 )
 from redrive.ledger.database import Database
 from redrive.ledger.identities import any_named
+from redrive.ledger.judging import CountMoves, OutcomeMoves, move_outcome_counts
 from redrive.ledger.moves import Moves, move_counts
 from redrive.ledger.schema import entries, items
 
@@ -41,12 +40,18 @@ _FOLLOWED = (EntryState.CLAIMED, EntryState.QUEUED, EntryState.ACTIVE, EntryStat
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Attribution:
-    """An outcome of the hand-over that an operation and a generation name."""
+    """An outcome of the hand-over that an operation and a generation name.
+
+    ``same_way`` says of a failure whether it is as the one at ``failed_before``; None: not known.
+    """
 
     entry_pk: int
     operation_id: OperationId
     generation: int
     outcome: Outcome
+    at: datetime
+    same_way: bool | None = None
+    failed_before: datetime | None = None
 
 
 async def attribute(
@@ -55,9 +60,10 @@ async def attribute(
     """Set the outcomes of requeued items that are still waiting (or were thought vanished).
 
     Returns how the operations' outcome counters move. An item that has its verdict keeps it: a
-    later failure of the same job is not the doing of that operation.
+    later failure of the same job is not the doing of that operation. Whether it failed the same
+    way is only known where the failure before it is the one that was handed over.
     """
-    moves: defaultdict[OperationId, Counter[str]] = defaultdict(Counter)
+    moves: defaultdict[OperationId, CountMoves] = defaultdict(CountMoves)
     if not found:
         return moves
     waiting = await connection.execute(
@@ -66,6 +72,7 @@ async def attribute(
             items.c.operation_id,
             items.c.generation,
             items.c.failure_seq,
+            items.c.failed_at,
             items.c.outcome,
         )
         .where(
@@ -83,21 +90,26 @@ async def attribute(
         row = rows.get(key)
         if row is None or row.outcome == attribution.outcome:
             continue
+        same_way = attribution.same_way if attribution.failed_before == row.failed_at else None
         changes.append(
             {
                 "op": row.operation_id,
                 "seq": row.failure_seq,
                 "new_outcome": attribution.outcome.value,
+                "new_same_way": same_way,
             }
         )
-        moves[attribution.operation_id][attribution.outcome.value] += 1
+        moves[attribution.operation_id].add(attribution.outcome, attribution.at, same_way)
         if row.outcome == Outcome.VANISHED:
-            moves[attribution.operation_id][Outcome.VANISHED.value] -= 1
+            moves[attribution.operation_id].counts[Outcome.VANISHED.value] -= 1
     if changes:
         await connection.execute(
             update(items)
             .where(items.c.operation_id == bindparam("op"), items.c.failure_seq == bindparam("seq"))
-            .values(outcome=bindparam("new_outcome")),
+            .values(
+                outcome=bindparam("new_outcome"),
+                same_way=bindparam("new_same_way", type_=items.c.same_way.type),
+            ),
             changes,
         )
     return moves
@@ -235,9 +247,10 @@ async def _apply(
                 operation_id=OperationId(row.operation_id),
                 generation=row.generation,
                 outcome=RECOVERED,
+                at=outcome.at,
             )
-            for row, _ in recovered
+            for row, outcome in recovered
             if row.operation_id is not None
         ],
     )
-    return await move_outcome_counts(connection, attributed)
+    return await move_outcome_counts(connection, attributed, now)

@@ -47,6 +47,7 @@ from redrive.ledger.migrations import require_current_schema
 from redrive.ledger.payloads import read_payload
 from redrive.ledger.rows import (
     app_of,
+    chapter_of,
     entry_of,
     item_of,
     operation_of,
@@ -69,8 +70,11 @@ from redrive.ports import Page, ReadingLedger
 
 T = TypeVar("T")
 
-_HISTORY = 100
-_TALLIED = ("requeued", "skipped", "errored", "recovered", "failed_again", "vanished")
+_CHAPTERS = 100
+_TALLIED = (
+    *("requeued", "skipped", "errored"),
+    *("recovered", "failed_again", "failed_same", "vanished"),
+)
 
 
 class SqlReadingLedger(SqlInsightLedger, SqlGroupInsight):
@@ -153,17 +157,13 @@ class SqlReadingLedger(SqlInsightLedger, SqlGroupInsight):
             if row is None:
                 return None
             kept = await read_payload(connection, entry_id)
-            history = await connection.execute(
-                _items()
-                .where(items.c.entry_pk == row.id)
-                .order_by(items.c.operation_id.desc())
-                .limit(_HISTORY)
-            )
+            story = (await connection.execute(_story(row.id))).all()
             return EntryDetail(
                 entry=entry_of(row),
                 stacktrace=kept.stacktrace,
                 payload=kept.payload,
-                history=tuple(item_of(item) for item in history.all()),
+                story=tuple(chapter_of(item) for item in story[:_CHAPTERS]),
+                has_older=len(story) > _CHAPTERS,
             )
 
         return await self._database.read(work)
@@ -228,7 +228,9 @@ class SqlReadingLedger(SqlInsightLedger, SqlGroupInsight):
             func.coalesce(finished - started, 0).label("millis"),
             *(operations.c[name] for name in _TALLIED),
         )
-        all_time = kept.union_all(select(pruned_operations)).subquery()
+        sums_of = ("kind", "state", "operations", "millis", *_TALLIED)
+        removed = select(*(pruned_operations.c[name] for name in sums_of))
+        all_time = kept.union_all(removed).subquery()
         sums = [
             func.sum(all_time.c[name]).label(name) for name in ("operations", "millis", *_TALLIED)
         ]
@@ -257,6 +259,24 @@ class SqlReadingLedger(SqlInsightLedger, SqlGroupInsight):
         except (LedgerUnavailable, SchemaOutdated):
             return False
         return True
+
+
+def _story(entry_pk: int) -> Select[Any]:
+    """An entry's newest items with their operations, one more than are shown."""
+    of_operation = (
+        operations.c.kind,
+        operations.c.actor,
+        operations.c.reason.label("why"),
+        operations.c.created_at.label("begun_at"),
+    )
+    return (
+        _items()
+        .add_columns(*of_operation)
+        .join(operations, operations.c.operation_id == items.c.operation_id)
+        .where(items.c.entry_pk == entry_pk)
+        .order_by(items.c.operation_id.desc())
+        .limit(_CHAPTERS + 1)
+    )
 
 
 def _items() -> Select[Any]:

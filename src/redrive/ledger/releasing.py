@@ -41,6 +41,7 @@ async def release(
             selectable_seq=seq,
             early_outcome=None,
             early_at=None,
+            early_same_way=None,
         )
         .returning(entries.c.app_id, entries.c.group_pk, entries.c.state),
         {"ids": database.listed(entry.entry_pk for entry in batch.entries)},

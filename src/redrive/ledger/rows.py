@@ -12,6 +12,7 @@ from redrive.domain import (
     OPEN_STATES,
     App,
     AppId,
+    Chapter,
     ClaimedEntry,
     Entry,
     EntryId,
@@ -226,4 +227,16 @@ def item_of(row: Row[Any]) -> Item:
         outcome=None if row.outcome is None else Outcome(row.outcome),
         failed_at=row.failed_at,
         settled_at=row.settled_at,
+        same_way=row.same_way,
+    )
+
+
+def chapter_of(row: Row[Any]) -> Chapter:
+    """From an item's row with its operation's ``kind``, ``actor``, ``why`` and ``begun_at``."""
+    return Chapter(
+        item=item_of(row),
+        kind=OperationKind(row.kind),
+        actor=row.actor,
+        why=row.why,
+        started_at=row.begun_at,
     )

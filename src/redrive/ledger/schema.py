@@ -125,6 +125,8 @@ entries = Table(
     Column("operation_id", String(40)),
     Column("early_outcome", String(10)),
     Column("early_at", Millis),
+    # Of a failure that came early: whether it was the same way as the one before.
+    Column("early_same_way", Boolean),
     # The group of the newest failure, and of the one before it.
     Column("group_pk", BigInteger),
     Column("previous_group_pk", BigInteger),
@@ -359,6 +361,9 @@ audit = Table(
     Column("result", Text, nullable=False, server_default=""),
     Column("operation_id", String(40)),
     Column("counts", Text, nullable=False, server_default="{}"),
+    # What it changed, as JSON, before and after.
+    Column("before", Text),
+    Column("after", Text),
     Index("ix_audit_actor", "actor", "seq"),
     Index("ix_audit_action", "action", "seq"),
     Index("ix_audit_app", "app_id", "seq"),
@@ -384,6 +389,7 @@ pruned_operations = Table(
     count_column("errored"),
     count_column("recovered"),
     count_column("failed_again"),
+    count_column("failed_same"),
     count_column("vanished"),
     PrimaryKeyConstraint("kind", "state"),
 )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, assert_never
 
-from sqlalchemy import ColumnElement, Row, and_, func, select, update
+from sqlalchemy import ColumnElement, Row, and_, bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from redrive.domain import (
@@ -24,6 +24,7 @@ from redrive.domain import (
 )
 from redrive.ledger.counting import add_activity, next_sequences
 from redrive.ledger.database import Database
+from redrive.ledger.judging import CountMoves
 from redrive.ledger.moves import Moves, move_counts
 from redrive.ledger.schema import entries, items
 
@@ -85,7 +86,7 @@ async def settle(
     batch: Batch,
     settlements: Sequence[Settlement],
     now: datetime,
-) -> Counter[str]:
+) -> CountMoves:
     """Write results of a batch; returns how the operation's counts move.
 
     Entries that are not claimed by this operation any more are left alone with their items.
@@ -99,9 +100,9 @@ async def settle(
     all_moved = all(answer.moved for answer, _, _ in groups)
     seq = 0 if all_moved else await next_sequences(connection, 1)
     claimed = {entry.entry_pk: entry for entry in batch.entries}
-    counts: Counter[str] = Counter()
+    moved = CountMoves()
     moves: Moves = Counter()
-    outcomes: list[tuple[int, Outcome]] = []
+    outcomes: list[tuple[int, Outcome, bool | None]] = []
     settled: list[tuple[tuple[Answer, str, datetime], list[int]]] = []
     recoveries: list[datetime] = []
     for key, ids in groups.items():
@@ -124,12 +125,12 @@ async def settle(
             if state is EntryState.RECOVERED and entry_state is not None:
                 recoveries.append(_recovered_at(row, key[2]))
             if key[0].moved and state in (EntryState.RECOVERED, EntryState.FAILED):
-                recovered = state is EntryState.RECOVERED
-                outcomes.append((row.id, Outcome.RECOVERED if recovered else Outcome.FAILED_AGAIN))
-                counts["recovered" if recovered else "failed_again"] += 1
+                outcome, heard_at, same_way = _early_verdict(row, state, key[2])
+                outcomes.append((row.id, outcome, same_way))
+                moved.add(outcome, heard_at, same_way)
         for app_id, group_pk, state in done.values():
             moves[(app_id, group_pk, EntryState.CLAIMED, state)] += 1
-        counts[_verdict(key[0]).count] += len(done)
+        moved.counts[_verdict(key[0]).count] += len(done)
         settled.append((key, list(done)))
     await move_counts(connection, moves)
     for key, ids in settled:
@@ -137,7 +138,7 @@ async def settle(
         await _settle_items(database, connection, operation, batch, key, ids, whole, now)
     await _set_outcomes(connection, operation, outcomes)
     await add_activity(connection, now, recovered=recoveries)
-    return counts
+    return moved
 
 
 async def _settle_entries(
@@ -214,9 +215,22 @@ async def _settle_early(
     await connection.execute(
         update(entries)
         .where(entries.c.id == row.id)
-        .values(values | {"state": state, "early_outcome": None, "early_at": None})
+        .values(
+            values
+            | {"state": state, "early_outcome": None, "early_at": None, "early_same_way": None}
+        )
     )
     return state
+
+
+def _early_verdict(
+    row: Row[Any], state: EntryState, at: datetime
+) -> tuple[Outcome, datetime, bool | None]:
+    """What became of a hand-over that was heard of before its settle, when, and whether a failure
+    was the same way as before."""
+    if state is EntryState.RECOVERED:
+        return Outcome.RECOVERED, _recovered_at(row, at), None
+    return Outcome.FAILED_AGAIN, row.early_at, row.early_same_way
 
 
 def _recovered_at(row: Row[Any], at: datetime) -> datetime:
@@ -293,11 +307,23 @@ async def _settle_items(
 
 
 async def _set_outcomes(
-    connection: AsyncConnection, operation: Operation, outcomes: Sequence[tuple[int, Outcome]]
+    connection: AsyncConnection,
+    operation: Operation,
+    outcomes: Sequence[tuple[int, Outcome, bool | None]],
 ) -> None:
-    for entry_pk, outcome in outcomes:
+    if outcomes:
         await connection.execute(
             update(items)
-            .where(items.c.operation_id == operation.operation_id, items.c.entry_pk == entry_pk)
-            .values(outcome=outcome)
+            .where(
+                items.c.operation_id == operation.operation_id,
+                items.c.entry_pk == bindparam("pk"),
+            )
+            .values(
+                outcome=bindparam("new_outcome"),
+                same_way=bindparam("new_same_way", type_=items.c.same_way.type),
+            ),
+            [
+                {"pk": entry_pk, "new_outcome": outcome.value, "new_same_way": same_way}
+                for entry_pk, outcome, same_way in outcomes
+            ],
         )

@@ -249,5 +249,6 @@ async def _insert(
         result="started",
         operation_id=row.operation_id,
         counts={"total": row.total},
+        after={"state": row.state, "total": row.total},
     )
     return row

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from redrive.domain import (
     Actor,
@@ -46,8 +46,19 @@ class Accounts(Protocol):
 
     async def users(self) -> list[User]: ...
 
-    async def put_user(self, name: str, password_hash: str) -> User:
-        """Create the user, or change the password, which ends all of the user's sessions."""
+    async def put_user(
+        self,
+        name: str,
+        password_hash: str,
+        *,
+        actor: Actor | None = None,
+        action: str | None = None,
+    ) -> User:
+        """Create the user, or change the password, which ends all of the user's sessions.
+
+        With an actor it is audited in the same step, as ``user.add`` or ``user.passwd`` unless
+        ``action`` names it.
+        """
 
     async def audit(
         self,
@@ -59,8 +70,11 @@ class Accounts(Protocol):
         result: str = "",
         operation_id: OperationId | None = None,
         counts: Mapping[str, int] | None = None,
+        before: Mapping[str, Any] | None = None,
+        after: Mapping[str, Any] | None = None,
     ) -> None:
-        """Append one row: who did what, to what, why, with what result, from where."""
+        """Append one row: who did what, to what, why, with what result, from where, and what it
+        changed, before and after."""
 
     async def name_app(self, app_id: AppId, display_name: str, actor: Actor) -> App | None:
         """Give an app a display name, audited; empty takes it back. None without such an app."""

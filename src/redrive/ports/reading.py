@@ -29,6 +29,7 @@ from redrive.domain import (
     OperationState,
     OperationTally,
     Outcome,
+    OutcomePoint,
     Prunable,
     ReasonCount,
 )
@@ -77,6 +78,13 @@ class InsightLedger(Protocol):
 
     async def reasons(self, operation_id: OperationId, limit: int) -> list[ReasonCount]:
         """How many items ended alike, over the first ``limit`` items in hand-over order."""
+
+    async def outcomes(self, operation_id: OperationId, step: timedelta) -> list[OutcomePoint]:
+        """Recoveries and new failures of an operation's entries by step (whole minutes), oldest
+        first; steps without any are left out."""
+
+    async def last_outcome(self, operation_id: OperationId) -> datetime | None:
+        """The last minute in which one of an operation's entries recovered or failed again."""
 
 
 class GroupInsight(Protocol):

@@ -125,8 +125,14 @@ def _operations(tallies: Sequence[OperationTally]) -> tuple[Metric, ...]:
     outcomes = GaugeMetricFamily(
         "redrive_outcomes", "What has become of requeued jobs.", labels=["kind", "outcome"]
     )
+    same = CounterMetricFamily(
+        "redrive_failed_same",
+        "Requeued jobs that failed again the same way as before.",
+        labels=["kind"],
+    )
     results: Tally[tuple[str, str]] = Tally()
     became: Tally[tuple[str, str]] = Tally()
+    alike: Tally[str] = Tally()
     for tally in tallies:
         kind = tally.kind.value
         operations.add_metric([kind, tally.state.value], tally.operations)
@@ -136,8 +142,12 @@ def _operations(tallies: Sequence[OperationTally]) -> tuple[Metric, ...]:
             results[kind, result] += getattr(tally, result)
         for outcome in ("recovered", "failed_again", "vanished"):
             became[kind, outcome] += getattr(tally, outcome)
+        became[kind, "waiting"] += tally.waiting
+        alike[kind] += tally.failed_same
     for labels, count in sorted(results.items()):
         retries.add_metric(labels, count)
     for labels, count in sorted(became.items()):
         outcomes.add_metric(labels, count)
-    return operations, seconds, retries, outcomes
+    for kind, count in sorted(alike.items()):
+        same.add_metric([kind], count)
+    return operations, seconds, retries, outcomes, same

@@ -75,7 +75,12 @@ class SignIn:
                 401, code="bad_credentials", detail="The name or the password is not right."
             )
         if verdict.replacement is not None:
-            user = await self._accounts.put_user(user.name, verdict.replacement)
+            user = await self._accounts.put_user(
+                user.name,
+                verdict.replacement,
+                actor=Actor(name=user.name, origin=address),
+                action="user.rehash",
+            )
         return user
 
 

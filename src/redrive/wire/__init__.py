@@ -21,6 +21,7 @@ from redrive.wire.operations import (
     BulkProgressResponse,
     BulkRetryResponse,
     CancelResponse,
+    Chapter,
     Item,
     Operation,
     ResyncResponse,
@@ -33,6 +34,7 @@ from redrive.wire.requests import (
     ResyncRequest,
     RetryRequest,
 )
+from redrive.wire.verdicts import FollowUp, OperationVerdict, OutcomePoint, Verdict
 
 __all__ = [
     "App",
@@ -41,16 +43,20 @@ __all__ = [
     "BulkRetryRequest",
     "BulkRetryResponse",
     "CancelResponse",
+    "Chapter",
     "Entry",
     "EntryDetail",
     "Envelope",
     "FieldProblem",
+    "FollowUp",
     "Follower",
     "Item",
     "Job",
     "JobNow",
     "LoginRequest",
     "Operation",
+    "OperationVerdict",
+    "OutcomePoint",
     "Overview",
     "Page",
     "Payload",
@@ -64,4 +70,5 @@ __all__ = [
     "RetryResponse",
     "Session",
     "User",
+    "Verdict",
 ]

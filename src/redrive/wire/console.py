@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from redrive import domain
 from redrive.wire.base import Output, Shown
@@ -76,6 +77,10 @@ class AuditEntry(Output):
     result: Shown
     operation_id: str | None
     counts: dict[str, int]
+    before: dict[str, Any] | None = None
+    """What it changed, as it was; null where there was nothing, or nothing was changed."""
+    after: dict[str, Any] | None = None
+    """What it changed, as it was then."""
 
 
 class Session(Output):

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from redrive import domain
 from redrive.wire.base import Output, Shown
-from redrive.wire.operations import Item
+from redrive.wire.operations import Chapter
 
 
 class App(Output):
@@ -80,8 +80,10 @@ class EntryDetail(Entry):
     """Null where the ledger keeps none."""
     job: JobNow | None
     """Null while the queue system cannot be reached."""
-    history: list[Item]
-    """The operations that took it, with what became of it in each."""
+    history: list[Chapter]
+    """The operations that took it, newest first, 100 at most, with what became of it in each."""
+    has_older: bool = False
+    """Older operations than these took it too."""
 
     @staticmethod
     def of(
@@ -93,6 +95,7 @@ class EntryDetail(Entry):
             "stacktrace": detail.stacktrace,
             "payload": payload,
             "job": job,
-            "history": list(detail.history),
+            "history": [Chapter.of(chapter) for chapter in detail.story],
+            "has_older": detail.has_older,
         }
         return EntryDetail.model_validate(fields)

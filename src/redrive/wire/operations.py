@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pydantic import ConfigDict
 from pydantic.config import JsonDict
 
 from redrive import domain
 from redrive.wire.base import Output, Shown
+from redrive.wire.verdicts import VERDICT_EXAMPLE, Verdict
 
 _PROGRESS_EXAMPLE: JsonDict = {
     "operation_id": "op_01jd9x2m7k",
     "state": "running",
+    "phase": "running",
     "total": 1200,
     "completed": 800,
     "succeeded": 790,
@@ -21,7 +23,9 @@ _PROGRESS_EXAMPLE: JsonDict = {
     "released": 0,
     "recovered": 512,
     "failed_again": 3,
+    "failed_same": 2,
     "vanished": 0,
+    "waiting": 275,
     "cancelled": False,
     "rate": 400.0,
     "eta_seconds": 1.0,
@@ -99,6 +103,8 @@ class BulkProgressResponse(Output):
 
     operation_id: str
     state: domain.OperationState
+    phase: domain.OperationPhase
+    """The state; ``observing`` while it has ended and waits for what becomes of its work."""
     total: int
     completed: int
     succeeded: int
@@ -113,13 +119,30 @@ class BulkProgressResponse(Output):
     """Of the succeeded: ran and completed."""
     failed_again: int
     """Of the succeeded: ran and failed again."""
+    failed_same: int
+    """Of those that failed again: the same way as before."""
     vanished: int
     """Of the succeeded: the queue no longer knows the job and gave no verdict."""
+    waiting: int
+    """Of the succeeded: without an outcome yet."""
     cancelled: bool
     rate: float
     """Entries per second."""
     eta_seconds: float | None
     """Null where it cannot be told."""
+
+    @staticmethod
+    def at(
+        progress: domain.Progress, now: datetime, observe_for: timedelta
+    ) -> BulkProgressResponse:
+        """The progress with the phase as of ``now``, where outcomes are waited for
+        ``observe_for`` after the end."""
+        told = {
+            name: getattr(progress, name)
+            for name in BulkProgressResponse.model_fields
+            if name != "phase"
+        }
+        return BulkProgressResponse(phase=domain.phase_of(progress, now, observe_for), **told)
 
 
 class Operation(BulkProgressResponse):
@@ -141,6 +164,7 @@ class Operation(BulkProgressResponse):
                 "finished_at": None,
                 "cancelled_by": None,
                 "error": None,
+                "verdict": VERDICT_EXAMPLE,
             }
         }
     )
@@ -157,11 +181,16 @@ class Operation(BulkProgressResponse):
     finished_at: datetime | None
     cancelled_by: str | None
     error: Shown | None
+    verdict: Verdict
+    """What became of what it moved."""
 
     @staticmethod
-    def of(operation: domain.Operation, now: datetime) -> Operation:
-        """The operation as it stands, with its rate as of ``now``."""
-        progress = BulkProgressResponse.model_validate(domain.progress_of(operation, now))
+    def of(operation: domain.Operation, now: datetime, observe_for: timedelta) -> Operation:
+        """The operation as it stands, with its rate and verdict as of ``now``, where outcomes are
+        waited for ``observe_for`` after its end."""
+        told = domain.progress_of(operation, now)
+        progress = BulkProgressResponse.at(told, now, observe_for)
+        verdict = domain.verdict_of(operation, now, observe_for)
         return Operation(
             **progress.model_dump(),
             kind=operation.kind,
@@ -176,6 +205,7 @@ class Operation(BulkProgressResponse):
             finished_at=operation.finished_at,
             cancelled_by=operation.cancelled_by,
             error=operation.error,
+            verdict=Verdict.model_validate(verdict),
         )
 
 
@@ -194,5 +224,28 @@ class Item(Output):
     detail: Shown
     outcome: domain.Outcome | None
     """What became of a requeued one."""
+    same_way: bool | None = None
+    """Whether one that failed again did so as before; null where that is not known."""
     failed_at: datetime
+    """When the failure happened that was selected."""
     settled_at: datetime | None
+
+
+class Chapter(Item):
+    """What one operation was to an entry: who started it, when and why, and what became of it."""
+
+    kind: domain.OperationKind
+    actor: str
+    why: Shown
+    """The reason that was given for the operation."""
+    started_at: datetime
+
+    @staticmethod
+    def of(chapter: domain.Chapter) -> Chapter:
+        return Chapter(
+            **Item.model_validate(chapter.item).model_dump(),
+            kind=chapter.kind,
+            actor=chapter.actor,
+            why=chapter.why,
+            started_at=chapter.started_at,
+        )

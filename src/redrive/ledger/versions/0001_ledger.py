@@ -101,6 +101,7 @@ def _create_entries() -> None:
         sa.Column("operation_id", sa.String(40)),
         sa.Column("early_outcome", sa.String(10)),
         sa.Column("early_at", sa.BigInteger()),
+        sa.Column("early_same_way", sa.Boolean()),
         sa.Column("group_pk", sa.BigInteger()),
         sa.Column("previous_group_pk", sa.BigInteger()),
         sa.Column("same_failures", sa.Integer(), nullable=False, server_default=sa.text("0")),
@@ -361,6 +362,8 @@ def _create_rest() -> None:
         _text("result"),
         sa.Column("operation_id", sa.String(40)),
         sa.Column("counts", sa.Text(), nullable=False, server_default="{}"),
+        sa.Column("before", sa.Text()),
+        sa.Column("after", sa.Text()),
         sa.PrimaryKeyConstraint("seq", name=op.f("pk_audit")),
     )
     for name, column in (("actor", "actor"), ("action", "action"), ("app", "app_id")):
@@ -379,7 +382,7 @@ def _create_rest() -> None:
             _count(name)
             for name in (
                 *("operations", "millis", "requeued", "skipped", "errored"),
-                *("recovered", "failed_again", "vanished"),
+                *("recovered", "failed_again", "failed_same", "vanished"),
             )
         ),
         sa.PrimaryKeyConstraint("kind", "state", name=op.f("pk_pruned_operations")),

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from fastapi import Path
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from redrive.domain import EntryState, ItemState, JobState, OperationState
+from redrive.domain import EntryState, ItemState, JobState, OperationState, Outcome
 from redrive.wire.base import NO_CONTROL
 
 _Text = Annotated[str, StringConstraints(max_length=256, pattern=NO_CONTROL)]
@@ -45,6 +45,17 @@ class OperationsQuery(PageQuery):
 
 class ItemsQuery(PageQuery):
     state: ItemState | None = None
+    outcome: Outcome | None = Field(None, description="What became of a requeued one.")
+
+
+class StreamQuery(BaseModel):
+    """How long a stream goes on."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    until: Literal["end", "verdict"] = Field(
+        "end", description="verdict: also after the operation's end, until its verdict is final."
+    )
 
 
 class AuditQuery(PageQuery):

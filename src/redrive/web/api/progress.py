@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.responses import Response
 
 from redrive import wire
-from redrive.domain import OperationId
+from redrive.domain import OperationId, Progress
 from redrive.errors import Unavailable
-from redrive.web.api.params import OperationIdPath
+from redrive.web.api.params import OperationIdPath, StreamQuery
 from redrive.web.context import Console, ConsoleOf, answer
 from redrive.web.cookies import token_of
 from redrive.web.openapi import problems
@@ -31,7 +32,12 @@ HEARTBEAT_SECONDS = 15
 async def progress(operation_id: OperationIdPath, console: ConsoleOf) -> Response:
     """How far an operation is, also after it has ended."""
     found = await console.services.overview.progress(OperationId(operation_id))
-    return answer(wire.BulkProgressResponse.model_validate(found))
+    return answer(_shown(console, found))
+
+
+def _shown(console: Console, found: Progress) -> wire.BulkProgressResponse:
+    services = console.services
+    return wire.BulkProgressResponse.at(found, services.clock.now(), services.overview.observe_for)
 
 
 @router.get(
@@ -46,9 +52,13 @@ async def progress(operation_id: OperationIdPath, console: ConsoleOf) -> Respons
     },
 )
 async def progress_stream(
-    operation_id: OperationIdPath, console: ConsoleOf, request: Request
+    operation_id: OperationIdPath,
+    query: Annotated[StreamQuery, Query()],
+    console: ConsoleOf,
+    request: Request,
 ) -> Response:
-    """The progress now and at each change, until the operation has ended.
+    """The progress now and at each change, until the operation has ended, or with
+    ``until=verdict`` until its verdict is final.
 
     Ends also when the session ends, when the server stops, and when a store is lost: a browser
     then asks again by itself.
@@ -57,16 +67,16 @@ async def progress_stream(
     await console.services.overview.progress(wanted)
     token = token_of(request, tls=console.reader.is_tls(request))
     return EventSourceResponse(
-        _events(console, wanted, token or ""),
+        _events(console, wanted, token or "", until_verdict=query.until == "verdict"),
         ping=HEARTBEAT_SECONDS,
         headers={"Cache-Control": "no-store"},
     )
 
 
 async def _events(
-    console: Console, operation_id: OperationId, token: str
+    console: Console, operation_id: OperationId, token: str, *, until_verdict: bool
 ) -> AsyncIterator[ServerSentEvent]:
-    changes = console.services.overview.watch(operation_id)
+    changes = console.services.overview.watch(operation_id, until_verdict=until_verdict)
     closing = asyncio.ensure_future(console.closing.wait())
     upcoming = asyncio.ensure_future(anext(changes))
     check = asyncio.ensure_future(_session_ends(console, token))
@@ -75,7 +85,7 @@ async def _events(
             await asyncio.wait({upcoming, closing, check}, return_when=asyncio.FIRST_COMPLETED)
             if closing.done() or check.done():
                 return
-            shown = wire.BulkProgressResponse.model_validate(upcoming.result())
+            shown = _shown(console, upcoming.result())
             yield ServerSentEvent(data=shown.model_dump_json(), event="progress")
             upcoming = asyncio.ensure_future(anext(changes))
     except (StopAsyncIteration, Unavailable):

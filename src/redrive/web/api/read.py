@@ -35,7 +35,8 @@ _LIST = problems(401, 422, 503)
 )
 async def overview(console: ConsoleOf) -> Response:
     """Everything in one look."""
-    summary = await console.services.overview.summary()
+    reading = console.services.overview
+    summary = await reading.summary()
     now = console.services.clock.now()
     return answer(
         wire.Overview(
@@ -44,7 +45,10 @@ async def overview(console: ConsoleOf) -> Response:
             totals={state: summary.standing.totals.get(state, 0) for state in EntryState},
             recovered_24h=summary.recovered_24h,
             apps=[wire.App.model_validate(app) for app in summary.apps],
-            operations=[wire.Operation.of(one, now) for one in summary.standing.operations],
+            operations=[
+                wire.Operation.of(one, now, reading.observe_for)
+                for one in summary.standing.operations
+            ],
             followers=[wire.Follower.model_validate(one) for one in summary.standing.followers],
         )
     )
@@ -112,12 +116,11 @@ async def entry(entry_id: EntryIdPath, console: ConsoleOf) -> Response:
 )
 async def operations(query: Annotated[OperationsQuery, Query()], console: ConsoleOf) -> Response:
     """Operations, newest first."""
+    reading = console.services.overview
     app_id = AppId(query.app_id) if query.app_id else None
-    found = await console.services.overview.operations(
-        query.state, app_id, query.cursor, query.limit
-    )
+    found = await reading.operations(query.state, app_id, query.cursor, query.limit)
     now = console.services.clock.now()
-    shown = [wire.Operation.of(one, now) for one in found.items]
+    shown = [wire.Operation.of(one, now, reading.observe_for) for one in found.items]
     return answer_page(wire.Operation, shown, found.next_cursor)
 
 
@@ -128,8 +131,9 @@ async def operations(query: Annotated[OperationsQuery, Query()], console: Consol
 )
 async def operation(operation_id: OperationIdPath, console: ConsoleOf) -> Response:
     """One operation with its counts."""
-    found = await console.services.overview.operation(OperationId(operation_id))
-    return answer(wire.Operation.of(found, console.services.clock.now()))
+    reading = console.services.overview
+    found = await reading.operation(OperationId(operation_id))
+    return answer(wire.Operation.of(found, console.services.clock.now(), reading.observe_for))
 
 
 @router.get(
@@ -142,7 +146,7 @@ async def items(
 ) -> Response:
     """What became of each entry of an operation, in hand-over order."""
     found = await console.services.overview.items(
-        OperationId(operation_id), query.state, query.cursor, query.limit
+        OperationId(operation_id), query.state, query.cursor, query.limit, query.outcome
     )
     return answer_page(wire.Item, found.items, found.next_cursor)
 

@@ -1,0 +1,101 @@
+"""What became of an operation's work, and until when that is waited for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from redrive.domain.operations import Operation, Progress
+from redrive.domain.states import OperationPhase, OperationState
+
+OBSERVE_FOR = timedelta(minutes=60)
+
+_OBSERVED_STATES = (OperationState.COMPLETED, OperationState.CANCELLED)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verdict:
+    """What became of the ``moved`` entries of an operation, as of one moment.
+
+    ``failed_same`` are those of ``failed_again`` that failed as before. It is final when nobody
+    waits for the rest any more: all have an outcome, or ``observed_until`` is past. What comes
+    later still counts.
+    """
+
+    phase: OperationPhase
+    moved: int
+    waiting: int
+    recovered: int
+    failed_again: int
+    failed_same: int
+    vanished: int
+    observed_until: datetime | None
+
+    @property
+    def failed_differently(self) -> int:
+        """Those that failed in another way, or in a way that cannot be compared."""
+        return self.failed_again - self.failed_same
+
+    @property
+    def judged(self) -> int:
+        """How many have an outcome."""
+        return self.moved - self.waiting
+
+    @property
+    def recovery_rate(self) -> float | None:
+        """The part of the judged that recovered, from 0 to 1; None while none is judged."""
+        return round(self.recovered / self.judged, 4) if self.judged else None
+
+    @property
+    def is_final(self) -> bool:
+        return self.phase in (
+            OperationPhase.COMPLETED,
+            OperationPhase.CANCELLED,
+            OperationPhase.FAILED,
+        )
+
+    @property
+    def all_recovered(self) -> bool:
+        return self.recovered == self.moved
+
+
+def phase_of(of: Operation | Progress, now: datetime, observe_for: timedelta) -> OperationPhase:
+    """The state; observing, while an operation that is over still waits for outcomes."""
+    waits = of.state in _OBSERVED_STATES and of.waiting > 0
+    if waits and of.finished_at is not None and now < of.finished_at + observe_for:
+        return OperationPhase.OBSERVING
+    return OperationPhase(of.state.value)
+
+
+def verdict_of(operation: Operation, now: datetime, observe_for: timedelta) -> Verdict:
+    """The verdict as of ``now``, where outcomes are waited for ``observe_for`` after the end."""
+    finished = operation.finished_at
+    return Verdict(
+        phase=phase_of(operation, now, observe_for),
+        moved=operation.requeued,
+        waiting=operation.waiting,
+        recovered=operation.recovered,
+        failed_again=operation.failed_again,
+        failed_same=operation.failed_same,
+        vanished=operation.vanished,
+        observed_until=None if finished is None else finished + observe_for,
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OutcomePoint:
+    """How many outcomes an operation's entries had from ``at`` on, for one step."""
+
+    at: datetime
+    recovered: int
+    failed_again: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Judgement:
+    """An operation with its verdict, and how that came about, every step there."""
+
+    operation: Operation
+    verdict: Verdict
+    step: timedelta
+    points: tuple[OutcomePoint, ...]

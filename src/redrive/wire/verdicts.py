@@ -1,0 +1,155 @@
+"""Verdicts: what became of an operation's work."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import ConfigDict
+from pydantic.config import JsonDict
+
+from redrive import domain
+from redrive.wire.base import Output
+
+VERDICT_EXAMPLE: JsonDict = {
+    "is_final": False,
+    "moved": 790,
+    "waiting": 275,
+    "recovered": 512,
+    "failed_again": 3,
+    "failed_same": 2,
+    "failed_differently": 1,
+    "vanished": 0,
+    "recovery_rate": 0.9942,
+    "observed_until": None,
+}
+
+
+class Verdict(Output):
+    """What became of what an operation moved.
+    ``moved = waiting + recovered + failed_again + vanished``."""
+
+    model_config = ConfigDict(json_schema_extra={"example": VERDICT_EXAMPLE})
+
+    is_final: bool
+    """Nobody waits for the rest any more. What comes later is still counted."""
+    moved: int
+    waiting: int
+    """Without an outcome yet."""
+    recovered: int
+    failed_again: int
+    failed_same: int
+    """Of those that failed again: the same way as before."""
+    failed_differently: int
+    """Of those that failed again: another way, or one that cannot be compared."""
+    vanished: int
+    """The queue no longer knows the job and gave no verdict."""
+    recovery_rate: float | None
+    """The part of those with an outcome that recovered, from 0 to 1; null while there is none."""
+    observed_until: datetime | None
+    """Until then outcomes are waited for; null until the operation has ended."""
+
+
+class OutcomePoint(Output):
+    """The outcomes of one step of time."""
+
+    at: datetime
+    """Its beginning."""
+    recovered: int
+    failed_again: int
+    recovery_rate: float | None
+    """The part that recovered of all that ran until its end; null while there is none."""
+
+
+class FollowUp(Output):
+    """An operation that would deal with what failed again."""
+
+    kind: domain.OperationKind
+    entries: int
+    """How many it is for at most: those that were dealt with since are left out by its plan."""
+    filter: dict[str, str | int]
+    """What to plan it with."""
+
+
+class OperationVerdict(Verdict):
+    """An operation's verdict, how it came about, and what could be done next."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                **VERDICT_EXAMPLE,
+                "operation_id": "op_01jd9x2m7k",
+                "phase": "running",
+                "step_seconds": 60,
+                "series": [
+                    {
+                        "at": "2026-01-05T10:00:00Z",
+                        "recovered": 512,
+                        "failed_again": 3,
+                        "recovery_rate": 0.9942,
+                    }
+                ],
+                "follow_ups": [
+                    {
+                        "kind": "retry",
+                        "entries": 3,
+                        "filter": {"failed_again_in": "op_01jd9x2m7k"},
+                    }
+                ],
+            }
+        }
+    )
+
+    operation_id: str
+    phase: domain.OperationPhase
+    step_seconds: int
+    series: list[OutcomePoint]
+    """The outcomes over time, one point per step, 120 at most."""
+    follow_ups: list[FollowUp]
+
+    @staticmethod
+    def of(judgement: domain.Judgement) -> OperationVerdict:
+        return OperationVerdict(
+            **Verdict.model_validate(judgement.verdict).model_dump(),
+            operation_id=judgement.operation.operation_id,
+            phase=judgement.verdict.phase,
+            step_seconds=int(judgement.step.total_seconds()),
+            series=_series(judgement.points),
+            follow_ups=_follow_ups(judgement.operation),
+        )
+
+
+def _series(points: tuple[domain.OutcomePoint, ...]) -> list[OutcomePoint]:
+    recovered = failed = 0
+    series = []
+    for point in points:
+        recovered += point.recovered
+        failed += point.failed_again
+        ran = recovered + failed
+        series.append(
+            OutcomePoint(
+                at=point.at,
+                recovered=point.recovered,
+                failed_again=point.failed_again,
+                recovery_rate=round(recovered / ran, 4) if ran else None,
+            )
+        )
+    return series
+
+
+def _follow_ups(operation: domain.Operation) -> list[FollowUp]:
+    """Retrying what failed again, and dismissing the poison: what failed the same way."""
+    again: dict[str, str | int] = {"failed_again_in": operation.operation_id}
+    found = []
+    if operation.failed_again:
+        found.append(
+            FollowUp(kind=domain.OperationKind.RETRY, entries=operation.failed_again, filter=again)
+        )
+    if operation.failed_same:
+        found.append(
+            FollowUp(
+                kind=domain.OperationKind.DISMISS,
+                entries=operation.failed_same,
+                filter=again | {"same_failures_min": 1},
+            )
+        )
+    return found
