@@ -37,10 +37,15 @@ from redrive.domain.moves import (
     BATCH_BYTES,
     Batch,
     ClaimedEntry,
+    MovedEntry,
     RequeueBatch,
     RequeueItem,
     RequeueResult,
     Settlement,
+    TakeBackBatch,
+    TakeBackItem,
+    TakeBackResult,
+    UndoBatch,
 )
 from redrive.domain.names import (
     AppId,
@@ -80,6 +85,7 @@ from redrive.domain.states import (
     Prunable,
     Reason,
     ScopeKind,
+    TakenBack,
 )
 
 __all__ = [
@@ -119,6 +125,7 @@ __all__ = [
     "JobStatus",
     "JobSummary",
     "MatchCount",
+    "MovedEntry",
     "Operation",
     "OperationId",
     "OperationKind",
@@ -142,6 +149,11 @@ __all__ = [
     "Settlement",
     "Stamp",
     "StartRequest",
+    "TakeBackBatch",
+    "TakeBackItem",
+    "TakeBackResult",
+    "TakenBack",
+    "UndoBatch",
     "User",
     "entry_id_of",
     "from_millis",
