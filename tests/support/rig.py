@@ -31,6 +31,7 @@ from redrive.ledger import (
     SqlFollowerLedger,
     SqlOperationLedger,
     SqlReadingLedger,
+    SqlUndoLedger,
 )
 from redrive.ledger.schema import apps, entries
 from redrive.overview import Overview
@@ -39,6 +40,7 @@ from redrive.progress import RedisFollowerReports, RedisProgressStore
 from redrive.recovery import OneResult, Recovery
 from redrive.runner import Runner
 from redrive.testing import Faults, ListOperationQueue
+from redrive.undoing import Undoing
 from redrive.wiring import SystemClock, connect_redis
 
 QUEUE = "mail"
@@ -62,6 +64,7 @@ class Rig:
         self.database = database
         self.redis: Redis = connect_redis(redis_url)
         self.operations = wrap("ledger", SqlOperationLedger(database, self.clock))
+        self.undo_ledger = wrap("undo", SqlUndoLedger(database, self.clock))
         self.following = wrap("following", SqlFollowerLedger(database, self.clock))
         self.reading = SqlReadingLedger(database)
         self.accounts = SqlAccounts(database, self.clock)
@@ -89,6 +92,7 @@ class Rig:
         self.runner = Runner(
             ledger=self.operations,
             recovery=self.recovery,
+            undoing=Undoing(ledger=self.undo_ledger, recovery=self.recovery, batch_size=batch_size),
             progress=self.progress,
             clock=self.clock,
             batch_size=batch_size,

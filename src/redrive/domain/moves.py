@@ -95,12 +95,13 @@ class Settlement:
 class MovedEntry:
     """One entry that an operation has moved and that is to be taken back, if it still waits.
 
-    ``created``: the operation has created its job anew, because its queue had forgotten it.
+    ``removable``: the operation has created its job anew because its queue had forgotten it, by
+    plan, and the ledger can do that again.
     """
 
     claimed: ClaimedEntry
     moved_at: datetime
-    created: bool
+    removable: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -83,6 +83,12 @@ class Operation:
     paused_by: str | None = None
     pause_reason: str | None = None
     approved_by: str | None = None
+    low_priority: bool = False
+
+    @property
+    def waiting(self) -> int:
+        """How many requeued items have no outcome yet."""
+        return self.requeued - self.recovered - self.failed_again - self.vanished
 
     @property
     def completed(self) -> int:
@@ -129,6 +135,7 @@ class Progress:
     cancelled: bool
     rate: float
     eta_seconds: float | None
+    undo_wanted: bool = False
 
 
 def progress_of(operation: Operation, now: datetime) -> Progress:
@@ -159,6 +166,7 @@ def progress_of(operation: Operation, now: datetime) -> Progress:
         cancelled=operation.state is OperationState.CANCELLED,
         rate=round(rate, 1),
         eta_seconds=None if eta is None else round(eta, 1),
+        undo_wanted=operation.undo_wanted,
     )
 
 

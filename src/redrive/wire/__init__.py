@@ -28,6 +28,7 @@ from redrive.wire.operations import (
 )
 from redrive.wire.requests import (
     BulkRetryRequest,
+    CancelRequest,
     LoginRequest,
     RenameRequest,
     ResyncRequest,
@@ -40,6 +41,7 @@ __all__ = [
     "BulkProgressResponse",
     "BulkRetryRequest",
     "BulkRetryResponse",
+    "CancelRequest",
     "CancelResponse",
     "Entry",
     "EntryDetail",
