@@ -84,6 +84,10 @@ class OperationFinished(Conflict):
     """Operation {operation_id} is already {state} and keeps its counts. Nothing was changed."""
 
 
+class NothingToTakeBack(Conflict):
+    """Operation {operation_id} is {state} and of everything that it has moved something is known: nothing is left to take back. Nothing was changed."""  # noqa: E501 - the first line is the message
+
+
 class IdempotencyMismatch(Conflict):
     """This idempotency key started operation {operation_id}, which asked for something else. Nothing was changed."""  # noqa: E501 - the first line is the message
 

@@ -13,6 +13,7 @@ from redrive.domain import (
     Batch,
     ClaimedEntry,
     EntryState,
+    MovedEntry,
     Operation,
     OperationKind,
     RequeueBatch,
@@ -20,6 +21,11 @@ from redrive.domain import (
     RequeueResult,
     ScopeKind,
     Settlement,
+    TakeBackBatch,
+    TakeBackItem,
+    TakeBackResult,
+    TakenBack,
+    UndoBatch,
 )
 from redrive.errors import EngineUnavailable, Unavailable
 from redrive.faultpoints import Step, reach
@@ -78,6 +84,36 @@ class HandOver:
         ]
         answers = await self._answers(operation, batch, _withhold)
         return settlements + [_settlement(entry, result) for _, entry, result in answers]
+
+    async def take_back(self, operation: Operation, batch: UndoBatch) -> dict[int, TakeBackResult]:
+        """Take back what of a moved batch nobody has started; the results by entry.
+
+        Safe to repeat, and raises EngineUnavailable, as :meth:`move`.
+        """
+        results: dict[int, TakeBackResult] = {}
+        for source, part, entries in _undo_parts(operation, batch):
+            reach(Step.UNDO_WANTED)
+            answered = await self._ask_back(source, part)
+            for moved, result in zip(entries, answered, strict=True):
+                results[moved.claimed.entry_pk] = result
+        return results
+
+    async def _ask_back(self, source: str, part: TakeBackBatch) -> list[TakeBackResult]:
+        engine = self._engines.get(source)
+        detail = f"the source {source} is not watched any more"
+        if engine is not None:
+            try:
+                return await engine.take_back(part)
+            except Unavailable:
+                raise
+            except Exception as error:
+                log.exception("batch_not_taken_back", source=source, queue=part.queue)
+                detail = str(error)[:_DETAIL_AT_MOST]
+        now = self._clock.now()
+        return [
+            TakeBackResult(job_id=item.job_id, answer=TakenBack.ERROR, at=now, detail=detail)
+            for item in part.items
+        ]
 
     async def _answers(
         self, operation: Operation, batch: Batch, ask: Ask
@@ -196,10 +232,42 @@ def _parts(
                 ),
                 mark=retry,
                 take_finished=not retry,
+                low_priority=operation.low_priority,
             ),
             entries,
         )
         for (source, queue), entries in grouped.items()
+    ]
+
+
+def _undo_parts(
+    operation: Operation, batch: UndoBatch
+) -> list[tuple[str, TakeBackBatch, list[MovedEntry]]]:
+    """An undo's batch by source and queue; the same whenever it is asked."""
+    grouped: dict[tuple[str, str], list[MovedEntry]] = {}
+    for moved in batch.entries:
+        grouped.setdefault((moved.claimed.source, moved.claimed.queue), []).append(moved)
+    return [
+        (
+            source,
+            TakeBackBatch(
+                queue=queue,
+                operation_id=batch.operation_id,
+                number=batch.number,
+                moved_as=batch.moved_as,
+                items=tuple(
+                    TakeBackItem(
+                        job_id=moved.claimed.job_id,
+                        generation=moved.claimed.generation,
+                        remove=moved.removable,
+                    )
+                    for moved in members
+                ),
+                mark=operation.kind is OperationKind.RETRY,
+            ),
+            members,
+        )
+        for (source, queue), members in grouped.items()
     ]
 
 

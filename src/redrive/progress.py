@@ -33,6 +33,8 @@ _POLL_SECONDS = 1.0
 
 _STAGES = {OperationState.QUEUED: 0, OperationState.RUNNING: 1, OperationState.CANCELLING: 2}
 _LAST_STAGE = 3
+_UNDO_STAGE = 3
+"""An operation that was over and is undone stands further on its way than at its first end."""
 
 # KEYS[1] the hash. ARGV[1] its lifetime in seconds, ARGV[2] how far the written state is on an
 # operation's way, then field, value pairs. Returns 1 if written, 0 if what is there is newer.
@@ -69,7 +71,7 @@ class RedisProgressStore:
         self._write = redis.register_script(_WRITE)
 
     async def write(self, progress: Progress) -> None:
-        values: list[str | int] = [LIFETIME_SECONDS, _STAGES.get(progress.state, _LAST_STAGE)]
+        values: list[str | int] = [LIFETIME_SECONDS, _stage(progress)]
         for name, value in _fields(progress).items():
             values += [name, value]
         with _reaching():
@@ -148,6 +150,10 @@ class _reaching:  # noqa: N801 - used like a function
             raise asyncio.CancelledError
 
 
+def _stage(progress: Progress) -> int:
+    return _STAGES.get(progress.state, _LAST_STAGE) + _UNDO_STAGE * progress.undo_wanted
+
+
 def _cancellations() -> int:
     task = asyncio.current_task()
     return task.cancelling() if task is not None else 0
@@ -192,4 +198,5 @@ def _progress(values: Mapping[str, str]) -> Progress:
         waiting=number("waiting"),
         failed_same=number("failed_same"),
         finished_at=from_millis(int(finished)) if finished else None,
+        undo_wanted=values.get("undo_wanted") == "1",
     )

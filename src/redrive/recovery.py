@@ -21,6 +21,8 @@ from redrive.domain import (
     OperationState,
     Settlement,
     StartRequest,
+    TakeBackResult,
+    UndoBatch,
     progress_of,
 )
 from redrive.errors import (
@@ -92,13 +94,24 @@ class Recovery:
             reach(Step.START_ENQUEUED)
         return operation, new
 
-    async def cancel(self, operation_id: OperationId, actor: Actor) -> Operation:
+    async def cancel(
+        self, operation_id: OperationId, actor: Actor, *, undo: bool = False
+    ) -> Operation:
         """Ask an operation to stop: no claim starts after this; the batch in hand is finished or
-        given back, and counted. Raises OperationNotFound, OperationFinished."""
-        operation = await self._ledger.request_cancel(operation_id, actor)
+        given back, and counted.
+
+        With ``undo`` its runner then takes back what was moved and has not started; that can be
+        asked for as long as something that was moved is waiting, also after the operation's end.
+        Raises OperationNotFound, OperationFinished, NothingToTakeBack.
+        """
+        operation = await self._ledger.request_cancel(operation_id, actor, undo=undo)
         reach(Step.CANCEL_COMMITTED)
-        log.info("operation_cancel_requested", operation_id=operation_id, actor=actor.name)
+        log.info(
+            "operation_cancel_requested", operation_id=operation_id, actor=actor.name, undo=undo
+        )
         await self._tell(operation)
+        if undo and not operation.state.terminal:
+            await self.enqueue(operation_id)
         return operation
 
     async def act_on_one(self, request: StartRequest) -> OneResult:
@@ -187,6 +200,10 @@ class Recovery:
     async def withhold(self, operation: Operation, batch: Batch) -> list[Settlement]:
         """See :meth:`redrive.handover.HandOver.withhold`."""
         return await self._hand_over.withhold(operation, batch)
+
+    async def take_back(self, operation: Operation, batch: UndoBatch) -> dict[int, TakeBackResult]:
+        """See :meth:`redrive.handover.HandOver.take_back`."""
+        return await self._hand_over.take_back(operation, batch)
 
     async def enqueue(self, operation_id: OperationId) -> None:
         """Hand an open operation to the runners; if that fails their sweep makes up for it."""

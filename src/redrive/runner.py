@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -22,6 +23,7 @@ from redrive.errors import StaleRunner, StoreUnavailable, Unavailable
 from redrive.faultpoints import Step, reach
 from redrive.ports import Clock, OperationLedger, ProgressStore
 from redrive.recovery import Recovery
+from redrive.undoing import Undoing
 
 log = structlog.get_logger()
 
@@ -49,6 +51,7 @@ class Runner:
         *,
         ledger: OperationLedger,
         recovery: Recovery,
+        undoing: Undoing,
         progress: ProgressStore,
         clock: Clock,
         batch_size: int,
@@ -56,6 +59,7 @@ class Runner:
     ) -> None:
         self._ledger = ledger
         self._recovery = recovery
+        self._undoing = undoing
         self._progress = progress
         self._clock = clock
         self._batch_size = batch_size
@@ -84,24 +88,20 @@ class Runner:
     async def _carry_out(self, operation: Operation) -> bool:
         await self._tell(operation)
         await self._finish_unsettled(operation)
-        if operation.scope.kind is not ScopeKind.ENTRY:
+        if operation.scope.kind is not ScopeKind.ENTRY and not operation.undo_wanted:
             unheard = asyncio.Event()
             if not await self._pipeline(operation, unheard):
                 return False
             if unheard.is_set():
                 await self._finish_unsettled(operation)
-        current = await self._persist(lambda: self._ledger.operation(operation.operation_id))
-        if current is None:
-            raise StaleRunner(operation_id=operation.operation_id)
-        left = current.total - current.completed
-        error = None
-        state = OperationState.COMPLETED
-        if current.state is not OperationState.CANCELLING and left:
-            state, error = OperationState.FAILED, f"{left} entries have no recorded reason"
-            log.error("operation_does_not_add_up", left=left)
-        reach(Step.FINISH_WANTED)
-        finished = await self._persist(lambda: self._ledger.finish(operation, state, error))
-        reach(Step.FINISHED)
+        finished = None
+        while finished is None or not finished.state.terminal:
+            current = await self._persist(lambda: self._ledger.operation(operation.operation_id))
+            if current is None:
+                raise StaleRunner(operation_id=operation.operation_id)
+            if current.undo_wanted and not await self._undo(operation):
+                return False
+            finished = await self._finish(operation, current)
         log.info(
             "operation_finished",
             state=finished.state,
@@ -113,6 +113,25 @@ class Runner:
         )
         await self._tell(finished)
         return True
+
+    async def _undo(self, operation: Operation) -> bool:
+        return await self._undoing.run(
+            operation, persist=self._persist, tell=self._tell, stop=self._stop
+        )
+
+    async def _finish(self, operation: Operation, current: Operation) -> Operation:
+        """Finish the operation; it is still open if an undo was asked for in this very moment."""
+        left = current.total - current.completed
+        error = current.error
+        state = OperationState.COMPLETED
+        if current.state is not OperationState.CANCELLING and left:
+            state, error = OperationState.FAILED, f"{left} entries have no recorded reason"
+            log.error("operation_does_not_add_up", left=left)
+        reach(Step.FINISH_WANTED)
+        seen = replace(operation, undo_wanted=current.undo_wanted)
+        finished = await self._persist(lambda: self._ledger.finish(seen, state, error))
+        reach(Step.FINISHED)
+        return finished
 
     async def _finish_unsettled(self, operation: Operation) -> None:
         """Finish what is claimed and in nobody's hands, each batch under its own number."""

@@ -26,6 +26,7 @@ from redrive.ledger import (
     SqlOperationLedger,
     SqlReadingLedger,
     SqlRetentionLedger,
+    SqlUndoLedger,
     migrate,
     require_current_schema,
 )
@@ -36,6 +37,7 @@ from redrive.recovery import Recovery
 from redrive.retention import Pruner
 from redrive.runner import Runner, sweep
 from redrive.settings import Settings
+from redrive.undoing import Undoing
 from redrive.web import WebServices, create_app
 
 log = structlog.get_logger()
@@ -191,6 +193,11 @@ def build_runner(services: Services, stop: asyncio.Event | None = None) -> Runne
     return Runner(
         ledger=services.operations,
         recovery=services.recovery,
+        undoing=Undoing(
+            ledger=SqlUndoLedger(services.database, services.clock),
+            recovery=services.recovery,
+            batch_size=services.settings.batch_size,
+        ),
         progress=services.progress,
         clock=services.clock,
         batch_size=services.settings.batch_size,

@@ -13,6 +13,10 @@ from redrive.domain import (
     RequeueBatch,
     RequeueItem,
     RequeueResult,
+    TakeBackBatch,
+    TakeBackItem,
+    TakeBackResult,
+    TakenBack,
     from_millis,
 )
 from redrive.ports import Engine
@@ -32,6 +36,7 @@ def batch_of(
     number: int = 1,
     mark: bool = True,
     take_finished: bool = False,
+    low_priority: bool = False,
 ) -> RequeueBatch:
     return RequeueBatch(
         queue=queue,
@@ -43,10 +48,30 @@ def batch_of(
         ),
         mark=mark,
         take_finished=take_finished,
+        low_priority=low_priority,
+    )
+
+
+def undo_of(batch: RequeueBatch, *, number: int = 1000, remove: bool = False) -> TakeBackBatch:
+    """All jobs of a moved batch, to be taken back."""
+    return TakeBackBatch(
+        queue=batch.queue,
+        operation_id=batch.operation_id,
+        number=number,
+        moved_as=batch.number,
+        items=tuple(
+            TakeBackItem(job_id=item.job_id, generation=item.generation, remove=remove)
+            for item in batch.items
+        ),
+        mark=batch.mark,
     )
 
 
 def answers(results: Sequence[RequeueResult]) -> dict[str, Answer]:
+    return {result.job_id: result.answer for result in results}
+
+
+def taken(results: Sequence[TakeBackResult]) -> dict[str, TakenBack]:
     return {result.job_id: result.answer for result in results}
 
 

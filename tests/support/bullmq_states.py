@@ -166,8 +166,10 @@ def _tie(client: Client, job: GeneratedJob) -> None:
 
 
 def dump(client: Client) -> dict[str, object]:
-    """All keys of the database with what they hold; of streams without the entries' ids."""
-    return {key: _value(client, key) for key in sorted(client.keys("*"))}
+    """All keys of the database but Redrive's own with what they hold; of streams without the
+    entries' ids."""
+    keys = (key for key in sorted(client.keys("*")) if ":redrive:" not in key)
+    return {key: _value(client, key) for key in keys}
 
 
 def _value(client: Client, key: str) -> object:

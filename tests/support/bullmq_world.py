@@ -33,6 +33,8 @@ class QueueWorld(Protocol):
 
     async def start(self, queue: str, job_id: str) -> None: ...
 
+    async def take(self, queue: str) -> str | None: ...
+
     async def fail(
         self, queue: str, job_id: str, error: str = ..., *, at: datetime | None = ...
     ) -> None: ...
@@ -62,6 +64,9 @@ class MemoryWorld:
 
     async def start(self, queue: str, job_id: str) -> None:
         self.engine.start(queue, job_id)
+
+    async def take(self, queue: str) -> str | None:
+        return self.engine.take(queue)
 
     async def fail(
         self, queue: str, job_id: str, error: str = "boom", *, at: datetime | None = None
@@ -123,6 +128,11 @@ class BullMQWorld:
         while self.redis.exists(self.key(queue, job_id) + ":lock") == 0:
             taken = await self.queue(queue).scripts.moveToActive(TOKEN, {"lockDuration": 60_000})
             assert taken[1], f"{job_id} is not waiting"
+
+    async def take(self, queue: str) -> str | None:
+        """The job that a worker gets next."""
+        taken = await self.queue(queue).scripts.moveToActive(TOKEN, {"lockDuration": 60_000})
+        return str(taken[1]) if taken and taken[1] else None
 
     async def fail(
         self,

@@ -31,6 +31,7 @@ from redrive.ledger import (
     SqlFollowerLedger,
     SqlOperationLedger,
     SqlReadingLedger,
+    SqlUndoLedger,
 )
 from redrive.overview import Overview
 from redrive.ports import Engine
@@ -38,6 +39,7 @@ from redrive.progress import RedisFollowerReports, RedisProgressStore
 from redrive.recovery import OneResult, Recovery
 from redrive.runner import Runner
 from redrive.testing import Faults, ListOperationQueue
+from redrive.undoing import Undoing
 from redrive.wiring import SystemClock, connect_redis
 from tests.support.counts import check_counts
 from tests.support.judged import check_outcomes
@@ -63,6 +65,7 @@ class Rig:
         self.database = database
         self.redis: Redis = connect_redis(redis_url)
         self.operations = wrap("ledger", SqlOperationLedger(database, self.clock))
+        self.undo_ledger = wrap("undo", SqlUndoLedger(database, self.clock))
         self.following = wrap("following", SqlFollowerLedger(database, self.clock))
         self.reading = SqlReadingLedger(database)
         self.accounts = SqlAccounts(database, self.clock)
@@ -90,6 +93,7 @@ class Rig:
         self.runner = Runner(
             ledger=self.operations,
             recovery=self.recovery,
+            undoing=Undoing(ledger=self.undo_ledger, recovery=self.recovery, batch_size=batch_size),
             progress=self.progress,
             clock=self.clock,
             batch_size=batch_size,

@@ -105,11 +105,18 @@ async def resync(
 
 
 async def cancel(
-    context: Context, operation_id: Annotated[str, typer.Argument(metavar="OP")]
+    context: Context,
+    operation_id: Annotated[str, typer.Argument(metavar="OP")],
+    undo: Annotated[
+        bool,
+        typer.Option("--undo", help="Also take back what was moved and no worker has started."),
+    ] = False,
 ) -> None:
-    """Stop an operation: what was moved stays moved, the rest stays failed."""
+    """Stop an operation: what was moved stays moved unless --undo, the rest stays failed."""
     async with opened(context.settings) as services:
-        operation = await services.recovery.cancel(OperationId(operation_id), this_user())
+        operation = await services.recovery.cancel(
+            OperationId(operation_id), this_user(), undo=undo
+        )
         in_hand = await services.overview.in_hand(operation.operation_id)
     message = saying.cancelled(operation, in_hand)
     context.output.model(

@@ -46,10 +46,15 @@ from redrive.domain.moves import (
     BATCH_BYTES,
     Batch,
     ClaimedEntry,
+    MovedEntry,
     RequeueBatch,
     RequeueItem,
     RequeueResult,
     Settlement,
+    TakeBackBatch,
+    TakeBackItem,
+    TakeBackResult,
+    UndoBatch,
 )
 from redrive.domain.names import (
     AppId,
@@ -91,6 +96,7 @@ from redrive.domain.states import (
     Prunable,
     Reason,
     ScopeKind,
+    TakenBack,
 )
 from redrive.domain.verdicts import (
     OBSERVE_FOR,
@@ -147,6 +153,7 @@ __all__ = [
     "JobSummary",
     "Judgement",
     "MatchCount",
+    "MovedEntry",
     "Operation",
     "OperationId",
     "OperationKind",
@@ -173,6 +180,11 @@ __all__ = [
     "Settlement",
     "Stamp",
     "StartRequest",
+    "TakeBackBatch",
+    "TakeBackItem",
+    "TakeBackResult",
+    "TakenBack",
+    "UndoBatch",
     "User",
     "Verdict",
     "entry_id_of",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from redrive.domain.names import AppId, EntryId, JobId, OperationId
-from redrive.domain.states import Answer, EntryState
+from redrive.domain.states import Answer, EntryState, TakenBack
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,7 +58,8 @@ class RequeueBatch:
     """The part of a batch that lies in one queue: one script call, one receipt.
 
     ``mark`` is the value of the re-scan key: true for a retry, false for a resync.
-    ``take_finished`` lets completed jobs be moved too (resync).
+    ``take_finished`` lets completed jobs be moved too (resync). ``low_priority`` puts the jobs
+    behind all live traffic.
     """
 
     queue: str
@@ -67,6 +68,7 @@ class RequeueBatch:
     items: tuple[RequeueItem, ...]
     mark: bool
     take_finished: bool
+    low_priority: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,5 +87,65 @@ class Settlement:
 
     entry_pk: int
     answer: Answer
+    at: datetime
+    detail: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MovedEntry:
+    """One entry that an operation has moved and that is to be taken back, if it still waits.
+
+    ``removable``: the operation has created its job anew because its queue had forgotten it, by
+    plan, and the ledger can do that again.
+    """
+
+    claimed: ClaimedEntry
+    moved_at: datetime
+    removable: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UndoBatch:
+    """Entries of one moved batch (``moved_as``) in the hands of an undo.
+
+    ``number`` is a number of its own among those of the operation's batches.
+    """
+
+    operation_id: OperationId
+    number: int
+    moved_as: int
+    entries: tuple[MovedEntry, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TakeBackItem:
+    """One job of a :class:`TakeBackBatch`. ``remove``: the operation has created it."""
+
+    job_id: JobId
+    generation: int
+    remove: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TakeBackBatch:
+    """Jobs that batch ``moved_as`` of an operation has moved in one queue, to be taken back.
+
+    ``number`` names the receipt. ``mark`` is the value of the re-scan key that the move has set.
+    """
+
+    queue: str
+    operation_id: OperationId
+    number: int
+    moved_as: int
+    items: tuple[TakeBackItem, ...]
+    mark: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TakeBackResult:
+    """What became of one job; ``at`` is the engine's clock."""
+
+    job_id: JobId
+    answer: TakenBack
     at: datetime
     detail: str = ""

@@ -83,6 +83,7 @@ class Operation:
     paused_by: str | None = None
     pause_reason: str | None = None
     approved_by: str | None = None
+    low_priority: bool = False
 
     @property
     def completed(self) -> int:
@@ -144,6 +145,7 @@ class Progress:
     waiting: int = 0
     failed_same: int = 0
     finished_at: datetime | None = None
+    undo_wanted: bool = False
 
 
 def progress_of(operation: Operation, now: datetime) -> Progress:
@@ -177,6 +179,7 @@ def progress_of(operation: Operation, now: datetime) -> Progress:
         waiting=operation.waiting,
         failed_same=operation.failed_same,
         finished_at=operation.finished_at,
+        undo_wanted=operation.undo_wanted,
     )
 
 

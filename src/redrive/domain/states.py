@@ -128,6 +128,17 @@ class Answer(StrEnum):
         return self in (Answer.REQUEUED, Answer.RECREATED)
 
 
+class TakenBack(StrEnum):
+    """What an engine did with one job that was to be taken back."""
+
+    TAKEN_BACK = "taken_back"
+    STARTED = "started"
+    CHANGED = "changed"
+    MISSING = "missing"
+    LEFT = "left"
+    ERROR = "error"
+
+
 class ItemState(StrEnum):
     CLAIMED = "claimed"
     REQUEUED = "requeued"
@@ -148,6 +159,7 @@ class Reason(StrEnum):
     MISSING = "missing"
     ERROR = "error"
     CANCELLED = "cancelled"
+    TAKEN_BACK = "taken_back"
     ENGINE_AWAY = "engine_away"
     TAKEN_BY_ANOTHER = "taken_by_another"
     FAILED_AGAIN_BEFORE = "failed_again_before"

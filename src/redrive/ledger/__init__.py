@@ -11,6 +11,7 @@ from redrive.ledger.operations import SqlOperationLedger
 from redrive.ledger.reading import SqlReadingLedger
 from redrive.ledger.retention import SqlRetentionLedger
 from redrive.ledger.schema_triage import groups as _groups  # noqa: F401 - joins the metadata
+from redrive.ledger.undoing import SqlUndoLedger
 
 __all__ = [
     "Database",
@@ -19,6 +20,7 @@ __all__ = [
     "SqlOperationLedger",
     "SqlReadingLedger",
     "SqlRetentionLedger",
+    "SqlUndoLedger",
     "current_revision",
     "migrate",
     "require_current_schema",

@@ -15,13 +15,16 @@ from redrive.domain import (
     OPEN_STATES,
     EntryState,
     ItemState,
+    Operation,
     OperationKind,
     Reason,
     ScopeKind,
     to_millis,
 )
+from redrive.errors import StaleRunner
 from redrive.ledger.database import insert_or_ignore, upsert
 from redrive.ledger.filters import one_of
+from redrive.ledger.rows import operation_of
 from redrive.ledger.schema import FAILURE_SEQ, activity, items, operations, sequences
 from redrive.ledger.schema_triage import group_activity
 
@@ -117,7 +120,8 @@ async def withdraw(
     """Give entries that leave an open bulk operation's selection their one recorded reason.
 
     ``leaving`` are entry rows as they were before, locked by this transaction. An entry that an
-    operation has claimed before has its item already and is left alone.
+    operation has claimed before has its item already and is left alone; so is one whose operation
+    takes nothing any more but only undoes what it did.
     """
     if not leaving:
         return
@@ -126,6 +130,7 @@ async def withdraw(
         .where(
             one_of(operations.c.state, OPEN_STATES),
             operations.c.scope != ScopeKind.ENTRY,
+            operations.c.undo_wanted.is_(False),
             operations.c.cutoff_seq >= min(row.failure_seq for row in leaving),
         )
         .order_by(operations.c.operation_id)
@@ -167,3 +172,23 @@ async def withdraw(
             .where(operations.c.operation_id == operation.operation_id)
             .values(skipped=operations.c.skipped + len(added.all()))
         )
+
+
+async def move_own_counts(
+    connection: AsyncConnection, operation: Operation, counts: Counter[str]
+) -> Operation:
+    """Add to the counts of the operation that its runner has in hand. Raises StaleRunner."""
+    result = await connection.execute(
+        update(operations)
+        .where(
+            operations.c.operation_id == operation.operation_id,
+            operations.c.runner_epoch == operation.runner_epoch,
+            operations.c.state.in_(OPEN_STATES),
+        )
+        .values({name: operations.c[name] + n for name, n in counts.items()} or {"error": None})
+        .returning(operations)
+    )
+    row = result.first()
+    if row is None:
+        raise StaleRunner(operation_id=operation.operation_id)
+    return operation_of(row)

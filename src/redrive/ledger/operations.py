@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import case, func, literal, select, update
+from sqlalchemy import case, false, func, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from redrive.domain import (
@@ -27,11 +27,13 @@ from redrive.errors import OperationFinished, OperationNotFound, StaleRunner
 from redrive.faultpoints import Step, reach
 from redrive.ledger import claiming, releasing, settling, starting
 from redrive.ledger.auditing import add_audit
+from redrive.ledger.counting import move_own_counts
 from redrive.ledger.database import Database
 from redrive.ledger.judging import add_operation_activity
 from redrive.ledger.payloads import read_payload
 from redrive.ledger.rows import operation_of, operations_of, select_open_operations
 from redrive.ledger.schema import Millis, entries, operations
+from redrive.ledger.undoing import request_undo
 from redrive.ports import Clock
 
 
@@ -121,7 +123,7 @@ class SqlOperationLedger:
             settled = await settling.settle(
                 self._database, connection, operation, batch, settlements, now
             )
-            counted = await self._count(connection, operation, settled.counts)
+            counted = await move_own_counts(connection, operation, settled.counts)
             await add_operation_activity(connection, [(counted, settled)], now)
             reach(Step.SETTLE_WRITTEN)
             return counted
@@ -135,29 +137,11 @@ class SqlOperationLedger:
             released = await releasing.release(
                 self._database, connection, operation, batch, reason, self._clock.now()
             )
-            counted = await self._count(connection, operation, Counter({"released": released}))
+            counted = await move_own_counts(connection, operation, Counter({"released": released}))
             reach(Step.RELEASE_WRITTEN)
             return counted
 
         return await self._database.write(work)
-
-    async def _count(
-        self, connection: AsyncConnection, operation: Operation, counts: Counter[str]
-    ) -> Operation:
-        result = await connection.execute(
-            update(operations)
-            .where(
-                operations.c.operation_id == operation.operation_id,
-                operations.c.runner_epoch == operation.runner_epoch,
-                operations.c.state.in_(OPEN_STATES),
-            )
-            .values({name: operations.c[name] + n for name, n in counts.items()} or {"error": None})
-            .returning(operations)
-        )
-        row = result.first()
-        if row is None:
-            raise StaleRunner(operation_id=operation.operation_id)
-        return operation_of(row)
 
     async def finish(
         self, operation: Operation, state: OperationState, error: str | None
@@ -172,6 +156,7 @@ class SqlOperationLedger:
                     operations.c.operation_id == operation.operation_id,
                     operations.c.runner_epoch == operation.runner_epoch,
                     operations.c.state.in_(OPEN_STATES),
+                    operations.c.undo_wanted == operation.undo_wanted,
                 )
                 .values(
                     state=case((cancelling, OperationState.CANCELLED.value), else_=state.value),
@@ -190,7 +175,9 @@ class SqlOperationLedger:
 
         return await self._database.write(work)
 
-    async def request_cancel(self, operation_id: OperationId, actor: Actor) -> Operation:
+    async def request_cancel(
+        self, operation_id: OperationId, actor: Actor, *, undo: bool = False
+    ) -> Operation:
         async def work(connection: AsyncConnection) -> Operation:
             now = self._clock.now()
             own = operations.c.operation_id == operation_id
@@ -199,6 +186,10 @@ class SqlOperationLedger:
             if row is None:
                 raise OperationNotFound(operation_id=operation_id)
             operation = operation_of(row)
+            if undo and operation.state is not OperationState.QUEUED:
+                after = await request_undo(connection, operation, actor, now)
+                reach(Step.CANCEL_WRITTEN)
+                return after
             if operation.state.terminal:
                 raise OperationFinished(operation_id=operation_id, state=operation.state)
             if operation.state is OperationState.CANCELLING:
@@ -249,12 +240,17 @@ class SqlOperationLedger:
 
 
 async def _finished_before(connection: AsyncConnection, operation: Operation) -> Operation:
-    """The operation as the same runner finished it, who did not hear that it did."""
+    """The operation as the same runner finished it, who did not hear that it did; or as it is, if
+    an undo is wanted of which that runner does not know yet."""
+    undo_is_news = not operation.undo_wanted
     found = await connection.execute(
         select(operations).where(
             operations.c.operation_id == operation.operation_id,
             operations.c.runner_epoch == operation.runner_epoch,
-            operations.c.state.in_(TERMINAL_STATES),
+            or_(
+                operations.c.state.in_(TERMINAL_STATES),
+                operations.c.undo_wanted.is_(True) if undo_is_news else false(),
+            ),
         )
     )
     row = found.first()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zlib
 from collections.abc import Sequence
 from typing import Any
@@ -86,6 +87,7 @@ def operation_of(row: Row[Any]) -> Operation:
         paused_by=row.paused_by,
         pause_reason=row.pause_reason,
         approved_by=row.approved_by,
+        low_priority=bool(json.loads(row.controls or "{}").get("low_priority")),
     )
 
 

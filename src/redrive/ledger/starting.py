@@ -136,6 +136,7 @@ def claim_values(operation_id: OperationId) -> dict[str, Any]:
         "operation_id": operation_id,
         "early_outcome": None,
         "early_at": None,
+        "early_same_way": None,
     }
 
 

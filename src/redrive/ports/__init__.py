@@ -11,6 +11,7 @@ from redrive.ports.following import DriftVerdict, FollowerLedger, FollowerReport
 from redrive.ports.keeping import Accounts, RetentionLedger
 from redrive.ports.operations import OperationLedger, OperationQueue, ProgressStore
 from redrive.ports.reading import GroupInsight, InsightLedger, ReadingLedger
+from redrive.ports.undoing import UndoLedger
 
 __all__ = [
     "Accounts",
@@ -29,4 +30,5 @@ __all__ = [
     "ReadingLedger",
     "RetentionLedger",
     "T",
+    "UndoLedger",
 ]

@@ -16,6 +16,8 @@ from redrive.domain import (
     QueueCounts,
     RequeueBatch,
     RequeueResult,
+    TakeBackBatch,
+    TakeBackResult,
 )
 from redrive.ports.common import Page
 
@@ -72,6 +74,10 @@ class Engine(Protocol):
         same, even when jobs have completed since. One result per item, in order. Answers:
         REQUEUED, ALREADY_LIVE, SUPERSEDED (it failed again: ``failed_at`` differs), NOT_FAILED,
         MISSING, ERROR, or WITHHELD if :meth:`withhold` took the receipt first.
+
+        ``low_priority``: the jobs, and their further attempts, run when no other job of the queue
+        waits, in the order of the batches; the next hand-over without it gives them their own
+        priority again. Ignored by an engine that knows no priorities.
         """
 
     async def withhold(self, batch: RequeueBatch) -> list[RequeueResult]:
@@ -85,7 +91,23 @@ class Engine(Protocol):
     ) -> RequeueResult:
         """Create a job that the engine has forgotten, under a receipt of its own.
 
-        Answers RECREATED; ALREADY_LIVE when the engine knows the job after all.
+        Answers RECREATED; ALREADY_LIVE when the engine knows the job after all. ``low_priority``
+        holds as for :meth:`requeue`.
+        """
+
+    async def take_back(self, batch: TakeBackBatch) -> list[TakeBackResult]:
+        """Take moved jobs that nobody has started back to where they were, and leave a receipt.
+
+        A job that carries the stamp of this hand-over and still waits is failed again (or
+        completed, after a resync) as it was: same finish time, error, data and counters, so that
+        it is the same occurrence and no new one. One that the operation created is removed again.
+        Atomic: no worker gets a job that is taken back, and none that a worker has taken, or has
+        had, is touched. Nothing is told among the outcomes.
+
+        Called again for the same operation and number it changes nothing and answers the same.
+        One result per item, in order: TAKEN_BACK, STARTED, CHANGED (moved or added anew by
+        somebody since), MISSING, LEFT (it waits and stays there; ``detail`` says why), ERROR.
+        An engine that cannot take back answers LEFT.
         """
 
     async def counts(self, queue: str) -> QueueCounts:

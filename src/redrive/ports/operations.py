@@ -75,12 +75,22 @@ class OperationLedger(Protocol):
         self, operation: Operation, state: OperationState, error: str | None
     ) -> Operation:
         """Make the operation terminal; it keeps all its counts. Said again by the same runner, it
-        answers with the operation as that left it. Raises StaleRunner."""
+        answers with the operation as that left it. Raises StaleRunner.
 
-    async def request_cancel(self, operation_id: OperationId, actor: Actor) -> Operation:
+        If an undo is wanted of which ``operation`` does not know yet, nothing changes and the
+        operation is answered as it is, still open.
+        """
+
+    async def request_cancel(
+        self, operation_id: OperationId, actor: Actor, *, undo: bool = False
+    ) -> Operation:
         """Ask the runner to stop: running becomes cancelling, queued becomes cancelled at once.
 
-        Raises OperationNotFound, OperationFinished. A second request changes nothing.
+        With ``undo`` also to take back what was moved and has not started. An operation that is
+        over is opened again for that, as cancelling, while something that it moved is waiting.
+
+        Raises OperationNotFound; OperationFinished, or with ``undo`` NothingToTakeBack. A second
+        request changes nothing.
         """
 
     async def operation(self, operation_id: OperationId) -> Operation | None:

@@ -26,6 +26,10 @@ from redrive.domain import (
     RequeueItem,
     RequeueResult,
     Stamp,
+    TakeBackBatch,
+    TakeBackItem,
+    TakeBackResult,
+    TakenBack,
     to_millis,
 )
 from redrive.errors import EngineUnavailable
@@ -112,6 +116,15 @@ class InMemoryEngine(MemoryQueues):
         [item] = [item for item in batch.items if item.job_id == job_id]
         return self._once(batch, job_id, lambda: [self._rebuild(batch, item, name, payload)])[0]
 
+    async def take_back(self, batch: TakeBackBatch) -> list[TakeBackResult]:
+        self._answer(None)
+        receipts = self._queue(batch.queue).undo_receipts
+        name = f"{batch.operation_id}:{batch.number}"
+        if name not in receipts:
+            receipts[name] = [self._take_back(batch, item) for item in batch.items]
+        self._lose_the_reply()
+        return receipts[name]
+
     async def counts(self, queue: str) -> QueueCounts:
         states = [job.state for job in self._queue(queue).jobs.values()]
         counts = {state: states.count(state) for state in JobState if state in states}
@@ -162,10 +175,13 @@ class InMemoryEngine(MemoryQueues):
         name = f"{batch.operation_id}:{batch.number}:{job_id or ''}"
         if name not in receipts:
             receipts[name] = act()
+        self._lose_the_reply()
+        return receipts[name]
+
+    def _lose_the_reply(self) -> None:
         if self._replies_to_lose:
             self._replies_to_lose -= 1
             raise EngineUnavailable(source=self.source, sent=True, detail="the reply was lost")
-        return receipts[name]
 
     def _result(self, item: RequeueItem, answer: Answer) -> RequeueResult:
         return RequeueResult(job_id=item.job_id, answer=answer, at=self._now())
@@ -174,10 +190,13 @@ class InMemoryEngine(MemoryQueues):
         job = self.job(batch.queue, item.job_id)
         answer = _answer_for(job, item, batch.take_finished)
         if answer is Answer.REQUEUED and job is not None:
+            self._queue(batch.queue).before[_moved_as(batch, item.job_id)] = job
             self._change(
                 batch.queue,
                 item.job_id,
-                state=JobState.WAITING,
+                state=_waiting(batch),
+                low_priority=batch.low_priority,
+                started=False,
                 data=self._marked(job.data, batch.mark),
                 finished_at=None,
                 error_message="",
@@ -195,12 +214,35 @@ class InMemoryEngine(MemoryQueues):
             job_id=item.job_id,
             name=name,
             data=self._marked(payload.data, batch.mark),
-            state=JobState.WAITING,
+            state=_waiting(batch),
+            low_priority=batch.low_priority,
             created_at=self._now(),
             forgets=bool(json.loads(payload.options).get("removeOnFail")),
             stamp=Stamp(operation_id=batch.operation_id, generation=item.generation),
         )
         return self._result(item, Answer.RECREATED)
+
+    def _take_back(self, batch: TakeBackBatch, item: TakeBackItem) -> TakeBackResult:
+        answer = self._can_take_back(batch, item)
+        if answer is TakenBack.TAKEN_BACK:
+            queue = self._queue(batch.queue)
+            if item.remove:
+                self.drop(batch.queue, item.job_id)
+            else:
+                queue.jobs[item.job_id] = queue.before[_moved_as(batch, item.job_id)]
+        return TakeBackResult(job_id=item.job_id, answer=answer, at=self._now())
+
+    def _can_take_back(self, batch: TakeBackBatch, item: TakeBackItem) -> TakenBack:
+        job = self.job(batch.queue, item.job_id)
+        stamp = Stamp(operation_id=batch.operation_id, generation=item.generation)
+        if job is None:
+            return TakenBack.MISSING
+        if job.stamp != stamp:
+            return TakenBack.CHANGED
+        if job.started:
+            return TakenBack.STARTED
+        known = item.remove or _moved_as(batch, item.job_id) in self._queue(batch.queue).before
+        return TakenBack.TAKEN_BACK if known else TakenBack.LEFT
 
     def _marked(self, data: bytes, mark: bool) -> bytes:
         decoded = json.loads(data)
@@ -234,6 +276,15 @@ class InMemoryEngine(MemoryQueues):
         if job is None:
             return JobStatus(job_id=job_id, state=JobState.MISSING)
         return JobStatus(job_id=job_id, state=job.state, finished_at=job.finished_at)
+
+
+def _waiting(batch: RequeueBatch) -> JobState:
+    return JobState.PRIORITIZED if batch.low_priority else JobState.WAITING
+
+
+def _moved_as(batch: RequeueBatch | TakeBackBatch, job_id: JobId) -> str:
+    number = batch.number if isinstance(batch, RequeueBatch) else batch.moved_as
+    return f"{batch.operation_id}:{number}:{job_id}"
 
 
 def _answer_for(job: MemoryJob | None, item: RequeueItem, take_finished: bool) -> Answer:

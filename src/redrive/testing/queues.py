@@ -17,13 +17,14 @@ from redrive.domain import (
     OutcomeKind,
     RequeueResult,
     Stamp,
+    TakeBackResult,
     from_millis,
 )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MemoryJob:
-    """A job as the queue system holds it; ``failed_at`` is None unless it is failed."""
+    """A job as the queue system holds it; ``finished_at`` is None unless it has finished."""
 
     job_id: JobId
     name: str
@@ -35,6 +36,8 @@ class MemoryJob:
     error_message: str = ""
     attempts_made: int = 0
     stamp: Stamp | None = None
+    low_priority: bool = False
+    started: bool = False
 
 
 @dataclass(slots=True)
@@ -42,6 +45,11 @@ class MemoryQueue:
     jobs: dict[JobId, MemoryJob] = field(default_factory=dict)
     outcomes: list[JobOutcome] = field(default_factory=list)
     receipts: dict[str, list[RequeueResult]] = field(default_factory=dict)
+    undo_receipts: dict[str, list[TakeBackResult]] = field(default_factory=dict)
+    before: dict[str, MemoryJob] = field(default_factory=dict)
+
+
+_WAITING = (JobState.WAITING, JobState.PRIORITIZED)
 
 
 class MemoryQueues:
@@ -77,9 +85,18 @@ class MemoryQueues:
             forgets=forgets,
         )
 
+    def take(self, queue: str) -> JobId | None:
+        """A worker takes the next job: one of low priority when no other waits."""
+        waiting = [job for job in self._queue(queue).jobs.values() if job.state in _WAITING]
+        waiting.sort(key=lambda job: job.low_priority)
+        if not waiting:
+            return None
+        self.start(queue, waiting[0].job_id)
+        return waiting[0].job_id
+
     def start(self, queue: str, job_id: str) -> None:
         """A worker takes the job."""
-        self._change(queue, job_id, state=JobState.ACTIVE)
+        self._change(queue, job_id, state=JobState.ACTIVE, started=True)
         self._tell(queue, job_id, OutcomeKind.ACTIVE, self._now())
 
     def fail(
@@ -95,6 +112,7 @@ class MemoryQueues:
             queue,
             job_id,
             state=JobState.FAILED,
+            started=True,
             finished_at=failed_at,
             error_message=error,
             attempts_made=job.attempts_made + 1,
@@ -105,7 +123,7 @@ class MemoryQueues:
     def complete(self, queue: str, job_id: str, *, keep: bool = True) -> None:
         """A worker runs the job to its end; ``keep`` false: the queue forgets it at once."""
         now = self._now()
-        self._change(queue, job_id, state=JobState.COMPLETED, finished_at=now)
+        self._change(queue, job_id, state=JobState.COMPLETED, started=True, finished_at=now)
         self._tell(queue, job_id, OutcomeKind.COMPLETED, now)
         if not keep:
             self.drop(queue, job_id)
@@ -121,7 +139,7 @@ class MemoryQueues:
 
     def retry_elsewhere(self, queue: str, job_id: str) -> None:
         """Another tool retries the job."""
-        self._change(queue, job_id, state=JobState.WAITING, finished_at=None)
+        self._change(queue, job_id, state=JobState.WAITING, started=False, finished_at=None)
 
     def lose_reply(self, times: int = 1) -> None:
         """The next calls that change something take effect, and their answers do not arrive."""

@@ -51,6 +51,11 @@ def cancelled(operation: Operation, in_hand: int) -> str:
     """What a cancel has done so far; ``in_hand`` entries were claimed and are not settled."""
     if operation.state is OperationState.CANCELLED:
         return "The operation was cancelled before it took any entry."
+    if operation.undo_wanted:
+        return (
+            "The operation is being undone: no further entry is taken, and what was moved and no "
+            f"worker has started is taken back (of {operation.waiting:,} nothing is known yet)."
+        )
     settled = f"{operation.completed:,} of {operation.total:,} are settled"
     if in_hand == 0:
         return f"The operation is being cancelled: no further entry is taken; {settled}."

@@ -29,6 +29,7 @@ from redrive.wire.operations import (
 )
 from redrive.wire.requests import (
     BulkRetryRequest,
+    CancelRequest,
     LoginRequest,
     RenameRequest,
     ResyncRequest,
@@ -42,6 +43,7 @@ __all__ = [
     "BulkProgressResponse",
     "BulkRetryRequest",
     "BulkRetryResponse",
+    "CancelRequest",
     "CancelResponse",
     "Chapter",
     "Entry",

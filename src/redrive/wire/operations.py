@@ -29,6 +29,7 @@ _PROGRESS_EXAMPLE: JsonDict = {
     "cancelled": False,
     "rate": 400.0,
     "eta_seconds": 1.0,
+    "undo_wanted": False,
 }
 
 
@@ -114,7 +115,7 @@ class BulkProgressResponse(Output):
     skipped: int
     """Left alone, each for a recorded reason: already queued, completed meanwhile, …"""
     released: int
-    """Taken, then given back by a cancel before the hand-over."""
+    """Taken, then given back by a cancel before the hand-over or by an undo after it."""
     recovered: int
     """Of the succeeded: ran and completed."""
     failed_again: int
@@ -130,6 +131,8 @@ class BulkProgressResponse(Output):
     """Entries per second."""
     eta_seconds: float | None
     """Null where it cannot be told."""
+    undo_wanted: bool
+    """Whether an undo was asked for: what was moved and no worker has started is taken back."""
 
     @staticmethod
     def at(

@@ -45,6 +45,16 @@ class BulkRetryRequest(Input):
     """The same key by the same user answers with the operation that it started the first time."""
 
 
+class CancelRequest(Input):
+    """What may go with a cancel; everything is optional."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"undo": True}})
+
+    undo: bool = False
+    """Also take back what was moved and no worker has started; this may be asked for after the
+    operation's end too, while something that it moved is waiting."""
+
+
 class RenameRequest(Input):
     """Give an app a name for people."""
 

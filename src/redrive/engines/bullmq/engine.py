@@ -19,6 +19,8 @@ from redrive.domain import (
     QueueCounts,
     RequeueBatch,
     RequeueResult,
+    TakeBackBatch,
+    TakeBackResult,
 )
 from redrive.engines.bullmq.calls import Calls
 from redrive.engines.bullmq.discovery import Discovery
@@ -91,6 +93,9 @@ class BullMQEngine:
         self, batch: RequeueBatch, job_id: JobId, name: str, payload: Payload
     ) -> RequeueResult:
         return await self._mover.rebuild(self._keys(batch.queue), batch, job_id, name, payload)
+
+    async def take_back(self, batch: TakeBackBatch) -> list[TakeBackResult]:
+        return await self._mover.take_back(self._keys(batch.queue), batch)
 
     async def counts(self, queue: str) -> QueueCounts:
         return await read_counts(self._calls, self._keys(queue), self.source)

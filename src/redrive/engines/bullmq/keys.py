@@ -45,6 +45,14 @@ class QueueKeys:
     def for_scripts(self) -> list[str]:
         return [self.of(name) for name in SCRIPT_KEYS]
 
+    def before(self, operation_id: OperationId, number: int) -> str:
+        """Where a batch's jobs are kept as they were before the move."""
+        return self.of(f"redrive:before:{operation_id}:{number}")
+
+    def undo_receipt(self, operation_id: OperationId, number: int) -> str:
+        """The receipt of taking jobs back."""
+        return self.of(f"redrive:undo:{operation_id}:{number}")
+
     def receipt(self, operation_id: OperationId, number: int, job_id: str | None = None) -> str:
         """The receipt of a batch, or of one rebuilt job of it."""
         receipt = self.of(f"redrive:{operation_id}:{number}")

@@ -1,4 +1,4 @@
-"""The calls that change something: move a batch, withhold it, rebuild a job."""
+"""The calls that change something: move a batch, withhold it, rebuild a job, take jobs back."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ from redrive.domain import (
     RequeueBatch,
     RequeueItem,
     RequeueResult,
+    TakeBackBatch,
+    TakeBackResult,
     to_millis,
 )
-from redrive.engines.bullmq.answers import RECEIPT_SECONDS, read_receipt
+from redrive.engines.bullmq.answers import RECEIPT_SECONDS, read_receipt, read_undo_receipt
 from redrive.engines.bullmq.calls import Argument, Calls
 from redrive.engines.bullmq.keys import QueueKeys
 from redrive.engines.bullmq.library import WORKER_MAJORS
+from redrive.engines.bullmq.reading import LOWEST_PRIORITY
 from redrive.engines.bullmq.scripts import rebuild_script, script
 from redrive.engines.bullmq.text import json_or_none, whole
 
@@ -70,21 +73,44 @@ class Mover:
         item = next(item for item in batch.items if item.job_id == job_id)
         job = _ForgottenJob(keys, item, name, payload)
         receipt_key = keys.receipt(batch.operation_id, batch.number, job_id)
+        priority = LOWEST_PRIORITY if batch.low_priority else job.priority
         receipt = await self._calls.script(
-            rebuild_script(PRIORITIZED if job.priority else STANDARD),
+            rebuild_script(PRIORITIZED if priority else STANDARD),
             [*keys.for_scripts, receipt_key, keys.of("id")],
             [
-                *(keys.base, job_id, "prioritized" if job.priority else "standard"),
+                *(keys.base, job_id, "prioritized" if priority else "standard"),
                 *(self._quoted_key, json.dumps(batch.mark)),
                 *(f"{batch.operation_id}:{item.generation}", RECEIPT_SECONDS),
-                *job.arguments(),
-                MAJORS,
+                *job.arguments(priority),
+                *(MAJORS, int(batch.low_priority), job.priority or ""),
             ],
         )
         if receipt:
             return read_receipt(receipt, [job_id])[0]
         [result] = await self._move(keys, batch, (item,), receipt_key)
         return result
+
+    async def take_back(self, keys: QueueKeys, batch: TakeBackBatch) -> list[TakeBackResult]:
+        """Take back what of a moved batch nobody has started."""
+        flat = [
+            value
+            for item in batch.items
+            for value in (item.job_id.encode(), item.generation, int(item.remove))
+        ]
+        receipt = await self._calls.script(
+            script("splice", "queue", "takeback"),
+            [
+                *keys.for_scripts,
+                keys.undo_receipt(batch.operation_id, batch.number),
+                keys.before(batch.operation_id, batch.moved_as),
+            ],
+            [
+                *(keys.base, self._quoted_key, json.dumps(batch.mark)),
+                *(batch.operation_id, RECEIPT_SECONDS, MAJORS),
+                msgpack.packb(flat, use_bin_type=False),
+            ],
+        )
+        return read_undo_receipt(receipt, [item.job_id for item in batch.items])
 
     async def _move(
         self,
@@ -98,11 +124,13 @@ class Mover:
         arguments: list[Argument] = [
             *(keys.base, "withhold" if withhold else "move", int(batch.take_finished)),
             *(self._quoted_key, json.dumps(batch.mark)),
-            *(batch.operation_id, RECEIPT_SECONDS, MAJORS),
+            *(batch.operation_id, RECEIPT_SECONDS, MAJORS, int(batch.low_priority)),
             _packed(items),
         ]
         receipt = await self._calls.script(
-            script("splice", "queue", "requeue"), [*keys.for_scripts, receipt_key], arguments
+            script("splice", "queue", "requeue"),
+            [*keys.for_scripts, receipt_key, keys.before(batch.operation_id, batch.number)],
+            arguments,
         )
         return read_receipt(receipt, [item.job_id for item in items])
 
@@ -132,7 +160,7 @@ class _ForgottenJob:
         self._options: dict[str, Any] = options if isinstance(options, dict) else {}
         self.priority = self._priority()
 
-    def arguments(self) -> list[Argument]:
+    def arguments(self, priority: int) -> list[Argument]:
         """From the job's data on, as ``scripts/rebuild.lua`` takes them."""
         parent_key, parent_text = self._extra("parentKey"), self._extra("parent")
         parent = json_or_none(parent_text.encode())
@@ -140,7 +168,7 @@ class _ForgottenJob:
             parent_key, parent = "", {}
         deduplication_key = self._deduplication_key()
         return [
-            *(self._payload.data, self._payload.options, self._packed_options()),
+            *(self._payload.data, self._payload.options, self._packed_options(priority)),
             self._packed_arguments(None, None, deduplication_key),
             self._packed_arguments(parent_key, parent, deduplication_key) if parent else "",
             *(parent_key, parent_text),
@@ -156,11 +184,11 @@ class _ForgottenJob:
         if stored is None:
             given = self._options.get("priority")
             stored = given if isinstance(given, int) else 0
-        return stored if 0 < stored <= 0x200000 else 0
+        return stored if 0 < stored <= LOWEST_PRIORITY else 0
 
-    def _packed_options(self) -> bytes:
+    def _packed_options(self, priority: int) -> bytes:
         options = {key: value for key, value in self._options.items() if key != "delay"}
-        options["priority"] = self.priority
+        options["priority"] = priority
         packed: bytes = msgpack.packb(
             _portable(options), use_bin_type=True, unicode_errors="surrogatepass"
         )

@@ -31,6 +31,7 @@ from redrive.engines.bullmq.text import (
     json_value,
     last_stack,
     time_of,
+    whole,
 )
 from redrive.settings import Source
 
@@ -52,11 +53,15 @@ FIELDS = (
     "delay",
     "deid",
     "nrjid",
+    "redrivePriority",
 )
 """The record's fields as ``scripts/failures.lua`` gives them."""
 
 EXTRA_FIELDS = ("timestamp", "parentKey", "parent", "rjk", "priority", "delay", "deid", "nrjid")
 """What a rebuild may need besides data and options."""
+
+LOWEST_PRIORITY = 0x200000
+"""The last that a worker takes; the library's PRIORITY_LIMIT."""
 
 _GENERATION = re.compile(r"[0-9]{1,9}")
 
@@ -134,7 +139,7 @@ class FailureReader:
         extra = {
             field: value.decode("utf-8", "replace")
             for field in EXTRA_FIELDS
-            if (value := record[field]) is not None and b"\0" not in value
+            if (value := _own(record, field)) is not None and b"\0" not in value
         }
         return Payload(data=data, options=options, extra=extra)
 
@@ -148,6 +153,15 @@ class FailureReader:
         if isinstance(keep, dict):
             return keep.get("age") is not None or _is_count(keep.get("count"))
         return keep is True or _is_count(keep)
+
+
+def _own(record: Record, field: str) -> bytes | None:
+    """A field of the record; of the priority the job's own one, which stands beside it while the
+    job is moved at the lowest (see ``scripts/queue.lua``)."""
+    own = record["redrivePriority"]
+    if field == "priority" and own is not None and whole(record[field]) == LOWEST_PRIORITY:
+        return own or None
+    return record[field]
 
 
 def _defect_of(record: Record, readable: bool) -> str | None:

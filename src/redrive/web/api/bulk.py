@@ -68,9 +68,19 @@ async def resync_app(
     response_model=wire.Envelope[wire.CancelResponse],
     responses=problems(*ACTION_PROBLEMS),
 )
-async def cancel(operation_id: OperationIdPath, console: ConsoleOf, actor: ActorOf) -> Response:
-    """Stop an operation: what is in hand is finished or given back, and counted."""
-    operation = await console.services.recovery.cancel(OperationId(operation_id), actor)
+async def cancel(
+    operation_id: OperationIdPath,
+    console: ConsoleOf,
+    actor: ActorOf,
+    body: wire.CancelRequest | None = None,
+) -> Response:
+    """Stop an operation: what is in hand is finished or given back, and counted.
+
+    With `undo` what was moved and no worker has started is taken back too: it is failed again with
+    its error, as if it had not been moved. This may be asked for after the operation's end.
+    """
+    undo = body is not None and body.undo
+    operation = await console.services.recovery.cancel(OperationId(operation_id), actor, undo=undo)
     in_hand = await console.services.overview.in_hand(operation.operation_id)
     return answer(
         wire.CancelResponse(

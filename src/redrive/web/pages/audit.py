@@ -19,6 +19,7 @@ AUDITED = (
     "resync.start",
     "resync.end",
     "operation.cancel",
+    "operation.undo",
     "rename",
     "login",
     "logout",

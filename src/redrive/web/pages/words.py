@@ -75,6 +75,7 @@ REASON_WORDS: Mapping[Reason, str] = {
     Reason.MISSING: "gone from its queue",
     Reason.ERROR: "refused by the queue system",
     Reason.CANCELLED: "given back by the cancel",
+    Reason.TAKEN_BACK: "taken back by the undo",
     Reason.ENGINE_AWAY: "given back: the queue system was away",
     Reason.TAKEN_BY_ANOTHER: "taken by another operation",
     Reason.FAILED_AGAIN_BEFORE: "failed again before its turn",

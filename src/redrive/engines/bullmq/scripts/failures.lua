@@ -26,6 +26,7 @@
 local FIELDS = {
   'data', 'stacktrace', 'failedReason', 'name', 'opts', 'timestamp', 'processedOn', 'atm',
   'attemptsMade', 'redrive', 'parentKey', 'parent', 'rjk', 'priority', 'delay', 'deid', 'nrjid',
+  'redrivePriority',
 }
 local DATA, STACK, REASON, OPTIONS = 1, 2, 3, 5
 local LIMITS = { [REASON] = 16384, [OPTIONS] = 1048576 }

@@ -95,6 +95,19 @@ local function is_parent_intact(parent_key)
     and is_type(parent_key .. ':processed', 'hash') and is_type(parent_key .. ':dependencies', 'set')
 end
 
+-- The last that a worker takes; the library's PRIORITY_LIMIT.
+local LOWEST_PRIORITY = 0x200000
+
+--[[
+  A job's own priority as its record has it, or false: while it is moved at the lowest one, its own
+  stands in the field `redrivePriority` ('' for none), so that its further attempts are behind live
+  traffic too. Who gives it another one meanwhile has the last word.
+]]
+local function own_priority(stored, kept)
+  if not kept or tonumber(stored) ~= LOWEST_PRIORITY then return stored end
+  return kept ~= '' and kept
+end
+
 local function now_millis()
   local time = redis.call('TIME')
   return string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))

@@ -24,6 +24,8 @@
   ARGV[16]      the parent's id
   ARGV[17]      the deduplication key, or ''
   ARGV[18]      supported majors of the library, as ':5.:6.'
+  ARGV[19]      '1': at the lowest priority; ARGV[10] and 'prioritized' say so too
+  ARGV[20]      the job's own priority then, or ''
 
   Returns the receipt, '<server time in ms>:<letter>':
     C  created
@@ -84,11 +86,14 @@ local function create()
   redis.call('ZREM', KEYS[COMPLETED], job_id)
   -- A deduplication key that lives on after its job would make the library drop this one.
   if ARGV[17] ~= '' then redis.call('DEL', ARGV[17]) end
-  local tied = is_awaited()
+  local tied, low = is_awaited(), ARGV[19] == '1'
+  -- At the lowest priority only even places can be told apart; the library takes the next one.
+  if low and (tonumber(redis.call('GET', KEYS[PC])) or 0) % 2 == 0 then redis.call('INCR', KEYS[PC]) end
   local accepted = add(tied and ARGV[12] or ARGV[11])
   if not accepted or redis.call('EXISTS', job_key) == 0 then return 'E' end
   redis.call('HSET', job_key, 'opts', ARGV[9], 'redrive', ARGV[6])
   if tied then redis.call('HSET', job_key, 'parent', ARGV[14]) end
+  if low then redis.call('HSET', job_key, 'redrivePriority', ARGV[20]) end
   return 'C'
 end
 

@@ -3,6 +3,7 @@
 
   KEYS 1 to 12  the queue's keys, see queue.lua
   KEYS[13]      the receipt of this batch
+  KEYS[14]      where the state before the move is kept, for takeback.lua
   ARGV[1]       key prefix of the queue
   ARGV[2]       'move', or 'withhold': take the receipt and move nothing
   ARGV[3]       '1': take completed jobs too, and failed ones whatever their finish time (resync)
@@ -11,7 +12,8 @@
   ARGV[6]       id of the operation, the first part of the stamp
   ARGV[7]       life of the receipt in seconds
   ARGV[8]       supported majors of the library, as ':5.:6.'
-  ARGV[9]       packed (MessagePack), per job: id, finish time in ms of the occurrence to be moved,
+  ARGV[9]       '1': at the lowest priority, behind all live traffic
+  ARGV[10]      packed (MessagePack), per job: id, finish time in ms of the occurrence to be moved,
                 generation; one argument, because a server parses three thousand slowly
 
   Returns the receipt, '<server time in ms>:<letters>', one letter per job in order:
@@ -35,14 +37,21 @@
   Node.js) run per job with both counters reset; besides that the stall counter (stc) and a
   deferred failure (defa) go, the field `redrive` is set, and the re-scan key in the data. The
   scripts of bullmq 5 for Node.js would put prioritized jobs into wait; here they keep their rank.
+
+  What the move takes from the jobs is kept for as long as the receipt (MessagePack, KEPT below),
+  so that it can be taken back; nothing of it stays in the jobs.
 ]]
 local receipt_key = KEYS[13]
 local mode, take_finished, quoted_key, mark = ARGV[2], ARGV[3] == '1', ARGV[4], ARGV[5]
-local jobs = cmsgpack.unpack(ARGV[9])
+local low, jobs = ARGV[9] == '1', cmsgpack.unpack(ARGV[10])
 -- Larger data is read again when the job is moved, so that a batch of it is never held as a whole.
 local KEPT_DATA = 16384
 -- The largest time that a calendar on the other side can hold: 9999-12-31.
 local LAST_MILLIS = 253402300799999
+-- Fields that a move takes from a job's record; the result is one more of them.
+local TAKEN = { 'finishedOn', 'processedOn', 'atm', 'ats', 'stc', 'defa' }
+-- A longer error is cut where it is kept; a job with a longer return value cannot be taken back.
+local KEPT_RESULT = 4096
 
 local function is_lifo(options)
   if not options or not string.find(options, '"lifo"', 1, true) then return false end
@@ -70,11 +79,20 @@ local function origin_of(job_id, failed_score, expected)
   return nil, place == 'b' and 'B' or 'L'
 end
 
+-- What the job ended with, false for nothing, nil for more than is kept.
+local function kept_result(origin, reason, value)
+  if origin == 'failed' then return reason and string.sub(reason, 1, KEPT_RESULT) end
+  if value and #value > KEPT_RESULT then return nil end
+  return value
+end
+
 -- Returns the move to make, or nil and the letter that says why there is none.
 local function decide(index, failed_score)
   local job_id, expected = jobs[index], jobs[index + 1]
   local job_key = ARGV[1] .. job_id
-  local job = redis.pcall('HMGET', job_key, 'finishedOn', 'priority', 'opts', 'parentKey', 'data')
+  local job = redis.pcall('HMGET', job_key, 'finishedOn', 'priority', 'opts', 'parentKey', 'data',
+    'redrivePriority', 'processedOn', 'atm', 'ats', 'stc', 'defa', 'redrive', 'failedReason',
+    'returnvalue')
   if job.err then return nil, 'E' end
   local known = job[1] or job[3] or job[5]
   if not known and redis.call('EXISTS', job_key) == 0 then return nil, 'M' end
@@ -83,17 +101,24 @@ local function decide(index, failed_score)
   local parent_key = job[4]
   if parent_key and redis.call('EXISTS', parent_key) == 0 then parent_key = false end
   if parent_key and not is_parent_intact(parent_key) then return nil, 'E' end
-  local priority = tonumber(job[2]) or 0
+  local own = own_priority(job[2], job[6])
+  local priority = low and LOWEST_PRIORITY or tonumber(own) or 0
   return {
     id = job_id,
     key = job_key,
     origin = origin,
     -- Text such as 'nan' is a number to Lua that no sorted set takes.
     priority = priority == priority and priority or 0,
+    own = own,
+    is_lowered = job[6] and true or false,
     lifo = is_lifo(job[3]),
     data = job[5] and #job[5] <= KEPT_DATA and job[5] or nil,
     parent_key = parent_key,
     stamp = ARGV[6] .. ':' .. jobs[index + 2],
+    score = failed_score or origin == 'completed' and redis.call('ZSCORE', KEYS[COMPLETED], job_id),
+    taken = { job[1], job[7], job[8], job[9], job[10], job[11] },
+    stamp_before = job[12],
+    result = kept_result(origin, job[13], job[14]),
   }
 end
 
@@ -147,15 +172,20 @@ local function in_chunks(values, write)
   end
 end
 
+local function untie(parent_key, tie, read, remove, job_key)
+  local value = redis.call(read, parent_key .. tie, job_key)
+  return value and redis.call(remove, parent_key .. tie, job_key) == 1 and { tie, value }
+end
+
 local function return_to_parent(move)
-  local parent_key, returned = move.parent_key, false
+  local parent_key = move.parent_key
   if move.origin == 'completed' then
-    returned = redis.call('HDEL', parent_key .. ':processed', move.key) == 1
+    move.tie = untie(parent_key, ':processed', 'HGET', 'HDEL', move.key)
   else
-    returned = redis.call('ZREM', parent_key .. ':unsuccessful', move.key) == 1
-      or redis.call('HDEL', parent_key .. ':failed', move.key) == 1
+    move.tie = untie(parent_key, ':unsuccessful', 'ZSCORE', 'ZREM', move.key)
+      or untie(parent_key, ':failed', 'HGET', 'HDEL', move.key)
   end
-  if returned then redis.call('SADD', parent_key .. ':dependencies', move.key) end
+  if move.tie then redis.call('SADD', parent_key .. ':dependencies', move.key) end
 end
 
 local RESULT_FIELDS = {
@@ -164,11 +194,22 @@ local RESULT_FIELDS = {
   [''] = { 'failedReason', 'returnvalue' },
 }
 
+local function set_priority(move)
+  if low then
+    redis.call('HSET', move.key, 'priority', LOWEST_PRIORITY, 'redrivePriority', move.own or '')
+  elseif move.is_lowered then
+    redis.call('HDEL', move.key, 'redrivePriority', 'priority')
+    if move.own then redis.call('HSET', move.key, 'priority', move.own) end
+  end
+end
+
 local function reset_job(move)
   redis.call('HDEL', move.key, 'finishedOn', 'processedOn', 'atm', 'ats', 'stc', 'defa',
     unpack(RESULT_FIELDS[move.origin]))
+  if low or move.is_lowered then set_priority(move) end
   local data = move.data or redis.call('HGET', move.key, 'data')
-  local marked = data and splice(data, quoted_key, mark)
+  local marked = data
+  if data then marked, move.mark_before = splice(data, quoted_key, mark) end
   if marked ~= data then
     redis.call('HSET', move.key, 'redrive', move.stamp, 'data', marked)
   else
@@ -190,13 +231,30 @@ local function enqueue(moves)
   local waiting = waiting_key()
   in_chunks(heads, function(...) redis.call('LPUSH', waiting, ...) end)
   in_chunks(tails, function(...) redis.call('RPUSH', waiting, ...) end)
-  local counter = #ranked > 0 and redis.call('INCRBY', KEYS[PC], #ranked) - #ranked
+  -- The scores of the lowest priority begin at 2^53, from where on only even ones can be told apart.
+  local step = low and 2 or 1
+  local counter = #ranked > 0 and redis.call('INCRBY', KEYS[PC], step * #ranked) - step * #ranked
+  if counter and low and counter % 2 == 1 then counter = redis.call('INCR', KEYS[PC]) - step * #ranked end
   local scored = {}
   for number, move in ipairs(ranked) do
-    scored[#scored + 1] = move.priority * 0x100000000 + (counter + number) % 0x100000000
+    scored[#scored + 1] = move.priority * 0x100000000 + (counter + step * number) % 0x100000000
     scored[#scored + 1] = move.id
   end
   in_chunks(scored, function(...) redis.call('ZADD', KEYS[PRIORITIZED], ...) end)
+end
+
+-- Per job: id, stamp before, set, score in it, TAKEN in its order, result, value of the re-scan key
+-- before ('' for none), then which set of its parent's it was in and with what.
+local function keep(moves)
+  local kept = {}
+  for _, move in ipairs(moves) do
+    if move.origin ~= '' and move.result ~= nil then
+      local tie = move.tie or {}
+      kept[#kept + 1] = { move.id, move.stamp_before, move.origin, move.score, move.taken,
+        move.result, move.mark_before or false, tie[1] or false, tie[2] or false }
+    end
+  end
+  redis.call('SET', KEYS[14], cmsgpack.pack(kept), 'EX', ARGV[7])
 end
 
 local function hand_over(moves)
@@ -215,6 +273,7 @@ local function hand_over(moves)
   end
   redis.call('XTRIM', KEYS[EVENTS], 'MAXLEN', '~', max_events())
   if not is_paused_or_maxed() then redis.call('ZADD', KEYS[MARKER], 0, '0') end
+  keep(moves)
 end
 
 if not is_type(receipt_key, 'string') then

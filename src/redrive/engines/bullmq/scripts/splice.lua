@@ -6,10 +6,14 @@
   quoted_key  the key as JSON text, with its quotes; '' leaves the data as it is
   value       the value as JSON text
 
-  Returns the new text. Data that is not an object (array, string, number, null, text that is
-  broken at its ends or on the way to the key) comes back unchanged. Where a key stands several
-  times at the top level its last value is replaced, because that is the one a reader gets.
+  Returns the new text and the value that stood there before as text, '' where there was no such
+  member. Data that is not an object (array, string, number, null, text that is broken at its ends
+  or on the way to the key) comes back unchanged and alone. Where a key stands several times at the
+  top level its last value is replaced, because that is the one a reader gets.
   Cost: one pass over the text at most; none but a plain search where the key is absent.
+
+  unsplice(data, quoted_key, value, before): the text as it was before splice, whose second result
+  is `before`. Where somebody has changed that member since, the data comes back unchanged.
 ]]
 local function string_end(text, quote)
   local at = quote + 1
@@ -72,8 +76,25 @@ local function splice(data, quoted_key, value)
   if string.find(data, quoted_key, open, true) then
     local readable, first, last = find_member(data, open, quoted_key)
     if not readable then return data end
-    if first then return string.sub(data, 1, first - 1) .. value .. string.sub(data, last + 1) end
+    if first then
+      return string.sub(data, 1, first - 1) .. value .. string.sub(data, last + 1),
+        string.sub(data, first, last)
+    end
   end
   local comma = string.find(data, '^%s*}', open + 1) and '' or ','
-  return string.sub(data, 1, open) .. quoted_key .. ':' .. value .. comma .. string.sub(data, open + 1)
+  return string.sub(data, 1, open) .. quoted_key .. ':' .. value .. comma .. string.sub(data, open + 1), ''
+end
+
+local function unsplice(data, quoted_key, value, before)
+  local _, open = string.find(data, '^%s*{')
+  if not open then return data end
+  if before ~= '' then
+    local restored, found = splice(data, quoted_key, before)
+    return found == value and restored or data
+  end
+  local member = quoted_key .. ':' .. value
+  if string.sub(data, open + 1, open + #member) ~= member then return data end
+  local rest = open + #member + 1
+  if string.sub(data, rest, rest) == ',' then rest = rest + 1 end
+  return string.sub(data, 1, open) .. string.sub(data, rest)
 end
