@@ -25,6 +25,7 @@ from redrive.ledger import (
     SqlFollowerLedger,
     SqlOperationLedger,
     SqlReadingLedger,
+    SqlRegroupingLedger,
     SqlRetentionLedger,
     SqlUndoLedger,
     migrate,
@@ -34,6 +35,7 @@ from redrive.overview import Overview
 from redrive.ports import Clock, Engine
 from redrive.progress import RedisFollowerReports, RedisProgressStore
 from redrive.recovery import Recovery
+from redrive.regrouping import Regrouper
 from redrive.retention import Pruner
 from redrive.runner import Runner, sweep
 from redrive.settings import Settings
@@ -248,8 +250,14 @@ def build_follower(services: Services, engine: Engine) -> Follower:
     )
 
 
+def build_regrouper(services: Services, stop: asyncio.Event | None = None) -> Regrouper:
+    """What brings entries to the groups of this version."""
+    return Regrouper(ledger=SqlRegroupingLedger(services.database), stop=stop)
+
+
 async def run_follower(services: Services, stop: asyncio.Event) -> None:
     """Follow every source until ``stop`` is set."""
     async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(build_regrouper(services, stop).run())
         for engine in services.engines.values():
             tasks.create_task(build_follower(services, engine).run(stop))

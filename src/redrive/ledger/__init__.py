@@ -9,6 +9,7 @@ from redrive.ledger.following import SqlFollowerLedger
 from redrive.ledger.migrations import current_revision, migrate, require_current_schema
 from redrive.ledger.operations import SqlOperationLedger
 from redrive.ledger.reading import SqlReadingLedger
+from redrive.ledger.regrouping import SqlRegroupingLedger
 from redrive.ledger.retention import SqlRetentionLedger
 from redrive.ledger.schema_triage import groups as _groups  # noqa: F401 - joins the metadata
 from redrive.ledger.undoing import SqlUndoLedger
@@ -19,6 +20,7 @@ __all__ = [
     "SqlFollowerLedger",
     "SqlOperationLedger",
     "SqlReadingLedger",
+    "SqlRegroupingLedger",
     "SqlRetentionLedger",
     "SqlUndoLedger",
     "current_revision",

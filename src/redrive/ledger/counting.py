@@ -93,6 +93,14 @@ async def share_selection(connection: AsyncConnection) -> None:
     )
 
 
+async def an_operation_is_open(connection: AsyncConnection) -> bool:
+    """Whether an operation may be at work: what can wait lets it be."""
+    found = await connection.execute(
+        select(operations.c.operation_id).where(one_of(operations.c.state, OPEN_STATES)).limit(1)
+    )
+    return found.first() is not None
+
+
 async def next_sequences(connection: AsyncConnection, number: int) -> int:
     """Take ``number`` failure sequence numbers; returns the first.
 

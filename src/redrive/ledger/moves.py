@@ -25,12 +25,13 @@ came) to another (None: they left)."""
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GroupNews:
-    """New failures of a group. ``newest_seq`` is that of the one that happened last."""
+    """New failures of a group. ``newest_seq`` is that of the one that happened last. Of failures
+    that leave, there is only a number, below zero."""
 
     failures: int
-    first_at: datetime
-    last_at: datetime
-    newest_seq: int
+    first_at: datetime | None
+    last_at: datetime | None
+    newest_seq: int | None
 
 
 async def move_counts(

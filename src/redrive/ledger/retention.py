@@ -14,12 +14,11 @@ from typing import Any
 from sqlalchemy import Column, Select, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from redrive.domain import OPEN_STATES, Prunable, PrunedBatch, to_millis
+from redrive.domain import Prunable, PrunedBatch, to_millis
 from redrive.ledger import forgetting
-from redrive.ledger.counting import share_selection
+from redrive.ledger.counting import an_operation_is_open, share_selection
 from redrive.ledger.database import Database, upsert
-from redrive.ledger.filters import one_of
-from redrive.ledger.schema import activity, audit, operations, pruned
+from redrive.ledger.schema import activity, audit, pruned
 
 _MINUTE = timedelta(minutes=1)
 
@@ -37,7 +36,7 @@ class SqlRetentionLedger:
             return await self._prune_entries(before, limit, position)
 
         async def work(connection: AsyncConnection) -> PrunedBatch | None:
-            if await _an_operation_is_open(connection):
+            if await an_operation_is_open(connection):
                 return None
             return await self._prune(connection, what, before, limit)
 
@@ -84,7 +83,7 @@ class SqlRetentionLedger:
 
         async def work(connection: AsyncConnection) -> int | None:
             await share_selection(connection)
-            if await _an_operation_is_open(connection):
+            if await an_operation_is_open(connection):
                 return None
             removed = await forgetting.forget_entries(self._database, connection, free, before)
             await _count(connection, {Prunable.ENTRIES: removed})
@@ -98,13 +97,6 @@ class SqlRetentionLedger:
             more=len(looked) == limit,
             position=forgetting.position_of(looked[-1]) if looked else None,
         )
-
-
-async def _an_operation_is_open(connection: AsyncConnection) -> bool:
-    found = await connection.execute(
-        select(operations.c.operation_id).where(one_of(operations.c.state, OPEN_STATES)).limit(1)
-    )
-    return found.first() is not None
 
 
 async def _count(connection: AsyncConnection, removed: Mapping[Prunable, int]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from redrive.ports.common import Clock, Page, T
 from redrive.ports.engine import Engine
 from redrive.ports.following import DriftVerdict, FollowerLedger, FollowerReports, LedgerEntry
-from redrive.ports.keeping import Accounts, RetentionLedger
+from redrive.ports.keeping import Accounts, RegroupingLedger, RetentionLedger
 from redrive.ports.operations import OperationLedger, OperationQueue, ProgressStore
 from redrive.ports.reading import GroupInsight, InsightLedger, ReadingLedger
 from redrive.ports.undoing import UndoLedger
@@ -28,6 +28,7 @@ __all__ = [
     "Page",
     "ProgressStore",
     "ReadingLedger",
+    "RegroupingLedger",
     "RetentionLedger",
     "T",
     "UndoLedger",

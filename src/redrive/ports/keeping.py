@@ -16,6 +16,7 @@ from redrive.domain import (
     OperationId,
     Prunable,
     PrunedBatch,
+    RegroupedBatch,
     User,
 )
 from redrive.ports.common import Page
@@ -36,6 +37,22 @@ class RetentionLedger(Protocol):
         None, and nothing removed, while an operation is open: its selection stays as it was
         counted, and pruning never slows it down. Several may prune at once; each row is counted
         by the one that removed it.
+        """
+
+
+class RegroupingLedger(Protocol):
+    """Moves entries to the groups of this version's fingerprint. One call is one short
+    transaction, and goes on where the one before ended, whoever made it."""
+
+    async def regroup(self, limit: int) -> RegroupedBatch | None:
+        """Move up to ``limit`` of the entries whose group is of an older version, or that have
+        none; once there are none left, let old groups hand over their notes and their history, up
+        to ``limit`` minutes of it at a time, each to the group that most of its entries moved to.
+
+        What an older version takes in beside it is found by the next pass after the end.
+
+        None, and nothing done, while an operation is open. Under a version that is older than the
+        ledger's groups nothing is done at all.
         """
 
 
