@@ -38,7 +38,7 @@ async def run_jobs(url: str, queue: str, process: Any) -> None:
 
         async def none_is_left() -> bool:
             names = [f"bull:{queue}:{state}" for state in ("wait", "active")]
-            return not any([await client.llen(name) for name in names])  # type: ignore[misc]
+            return not any([await client.llen(name) for name in names])
 
         await eventually(none_is_left, "all jobs have run", 60)
 
