@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from proof.observed import EntrySeen, ItemSeen, JobKey, Observed, Run
+from proof.observed import EntrySeen, ItemSeen, JobKey, Observed, OperationSeen, Run
 from proof.plan import JobPlan
 
 _CLOCK_SLACK_SECONDS = 0.002
@@ -191,6 +191,7 @@ def _check_balance(seen: Observed, verdict: Verdict) -> None:
                     f"{name} counts {operation.counts[outcome]} {outcome}, "
                     f"its items {outcomes[outcome]}"
                 )
+        verdict.unbalanced += _unbalanced_verdict(operation, items)
         settled = len(items) - states["released"] - states["claimed"]
         if operation.state == "completed" and settled != operation.total:
             verdict.unbalanced.append(f"{name} settled {settled} of {operation.total}")
@@ -199,6 +200,24 @@ def _check_balance(seen: Observed, verdict: Verdict) -> None:
     verdict.unbalanced += disagreements(
         seen.jobs, seen.entries, seen.engine_failed, lost=bool(seen.losses)
     )
+
+
+def _unbalanced_verdict(operation: OperationSeen, items: Sequence[ItemSeen]) -> list[str]:
+    """Where an operation's verdict is not that of its items, or not that of its minutes."""
+    name, counts = operation.operation_id, operation.counts
+    found = [
+        f"{name} says how {item.job} failed, which is {item.outcome}"
+        for item in items
+        if item.same_way is not None and item.outcome != "failed_again"
+    ]
+    same = sum(item.same_way is True for item in items)
+    if same != counts["failed_same"]:
+        found.append(f"{name} counts {counts['failed_same']} failed_same, its items {same}")
+    for outcome in ("recovered", "failed_again"):
+        minutes = operation.by_minute.get(outcome, 0)
+        if minutes != counts[outcome]:
+            found.append(f"{name} counts {counts[outcome]} {outcome}, its minutes {minutes}")
+    return found
 
 
 def disagreements(

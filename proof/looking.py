@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from typing import Any, cast
 
 import redis
@@ -12,6 +13,7 @@ from redrive.domain import LIVE_STATES, OPEN_STATES, EntryState, OperationId, Ou
 from redrive.errors import LedgerUnavailable
 from redrive.ledger import Database
 from redrive.ledger.schema import entries, items, operations
+from redrive.ledger.schema_triage import operation_activity
 
 _UNFINISHED = ("wait", "active", "delayed", "prioritized", "paused")
 
@@ -95,13 +97,18 @@ class LedgerView:
                 moved=(
                     seconds(row.moved_at) if row.moved_at and row.last == row.generation else None
                 ),
+                same_way=row.same_way,
             )
             for row in rows
         ]
 
     async def operations(self) -> list[OperationSeen]:
         counted = ("requeued", "skipped", "errored", "released")
-        outcomes = ("recovered", "failed_again", "vanished")
+        outcomes = ("recovered", "failed_again", "failed_same", "vanished")
+        minutes: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        for row in await self._database.rows(select(operation_activity)):
+            minutes[row.operation_id]["recovered"] += row.recovered
+            minutes[row.operation_id]["failed_again"] += row.failed_again
         rows = await self._database.rows(select(operations).order_by(operations.c.operation_id))
         return [
             OperationSeen(
@@ -111,6 +118,7 @@ class LedgerView:
                 state=row.state,
                 total=row.total,
                 counts={name: getattr(row, name) for name in (*counted, *outcomes)},
+                by_minute=dict(minutes[row.operation_id]),
                 error=row.error,
             )
             for row in rows

@@ -48,16 +48,20 @@ class ItemSeen:
     outcome: str | None
     settled: float | None
     moved: float | None = None
+    same_way: bool | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OperationSeen:
+    """An operation of the ledger; ``by_minute`` sums up what it counts minute by minute."""
+
     operation_id: str
     kind: str
     scope: str
     state: str
     total: int
     counts: dict[str, int]
+    by_minute: dict[str, int]
     error: str | None = None
 
 

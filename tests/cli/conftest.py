@@ -20,7 +20,7 @@ from redrive.cli.app import app
 from redrive.domain import OperationId
 from redrive.settings import Settings, load_settings
 from redrive.wiring import build_follower, build_runner, open_services
-from tests.support.failing import fail_jobs, retry_by_library
+from tests.support.failing import fail_jobs, retry_by_library, run_jobs
 from tests.support.servers import RedisServer
 
 
@@ -85,6 +85,11 @@ class Shell:
         """What a runner does with an operation."""
         asyncio.run(self._carry_out(OperationId(operation_id)))
 
+    def work(self, process: Any, queue: str = "mail") -> None:
+        """A worker runs what waits, and the ledger hears of it."""
+        asyncio.run(run_jobs(self.server.url, queue, process))
+        asyncio.run(self._follow(hear=True))
+
     def retry_elsewhere(self, entry: wire.Entry) -> None:
         """What another tool does: the library's own retry of one job."""
         asyncio.run(retry_by_library(self.server.url, entry.queue, entry.job_id))
@@ -92,10 +97,13 @@ class Shell:
     def client(self) -> redis.Redis:
         return self.server.client()
 
-    async def _follow(self) -> None:
+    async def _follow(self, *, hear: bool = False) -> None:
         async with open_services(self.settings, migrate_first=True) as services:
             for engine in services.engines.values():
-                await build_follower(services, engine).scan()
+                follower = build_follower(services, engine)
+                await follower.scan()
+                if hear:
+                    await follower.hear()
 
     async def _carry_out(self, operation_id: OperationId) -> None:
         async with open_services(self.settings) as services:

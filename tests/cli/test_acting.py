@@ -95,7 +95,8 @@ def test_as_json_an_entry_that_was_not_moved_is_told_too_with_exit_code_4(
 
 @pytest.mark.parametrize("action", ["retry", "resync"])
 @pytest.mark.parametrize(
-    "option", [("--idempotency-key", "ticket-1"), ("--watch",), ("--outcomes", "5")]
+    "option",
+    [("--idempotency-key", "ticket-1"), ("--watch",), ("--outcomes", "5"), ("--verdict",)],
 )
 def test_one_entry_takes_no_option_of_a_bulk_start(
     shell: Shell, action: str, option: tuple[str, ...]
@@ -114,6 +115,12 @@ def test_outcomes_are_only_waited_for_by_somebody_who_watches(
     result = shell.run(*arguments, "--outcomes", "5")
     assert result.exit_code == 2
     assert "--outcomes needs --watch" in result.stderr
+    result = shell.run(*arguments, "--verdict")
+    assert result.exit_code == 2
+    assert "--verdict needs --watch" in result.stderr
+    result = shell.run(*arguments, "--watch", "--verdict", "--outcomes", "5")
+    assert result.exit_code == 2
+    assert "name one of: --outcomes SECONDS, --verdict" in result.stderr
 
 
 def test_with_redis_away_a_start_is_kept_and_no_log_line_stands_before_its_answer(

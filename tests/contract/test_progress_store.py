@@ -12,7 +12,7 @@ from redrive.domain import TERMINAL_STATES, OperationId, OperationState, Progres
 from redrive.errors import StoreUnavailable
 from redrive.progress import RedisProgressStore, key_of
 from redrive.wiring import connect_redis
-from tests.support.factories import progress
+from tests.support.factories import later, progress
 from tests.support.servers import RedisServer
 
 OP = OperationId("op_1")
@@ -36,6 +36,14 @@ async def test_every_state_and_time_left_is_read_as_written(
     written = progress(state=state, eta_seconds=eta)
     await store.write(written)
     assert await store.read(OP) == written
+
+
+async def test_what_is_waited_for_is_read_as_written(store: RedisProgressStore) -> None:
+    written = progress(
+        state=OperationState.COMPLETED, waiting=3, failed_same=2, finished_at=later(9)
+    )
+    await store.write(written)
+    assert await store.read(written.operation_id) == written
 
 
 async def test_an_operation_that_was_never_written_is_none(store: RedisProgressStore) -> None:

@@ -20,7 +20,11 @@ from redrive.ledger.schema import entries
 from tests.support.books import Books, results
 from tests.support.factories import completed, dropped, failure
 
-ANOTHER = {"error_type": "ValueError", "error_message": "no such mailbox", "stacktrace": ""}
+ANOTHER: dict[str, Any] = {
+    "error_type": "ValueError",
+    "error_message": "no such mailbox",
+    "stacktrace": "",
+}
 MOVED_AT = 10.0
 
 ways = pytest.mark.parametrize(
@@ -44,7 +48,7 @@ async def judged(books: Books, operation: Operation) -> tuple[str | None, bool |
 
 @ways
 async def test_a_failure_after_the_settle_is_compared_with_the_one_that_was_handed_over(
-    books: Books, error: dict[str, str], same: bool
+    books: Books, error: dict[str, Any], same: bool
 ) -> None:
     await books.fail("1")
     operation = await books.requeue_one("1", at=MOVED_AT)
@@ -55,7 +59,7 @@ async def test_a_failure_after_the_settle_is_compared_with_the_one_that_was_hand
 
 @ways
 async def test_a_failure_before_the_settle_is_compared_too(
-    books: Books, error: dict[str, str], same: bool
+    books: Books, error: dict[str, Any], same: bool
 ) -> None:
     await books.fail("1")
     operation = await books.begin()
@@ -68,7 +72,7 @@ async def test_a_failure_before_the_settle_is_compared_too(
 
 @ways
 async def test_of_two_failures_before_the_settle_the_first_is_compared(
-    books: Books, error: dict[str, str], same: bool
+    books: Books, error: dict[str, Any], same: bool
 ) -> None:
     await books.fail("1")
     operation = await books.begin()
@@ -103,7 +107,7 @@ async def test_a_second_failure_with_the_same_stamp_changes_no_verdict(books: Bo
 
 @ways
 async def test_each_operation_is_judged_by_the_failure_that_it_handed_over(
-    books: Books, error: dict[str, str], same: bool
+    books: Books, error: dict[str, Any], same: bool
 ) -> None:
     await books.fail("1")
     first = await books.requeue_one("1", at=10)
@@ -116,7 +120,7 @@ async def test_each_operation_is_judged_by_the_failure_that_it_handed_over(
 
 @ways
 async def test_a_job_that_was_thought_vanished_is_compared_when_it_fails(
-    books: Books, error: dict[str, str], same: bool
+    books: Books, error: dict[str, Any], same: bool
 ) -> None:
     await books.fail("1")
     operation = await books.requeue_one("1")
@@ -129,7 +133,7 @@ async def test_a_job_that_was_thought_vanished_is_compared_when_it_fails(
 
 @ways
 async def test_a_resync_is_compared_with_the_failure_before_the_recovery(
-    books: Books, error: dict[str, str], same: bool
+    books: Books, error: dict[str, Any], same: bool
 ) -> None:
     await books.make(EntryState.RECOVERED, "1")
     operation, batch = await books.single("1", OperationKind.RESYNC)
@@ -166,7 +170,7 @@ async def test_an_announced_failure_is_not_compared_with_one_that_was_read(books
 
 @ways
 async def test_announced_failures_are_compared_with_each_other(
-    books: Books, error: dict[str, str], same: bool
+    books: Books, error: dict[str, Any], same: bool
 ) -> None:
     await books.take_in(dropped("1", defect=DROPPED_AT_ONCE))
     operation, batch = await books.single("1")
@@ -178,7 +182,7 @@ async def test_announced_failures_are_compared_with_each_other(
 
 @ways
 async def test_an_announced_failure_before_the_settle_is_compared_with_its_like(
-    books: Books, error: dict[str, str], same: bool
+    books: Books, error: dict[str, Any], same: bool
 ) -> None:
     await books.take_in(dropped("1", defect=DROPPED_AT_ONCE))
     operation, batch = await books.single("1")

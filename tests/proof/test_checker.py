@@ -32,7 +32,10 @@ ENTRY = EntrySeen(job=JOB, app_id="app", state="recovered", failed_at=1.15)
 
 
 def operation(**counts: int) -> OperationSeen:
-    names = ("requeued", "skipped", "errored", "released", "recovered", "failed_again", "vanished")
+    names = (
+        *("requeued", "skipped", "errored", "released"),
+        *("recovered", "failed_again", "failed_same", "vanished"),
+    )
     return OperationSeen(
         operation_id="op_1",
         kind="retry",
@@ -40,6 +43,7 @@ def operation(**counts: int) -> OperationSeen:
         state="completed",
         total=1,
         counts={name: counts.get(name, 0) for name in names},
+        by_minute={name: counts.get(name, 0) for name in ("recovered", "failed_again")},
     )
 
 
@@ -110,6 +114,30 @@ def test_an_item_without_a_reason_and_wrong_counts_are_unbalanced() -> None:
     assert found(operations=[replace(operation(requeued=1, recovered=1), total=2)]) == {
         "unbalanced"
     }
+
+
+def test_minutes_that_do_not_add_up_to_the_verdict_are_unbalanced() -> None:
+    right = operation(requeued=1, recovered=1)
+    for minutes in ({}, {"recovered": 2}, {"recovered": 1, "failed_again": 1}):
+        assert found(operations=[replace(right, by_minute=minutes)]) == {"unbalanced"}
+
+
+def test_ways_of_failing_that_the_items_do_not_tell_are_unbalanced() -> None:
+    again = replace(ITEM, outcome="failed_again", same_way=True)
+    failing = {
+        "jobs": [replace(PLAN, fails_through=FOR_EVER)],
+        "runs": [FIRST, replace(SECOND, outcome="failed")],
+        "entries": [replace(ENTRY, state="failed", failed_at=5.15)],
+        "engine_failed": {JOB: 5.15},
+    }
+    same = operation(requeued=1, failed_again=1, failed_same=1)
+    differently = operation(requeued=1, failed_again=1)
+    assert found(**failing, items=[again], operations=[same]) == set()
+    assert found(**failing, items=[again], operations=[differently]) == {"unbalanced"}
+    other = replace(again, same_way=False)
+    assert found(**failing, items=[other], operations=[differently]) == set()
+    assert found(**failing, items=[other], operations=[same]) == {"unbalanced"}
+    assert found(items=[replace(ITEM, same_way=False)]) == {"unbalanced"}
 
 
 def test_a_failure_that_the_ledger_does_not_know_is_unbalanced() -> None:

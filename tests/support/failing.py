@@ -18,6 +18,31 @@ class ProviderError(Exception):
     """What the sample jobs fail with."""
 
 
+async def refuse(job: Any, token: str) -> None:
+    """What a worker does while the provider is down."""
+    raise ProviderError(f"the provider refused {job.data.get('number')}")
+
+
+async def reject(job: Any, token: str) -> None:
+    """What a worker does with a job that it cannot understand."""
+    raise ValueError("there is no such mailbox")
+
+
+async def accept(job: Any, token: str) -> None:
+    """What a worker does when all is well."""
+
+
+async def run_jobs(url: str, queue: str, process: Any) -> None:
+    """Let a worker run every waiting job of the queue."""
+    async with working(url, queue, process), Redis.from_url(url) as client:
+
+        async def none_is_left() -> bool:
+            names = [f"bull:{queue}:{state}" for state in ("wait", "active")]
+            return not any([await client.llen(name) for name in names])
+
+        await eventually(none_is_left, "all jobs have run", 60)
+
+
 async def fail_jobs(
     url: str,
     queue: str,
@@ -26,15 +51,12 @@ async def fail_jobs(
 ) -> None:
     """Add the jobs and let a worker fail each of them; returns when all have failed."""
 
-    async def fail(job: Any, token: str) -> None:
-        raise ProviderError(f"the provider refused {job.data.get('number')}")
-
     producer = Queue(queue, {"connection": url})
     await producer.addBulk(
         [{"name": "deliver", "data": dict(data), "opts": dict(options or {})} for data in jobs]
     )
     await producer.close()
-    async with working(url, queue, fail), Redis.from_url(url) as client:
+    async with working(url, queue, refuse), Redis.from_url(url) as client:
 
         async def all_have_failed() -> bool:
             return await client.zcard(f"bull:{queue}:failed") >= len(jobs)

@@ -89,7 +89,7 @@ def test_an_operation_carries_every_field_of_its_progress() -> None:
 
 
 def test_an_operation_shows_the_same_counts_as_its_progress() -> None:
-    shown = wire.Operation.of(operation(), AT)
+    shown = wire.Operation.of(operation(), AT, domain.OBSERVE_FOR)
     assert (shown.total, shown.completed) == (10, 10)
     assert (shown.succeeded, shown.failed, shown.skipped) == (6, 1, 3)
     assert (shown.scope, shown.app_id) == (domain.ScopeKind.APP, "acme")
@@ -102,14 +102,22 @@ def test_an_operation_shows_the_same_counts_as_its_progress() -> None:
 def test_cancelled_says_whether_the_operation_was(
     state: domain.OperationState, cancelled: bool
 ) -> None:
-    assert wire.Operation.of(operation(state=state), AT).cancelled is cancelled
+    shown = wire.Operation.of(operation(state=state), AT, domain.OBSERVE_FOR)
+    assert shown.cancelled is cancelled
 
 
 def test_progress_is_the_domain_s_progress_field_by_field() -> None:
     progress = domain.progress_of(operation(), AT)
-    shown = wire.BulkProgressResponse.model_validate(progress)
+    shown = wire.BulkProgressResponse.at(progress, AT, domain.OBSERVE_FOR).model_dump()
+    assert shown.pop("phase") == domain.phase_of(progress, AT, domain.OBSERVE_FOR)
+    assert shown == {name: getattr(progress, name) for name in shown}
+
+
+def test_a_verdict_is_the_domain_s_verdict_field_by_field() -> None:
+    verdict = domain.verdict_of(operation(failed_same=1), AT, domain.OBSERVE_FOR)
+    shown = wire.Operation.of(operation(failed_same=1), AT, domain.OBSERVE_FOR).verdict
     assert shown.model_dump() == {
-        name: getattr(progress, name) for name in wire.BulkProgressResponse.model_fields
+        name: getattr(verdict, name) for name in wire.Verdict.model_fields
     }
 
 

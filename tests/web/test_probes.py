@@ -78,7 +78,22 @@ async def test_metrics_tell_entries_operations_retries_and_outcomes(
     assert found["redrive_retries_total", ("retry", "requeued")] == 2
     assert found["redrive_retries_total", ("retry", "skipped")] == 1
     assert found["redrive_outcomes", ("retry", "failed_again")] == 0
+    assert found["redrive_outcomes", ("retry", "waiting")] == 2
+    assert found["redrive_failed_same_total", ("retry",)] == 0
     assert found["redrive_follower_lag_seconds", ("default",)] >= 0
+
+
+async def test_metrics_tell_what_failed_again_the_same_way(
+    console: Console, operator: httpx.AsyncClient
+) -> None:
+    await console.fail("17")
+    started = (await operator.post("/admin/api/retry/all")).json()["data"]["operation_id"]
+    await console.run(started)
+    await console.fail("17")
+    found = await samples(operator)
+    assert found["redrive_outcomes", ("retry", "failed_again")] == 1
+    assert found["redrive_outcomes", ("retry", "waiting")] == 0
+    assert found["redrive_failed_same_total", ("retry",)] == 1
 
 
 async def test_metrics_tell_operations_from_postgresql_too(

@@ -8,6 +8,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import httpx
 import pytest
@@ -17,6 +18,7 @@ from redrive.domain import OperationState
 from redrive.web import listen, serve
 from tests.support.servers import free_port
 from tests.web.support import PASSWORD_HASH, USER, Console, log_in, settings_of
+from tests.web.test_verdict import complete
 
 ANY_PORT = settings_of(host="127.0.0.1").model_copy(update={"port": 0})
 
@@ -49,8 +51,11 @@ Events = AsyncIterator[wire.BulkProgressResponse]
 
 
 @asynccontextmanager
-async def streaming(client: httpx.AsyncClient, operation_id: str) -> AsyncIterator[Events]:
-    async with client.stream("GET", f"/admin/api/retry/progress/{operation_id}/stream") as answer:
+async def streaming(
+    client: httpx.AsyncClient, operation_id: str, **params: str
+) -> AsyncIterator[Events]:
+    path = f"/admin/api/retry/progress/{operation_id}/stream"
+    async with client.stream("GET", path, params=params) as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")
         assert answer.headers["cache-control"] == "no-store"
 
@@ -90,6 +95,42 @@ async def test_a_stream_tells_the_progress_to_the_end_and_ends(
         await console.run(operation_id)
         told = await rest_of(events)
     assert (told[-1].state, told[-1].succeeded) == (OperationState.COMPLETED, 3)
+
+
+async def test_a_stream_until_the_verdict_goes_on_until_it_is_final(
+    console: Console, running: Running
+) -> None:
+    operation_id = await start(console, running.client)
+    await console.run(operation_id)
+    async with streaming(running.client, operation_id, until="verdict") as events:
+        first = await anext(events)
+        assert (first.state, first.phase, first.waiting) == ("completed", "observing", 3)
+        await complete(console, "0", "1")
+        second = await anext(events)
+        assert (second.phase, second.recovered, second.waiting) == ("observing", 2, 1)
+        await console.fail("2")
+        told = await rest_of(events)
+    assert [(event.phase, event.failed_again) for event in told] == [("completed", 1)]
+
+
+async def test_a_stream_until_the_verdict_ends_with_the_time_to_observe(
+    console: Console, running: Running
+) -> None:
+    operation_id = await start(console, running.client)
+    await console.run(operation_id)
+    async with streaming(running.client, operation_id, until="verdict") as events:
+        assert (await anext(events)).phase == "observing"
+        console.clock.advance(minutes=1)
+        console.services.overview.observe_for = timedelta(0)
+        told = await rest_of(events)
+    assert [(event.phase, event.waiting) for event in told] == [("completed", 3)]
+
+
+async def test_a_stream_until_something_else_is_refused(operator: httpx.AsyncClient) -> None:
+    path = "/admin/api/retry/progress/op_1/stream"
+    for given in ({"until": "never"}, {"untill": "verdict"}):
+        response = await operator.get(path, params=given)
+        assert response.status_code == 422
 
 
 async def test_a_stream_of_a_finished_operation_tells_it_once(

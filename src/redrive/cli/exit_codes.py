@@ -45,8 +45,8 @@ MEANINGS = {
     ExitCode.CONFLICT: "the present state does not allow it; no job was moved",
     ExitCode.UNAVAILABLE: "a store or a queue system cannot be reached",
     ExitCode.NOT_ALL_DONE: "a watched operation ended cancelled, failed or with errors",
-    ExitCode.NOT_ALL_RECOVERED: "a verdict that was waited for: something failed again, vanished "
-    "or still waits",
+    ExitCode.NOT_ALL_RECOVERED: "a verdict that was waited for with --verdict: something failed "
+    "again, vanished or still waits",
     ExitCode.INTERRUPTED: "interrupted with Ctrl-C",
 }
 
