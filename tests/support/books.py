@@ -34,6 +34,7 @@ from redrive.ledger import (
     SqlFollowerLedger,
     SqlOperationLedger,
     SqlReadingLedger,
+    SqlTriageLedger,
 )
 from redrive.ledger.schema import apps, entries, metadata
 from redrive.ports import DriftVerdict
@@ -77,6 +78,7 @@ class Books:
         self.database = database
         self.clock = ManualClock(AT)
         self.operations = SqlOperationLedger(database, self.clock)
+        self.triage = SqlTriageLedger(database, self.clock)
         self.following = SqlFollowerLedger(database, self.clock)
         self.reading = SqlReadingLedger(database)
         self.accounts = SqlAccounts(database, self.clock)

@@ -14,6 +14,7 @@ from redrive.errors import (
     BadInput,
     Conflict,
     EngineUnsupported,
+    Forbidden,
     HandOverPending,
     NotFound,
     RedriveError,
@@ -54,7 +55,7 @@ def exit_code_of(error: RedriveError) -> ExitCode:
             return ExitCode.USAGE
         case NotFound():
             return ExitCode.NOT_FOUND
-        case Conflict():
+        case Conflict() | Forbidden():
             return ExitCode.CONFLICT
         case Unavailable() | HandOverPending():
             return ExitCode.UNAVAILABLE

@@ -5,7 +5,9 @@ Times are aware datetimes in UTC, at the engine's own resolution (milliseconds f
 
 from __future__ import annotations
 
+from redrive.domain.filtering import filter_fields, filter_in_words, filter_json
 from redrive.domain.history import (
+    MOST_ENTRY_IDS,
     ActivityPoint,
     App,
     AuditEntry,
@@ -60,6 +62,17 @@ from redrive.domain.operations import (
     StartRequest,
     progress_of,
 )
+from redrive.domain.plans import (
+    PLAN_LASTS,
+    REPEATED_AT,
+    Breakdown,
+    LeftOut,
+    Part,
+    Plan,
+    PlanRequest,
+    PlanStart,
+    PlanWarning,
+)
 from redrive.domain.states import (
     BULK_TAKES,
     LIVE_STATES,
@@ -88,10 +101,13 @@ __all__ = [
     "DATA_UNREADABLE",
     "DROPPED_AT_ONCE",
     "LIVE_STATES",
+    "MOST_ENTRY_IDS",
     "OPEN_STATES",
     "OPTIONS_UNREADABLE",
     "OVER_STATES",
+    "PLAN_LASTS",
     "RECOVERING_STATES",
+    "REPEATED_AT",
     "SETTLED_STATES",
     "SINGLE_TAKES",
     "TERMINAL_STATES",
@@ -103,6 +119,7 @@ __all__ = [
     "AuditEntry",
     "AuditFilter",
     "Batch",
+    "Breakdown",
     "ClaimedEntry",
     "Entry",
     "EntryDetail",
@@ -118,6 +135,7 @@ __all__ = [
     "JobState",
     "JobStatus",
     "JobSummary",
+    "LeftOut",
     "MatchCount",
     "Operation",
     "OperationId",
@@ -126,7 +144,12 @@ __all__ = [
     "OperationTally",
     "Outcome",
     "OutcomeKind",
+    "Part",
     "Payload",
+    "Plan",
+    "PlanRequest",
+    "PlanStart",
+    "PlanWarning",
     "Progress",
     "Prunable",
     "PrunedBatch",
@@ -144,6 +167,9 @@ __all__ = [
     "StartRequest",
     "User",
     "entry_id_of",
+    "filter_fields",
+    "filter_in_words",
+    "filter_json",
     "from_millis",
     "progress_of",
     "to_millis",

@@ -10,7 +10,7 @@ from redrive.ledger.migrations import current_revision, migrate, require_current
 from redrive.ledger.operations import SqlOperationLedger
 from redrive.ledger.reading import SqlReadingLedger
 from redrive.ledger.retention import SqlRetentionLedger
-from redrive.ledger.schema_triage import groups as _groups  # noqa: F401 - joins the metadata
+from redrive.ledger.triage import SqlTriageLedger
 
 __all__ = [
     "Database",
@@ -19,6 +19,7 @@ __all__ = [
     "SqlOperationLedger",
     "SqlReadingLedger",
     "SqlRetentionLedger",
+    "SqlTriageLedger",
     "current_revision",
     "migrate",
     "require_current_schema",

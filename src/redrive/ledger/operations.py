@@ -26,7 +26,7 @@ from redrive.domain import (
 from redrive.errors import OperationFinished, OperationNotFound, StaleRunner
 from redrive.faultpoints import Step, reach
 from redrive.ledger import claiming, releasing, settling, starting
-from redrive.ledger.auditing import add_audit
+from redrive.ledger.auditing import add_audit, scope_in_words
 from redrive.ledger.database import Database
 from redrive.ledger.payloads import read_payload
 from redrive.ledger.rows import operation_of, operations_of, select_open_operations
@@ -85,15 +85,19 @@ class SqlOperationLedger:
 
     async def claim(self, operation: Operation, limit: int) -> Batch | None:
         async def work(connection: AsyncConnection) -> Batch | None:
-            batch = await claiming.claim(self._database, connection, operation, limit)
+            now = self._clock.now()
+            batch = await claiming.claim(self._database, connection, operation, limit, now)
             if batch is not None:
                 reach(Step.CLAIM_WRITTEN)
             return batch
 
         try:
-            return await self._database.write(work)
+            batch = await self._database.write(work)
+            while batch is not None and not batch.entries:
+                batch = await self._database.write(work)
         except claiming.NotRunningError:
             return None
+        return batch
 
     async def unsettled(self, operation: Operation) -> list[Batch]:
         return claiming.batches_of(
@@ -213,7 +217,7 @@ class SqlOperationLedger:
                 now,
                 actor,
                 "operation.cancel",
-                str(operation.scope),
+                scope_in_words(str(operation.scope), operation.filter),
                 app_id=operation.scope.app_id,
                 result=after.state,
                 operation_id=operation_id,
@@ -263,7 +267,7 @@ async def _audit_end(connection: AsyncConnection, operation: Operation, at: date
         at,
         Actor(name=operation.actor, origin=operation.origin),
         f"{operation.kind}.end",
-        str(operation.scope),
+        scope_in_words(str(operation.scope), operation.filter),
         app_id=operation.scope.app_id,
         reason=operation.reason,
         result=operation.state,
@@ -274,5 +278,6 @@ async def _audit_end(connection: AsyncConnection, operation: Operation, at: date
             "skipped": operation.skipped,
             "errored": operation.errored,
             "released": operation.released,
+            "dismissed": operation.dismissed,
         },
     )

@@ -14,12 +14,13 @@ from typing import Any
 from sqlalchemy import Column, Select, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from redrive.domain import OPEN_STATES, Prunable, PrunedBatch, to_millis
+from redrive.domain import OPEN_STATES, OperationKind, Prunable, PrunedBatch, to_millis
 from redrive.ledger import forgetting
 from redrive.ledger.counting import share_selection
 from redrive.ledger.database import Database, upsert
 from redrive.ledger.filters import one_of
 from redrive.ledger.schema import activity, audit, operations, pruned
+from redrive.ledger.schema_triage import plans
 
 _MINUTE = timedelta(minutes=1)
 
@@ -84,7 +85,7 @@ class SqlRetentionLedger:
 
         async def work(connection: AsyncConnection) -> int | None:
             await share_selection(connection)
-            if await _an_operation_is_open(connection):
+            if await _an_operation_is_open(connection) or await _a_plan_holds(connection):
                 return None
             removed = await forgetting.forget_entries(self._database, connection, free, before)
             await _count(connection, {Prunable.ENTRIES: removed})
@@ -103,6 +104,16 @@ class SqlRetentionLedger:
 async def _an_operation_is_open(connection: AsyncConnection) -> bool:
     found = await connection.execute(
         select(operations.c.operation_id).where(one_of(operations.c.state, OPEN_STATES)).limit(1)
+    )
+    return found.first() is not None
+
+
+async def _a_plan_holds(connection: AsyncConnection) -> bool:
+    """A plan of a resync selects entries that are over, and may be started any moment."""
+    found = await connection.execute(
+        select(plans.c.plan_id)
+        .where(plans.c.kind == OperationKind.RESYNC, plans.c.operation_id.is_(None))
+        .limit(1)
     )
     return found.first() is not None
 

@@ -83,6 +83,7 @@ def operation_of(row: Row[Any]) -> Operation:
         paused_by=row.paused_by,
         pause_reason=row.pause_reason,
         approved_by=row.approved_by,
+        filter=row.filter,
     )
 
 

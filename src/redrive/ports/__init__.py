@@ -11,6 +11,7 @@ from redrive.ports.following import DriftVerdict, FollowerLedger, FollowerReport
 from redrive.ports.keeping import Accounts, RetentionLedger
 from redrive.ports.operations import OperationLedger, OperationQueue, ProgressStore
 from redrive.ports.reading import InsightLedger, ReadingLedger
+from redrive.ports.triage import TriageLedger
 
 __all__ = [
     "Accounts",
@@ -28,4 +29,5 @@ __all__ = [
     "ReadingLedger",
     "RetentionLedger",
     "T",
+    "TriageLedger",
 ]
