@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from redrive.domain import Answer, Operation, OperationKind, OperationState
+from redrive.domain import Answer, Entry, Operation, OperationKind, OperationState
 from redrive.recovery import OneResult
 
 _VERBS = {
@@ -41,6 +41,11 @@ def moved(result: OneResult) -> str:
             return f"{job} was not moved: {result.detail or 'the queue system refused it'}."
         case _:
             assert_never(result.answer)
+
+
+def restored(entry: Entry) -> str:
+    """That a dismissal was taken back."""
+    return f"The entry of job {entry.job_id} is failed again."
 
 
 def started(operation: Operation, new: bool) -> str:

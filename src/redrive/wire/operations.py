@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 
 from pydantic import ConfigDict
@@ -26,6 +27,12 @@ _PROGRESS_EXAMPLE: JsonDict = {
     "rate": 400.0,
     "eta_seconds": 1.0,
 }
+
+
+def shown_filter(kept: str) -> dict[str, object]:
+    """A filter that the ledger keeps, with its fields named as in a request."""
+    said: dict[str, object] = json.loads(kept)
+    return {"q" if name == "query" else name: value for name, value in said.items()}
 
 
 class RetryResponse(Output):
@@ -141,6 +148,9 @@ class Operation(BulkProgressResponse):
                 "finished_at": None,
                 "cancelled_by": None,
                 "error": None,
+                "dismissed": 0,
+                "plan_id": None,
+                "filter": None,
             }
         }
     )
@@ -157,6 +167,12 @@ class Operation(BulkProgressResponse):
     finished_at: datetime | None
     cancelled_by: str | None
     error: Shown | None
+    dismissed: int = 0
+    """Of the succeeded: dismissed."""
+    plan_id: str | None = None
+    """The plan whose selection it works off."""
+    filter: dict[str, object] | None = None
+    """What the plan was asked for."""
 
     @staticmethod
     def of(operation: domain.Operation, now: datetime) -> Operation:
@@ -176,6 +192,9 @@ class Operation(BulkProgressResponse):
             finished_at=operation.finished_at,
             cancelled_by=operation.cancelled_by,
             error=operation.error,
+            dismissed=operation.dismissed,
+            plan_id=operation.plan_id,
+            filter=None if operation.filter is None else shown_filter(operation.filter),
         )
 
 
