@@ -101,9 +101,8 @@ async def test_an_entry_that_was_taken_and_given_back_is_still_selected(books: B
     single, batch = await books.single("1")
     await books.operations.release(single, batch, engine_away=True)
     await books.operations.finish(single, OperationState.FAILED, "away")
-    finished = await work_off(
-        books, await books.take_over((await books.start_plan(plan)).operation_id)
-    )
+    started = await books.start_plan(plan)
+    finished = await work_off(books, await books.take_over(started.operation_id))
     assert (finished.requeued, finished.skipped) == (1, 0)
 
 

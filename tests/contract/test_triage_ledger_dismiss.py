@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from redrive.domain import Answer, EntryState, Operation, OperationKind, OperationState, Scope
+from redrive.domain import (
+    Answer,
+    AppId,
+    EntryState,
+    Operation,
+    OperationKind,
+    OperationState,
+    Scope,
+)
 from redrive.errors import EntryNotFound, WrongState
 from tests.support.books import Books, changes_nothing, job_ids, named, request, results
 from tests.support.factories import BOB, completed, dropped, id_of
@@ -12,8 +20,12 @@ from tests.support.factories import BOB, completed, dropped, id_of
 DISMISS = OperationKind.DISMISS
 
 
+def scope_of(job_id: str, app: str = "acme") -> Scope:
+    return Scope.of_entry(AppId(app), id_of(job_id))
+
+
 async def dismiss(books: Books, job_id: str, reason: str = "") -> Operation:
-    asked = request(Scope.of_entry("acme", id_of(job_id)), DISMISS, reason=reason)  # type: ignore[arg-type]
+    asked = request(scope_of(job_id), DISMISS, reason=reason)
     operation, batch = await books.operations.start_single(asked)
     return await books.complete(operation, batch, Answer.DISMISSED)
 
@@ -114,7 +126,7 @@ async def test_only_a_dismissed_entry_can_be_restored(books: Books, state: Entry
     await books.make(state, "1")
     before = await books.rows()
     with pytest.raises(WrongState, match="allowed is: dismissed"):
-        await books.triage.restore(request(Scope.of_entry("acme", id_of("1")), DISMISS))  # type: ignore[arg-type]
+        await books.triage.restore(request(scope_of("1"), DISMISS))
     assert await books.rows() == before
 
 
@@ -123,14 +135,14 @@ async def test_an_unknown_entry_or_one_of_another_app_cannot_be_restored(books: 
     await dismiss(books, "1")
     for app, job_id in (("globex", "1"), ("acme", "2")):
         with pytest.raises(EntryNotFound):
-            await books.triage.restore(request(Scope.of_entry(app, id_of(job_id)), DISMISS))  # type: ignore[arg-type]
+            await books.triage.restore(request(scope_of(job_id, app), DISMISS))
 
 
 async def test_an_open_operation_does_not_sweep_up_what_was_restored(books: Books) -> None:
     await books.fail("1", "2")
     await dismiss(books, "1")
     operation = await books.begin()
-    await books.triage.restore(request(Scope.of_entry("acme", id_of("1")), DISMISS))  # type: ignore[arg-type]
+    await books.triage.restore(request(scope_of("1"), DISMISS))
     assert job_ids(await books.claim(operation)) == ["2"]
     assert await books.operations.claim(operation, 10) is None
 

@@ -17,6 +17,7 @@ from redrive.domain import (
     OperationState,
     Part,
     Plan,
+    Stamp,
 )
 from redrive.ledger.schema_triage import groups, plans, selections
 from tests.support.books import Books, app_scope, results
@@ -129,7 +130,8 @@ async def test_what_failed_again_in_an_operation_can_be_selected(books: Books) -
     operation = await books.begin()
     batch = await books.claim(operation)
     await books.complete(operation, batch, Answer.REQUEUED, at=10)
-    await books.fail("1", "2", at=20)
+    stamp = Stamp(operation_id=operation.operation_id, generation=1)
+    await books.fail("1", "2", at=20, stamp=stamp)
     await books.requeue_one("2", at=30)
     await books.fail("2", at=40)
     await books.fail("new", at=40)

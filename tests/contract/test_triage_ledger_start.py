@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from sqlalchemy import func, select
 
-from redrive.domain import OperationKind, OperationState, PlanStart, Prunable, ScopeKind
+from redrive.domain import EntryState, OperationKind, OperationState, PlanStart, Prunable, ScopeKind
 from redrive.errors import (
     IdempotencyMismatch,
     OperationOverlap,
@@ -82,13 +82,21 @@ async def test_a_plan_is_started_once(books: Books) -> None:
     await books.fail("1")
     plan = await books.plan()
     first = await books.start_plan(plan)
-    for _ in range(2):
-        with pytest.raises(PlanUsed) as refused:
-            await books.triage.start_plan(start_of(plan.plan_token))
-        assert refused.value.fields["operation_id"] == first.operation_id
-        await books.operations.request_cancel(first.operation_id, ADA) if _ == 0 else None
-        while await books.triage.forget_plans(100):
-            pass
+    with pytest.raises(PlanUsed) as refused:
+        await books.triage.start_plan(start_of(plan.plan_token))
+    assert refused.value.fields["operation_id"] == first.operation_id
+
+
+async def test_a_used_plan_is_known_after_its_selection_was_forgotten(books: Books) -> None:
+    await books.fail("1")
+    plan = await books.plan()
+    first = await books.start_plan(plan)
+    await books.operations.request_cancel(first.operation_id, ADA)
+    while await books.triage.forget_plans(100):
+        pass
+    with pytest.raises(PlanUsed) as refused:
+        await books.triage.start_plan(start_of(plan.plan_token))
+    assert refused.value.fields["operation_id"] == first.operation_id
     with pytest.raises(PlanOfAnother):
         await books.triage.start_plan(start_of(plan.plan_token, BOB))
 
@@ -216,9 +224,8 @@ async def test_an_open_operations_selection_is_kept_however_long_it_takes(books:
 async def test_a_waiting_resync_keeps_its_recovered_entries_from_being_pruned(
     books: Books,
 ) -> None:
-    from redrive.domain import EntryState
-
-    await books.make(EntryState.RECOVERED, "1")
+    await books.fail("1")
+    await books.drift("1", EntryState.RECOVERED)
     books.clock.advance(days=40)
     plan = await books.plan(OperationKind.RESYNC)
     assert plan.total == 1

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, exists, insert, select, update
+from sqlalchemy import Row, exists, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from redrive.domain import (
@@ -64,11 +64,11 @@ async def take_selected(
     )
     rows = sorted(claimed.all(), key=lambda row: int(row.failure_seq))
     taken = {row.failure_seq for row in rows}
-    gone = [row.entry_pk for row in wanted if row.failure_seq not in taken]
+    gone = [seq for seq in seqs if seq not in taken]
     return Taken(
         rows=rows,
         through=seqs[-1],
-        gone=await _gone(database, connection, operation, set(seqs) - taken, gone, now),
+        gone=await _gone(database, connection, operation, gone, now),
     )
 
 
@@ -82,7 +82,7 @@ async def _next_rows(
     connection: AsyncConnection, operation: Operation, after: int, limit: int
 ) -> Sequence[Any]:
     found = await connection.execute(
-        select(selections.c.failure_seq, selections.c.entry_pk, entries.c.data_size)
+        select(selections.c.failure_seq, entries.c.data_size)
         .join(entries, entries.c.id == selections.c.entry_pk)
         .where(selections.c.plan_id == operation.plan_id, selections.c.failure_seq > after)
         .order_by(selections.c.failure_seq)
@@ -107,12 +107,11 @@ async def _gone(
     database: Database,
     connection: AsyncConnection,
     operation: Operation,
-    seqs: set[int],
-    pks: Sequence[int],
+    seqs: Sequence[int],
     now: datetime,
 ) -> list[dict[str, Any]]:
     """The items of selected entries that could not be taken."""
-    if not pks:
+    if not seqs:
         return []
     taken_by_another = exists().where(
         items.c.entry_pk == entries.c.id,
@@ -131,16 +130,12 @@ async def _gone(
             entries.c.failed_at,
             taken_by_another.label("taken"),
         )
-        .join(
-            selections,
-            and_(
-                selections.c.plan_id == operation.plan_id,
-                selections.c.entry_pk == entries.c.id,
-                database.any_of(selections.c.failure_seq, "seqs"),
-            ),
-        )
-        .where(database.any_of(entries.c.id, "ids")),
-        {"ids": database.listed(pks), "seqs": database.listed(sorted(seqs))},
+        .select_from(selections.join(entries, entries.c.id == selections.c.entry_pk))
+        .where(
+            selections.c.plan_id == operation.plan_id,
+            database.any_of(selections.c.failure_seq, "seqs"),
+        ),
+        {"seqs": database.listed(seqs)},
     )
     return [
         {
