@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from sqlalchemy import insert, select
@@ -109,7 +110,7 @@ async def test_a_plan_that_selects_nothing_is_told_and_not_kept(books: Books) ->
     ids=str,
 )
 async def test_each_part_of_a_filter_narrows(
-    books: Books, narrowed: dict[str, object], found: set[str]
+    books: Books, narrowed: dict[str, Any], found: set[str]
 ) -> None:
     await books.fail("plain", at=0)
     await books.fail("many", at=2, attempts_made=5, job_name="other")
@@ -227,7 +228,7 @@ async def test_what_failed_the_same_way_three_times_is_left_out_and_counted(
     ],
 )
 async def test_repeated_failures_are_selected_where_they_are_meant(
-    books: Books, kind: OperationKind, said: dict[str, object], total: int
+    books: Books, kind: OperationKind, said: dict[str, Any], total: int
 ) -> None:
     await repeat(books)
     plan = await books.plan(kind, **said)
