@@ -88,7 +88,7 @@ class WrongState(Conflict):
 
 
 class OperationOverlap(Conflict):
-    """Operation {operation_id} is already working on {scope}. Nothing was changed."""
+    """Operation {operation_id} of {actor} is already working on {scope}. Nothing was changed."""
 
 
 class OperationFinished(Conflict):
