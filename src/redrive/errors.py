@@ -11,15 +11,22 @@ Errors carry fields; the class docstring is the default message. Expected outcom
     │   ├── AppNotFound
     │   ├── OperationNotFound
     │   ├── QueueNotFound
+    │   ├── PlanNotFound
     │   └── NothingToDo
     ├── Conflict
     │   ├── WrongState
     │   ├── OperationOverlap
     │   ├── OperationFinished
     │   ├── IdempotencyMismatch
+    │   ├── PlanExpired
+    │   ├── PlanUsed
     │   └── DataDirInUse
+    ├── Forbidden
+    │   └── PlanOfAnother
     ├── BadInput
-    │   └── BadCursor
+    │   ├── BadCursor
+    │   ├── EmptyFilter
+    │   └── FilterAndEverything
     ├── Unavailable
     │   ├── EngineUnavailable
     │   ├── LedgerUnavailable
@@ -64,6 +71,10 @@ class QueueNotFound(NotFound):
     """There is no queue {queue} among the watched ones. Nothing was changed."""
 
 
+class PlanNotFound(NotFound):
+    """There is no such plan; one that was not started is forgotten after ten minutes. Nothing was changed."""  # noqa: E501 - the first line is the message
+
+
 class NothingToDo(NotFound):
     """No entry of {scope} can be taken, so no operation was started. Nothing was changed."""
 
@@ -77,7 +88,7 @@ class WrongState(Conflict):
 
 
 class OperationOverlap(Conflict):
-    """Operation {operation_id} is already working on {scope}. Nothing was changed."""
+    """Operation {operation_id} of {actor} is already working on {scope}. Nothing was changed."""
 
 
 class OperationFinished(Conflict):
@@ -92,8 +103,24 @@ class IdempotencyMismatch(Conflict):
     """This idempotency key started operation {operation_id}, which asked for something else. Nothing was changed."""  # noqa: E501 - the first line is the message
 
 
+class PlanExpired(Conflict):
+    """The plan was good until {expires_at}: make a new one, and look at what it says. Nothing was changed."""  # noqa: E501 - the first line is the message
+
+
+class PlanUsed(Conflict):
+    """The plan has started operation {operation_id} already; a plan is started once. Nothing was changed."""  # noqa: E501 - the first line is the message
+
+
 class DataDirInUse(Conflict):
     """The data directory {path} is in use by process {pid}: stop it, or name another directory."""
+
+
+class Forbidden(RedriveError):
+    """This user may not do this. Nothing was changed."""
+
+
+class PlanOfAnother(Forbidden):
+    """The plan was made by another user: make one of your own. Nothing was changed."""
 
 
 class BadInput(RedriveError):
@@ -102,6 +129,14 @@ class BadInput(RedriveError):
 
 class BadCursor(BadInput):
     """The cursor {cursor} is not one that this list gave out. Nothing was changed."""
+
+
+class EmptyFilter(BadInput):
+    """The filter is empty. Name at least one of {allowed}, or say that everything is meant ({everything}). Nothing was changed."""  # noqa: E501 - the first line is the message
+
+
+class FilterAndEverything(BadInput):
+    """A filter and everything ({everything}) were both given: leave one of them out. Nothing was changed."""  # noqa: E501 - the first line is the message
 
 
 class Unavailable(RedriveError):

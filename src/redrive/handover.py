@@ -59,8 +59,11 @@ class HandOver:
         """Hand a claimed batch to its queues. Safe to repeat: receipts answer the second time.
 
         Raises EngineUnavailable; what was moved until then is answered by its receipt later.
-        Whatever else goes wrong with a part of the batch is the ERROR of its entries.
+        Whatever else goes wrong with a part of the batch is the ERROR of its entries. To dismiss
+        entries no queue is asked.
         """
+        if operation.kind is OperationKind.DISMISS:
+            return [self._settled(entry, Answer.DISMISSED) for entry in batch.entries]
         settlements = [
             self._settled(entry, Answer.ERROR, f"not handed over: {entry.defect}")
             for entry in batch.entries
@@ -77,6 +80,8 @@ class HandOver:
 
         What was moved before is answered as moved, the rest as WITHHELD.
         """
+        if operation.kind is OperationKind.DISMISS:
+            return [self._settled(entry, Answer.WITHHELD) for entry in batch.entries]
         settlements = [
             self._settled(entry, Answer.WITHHELD)
             for entry in batch.entries

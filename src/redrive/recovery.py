@@ -18,6 +18,7 @@ from redrive.domain import (
     JobId,
     Operation,
     OperationId,
+    OperationKind,
     OperationState,
     Settlement,
     StartRequest,
@@ -44,7 +45,7 @@ _REPEAT_SECONDS = 0.3
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OneResult:
-    """What became of one entry that was retried or resynced by hand."""
+    """What became of one entry that was retried, resynced or dismissed by hand."""
 
     operation: Operation
     job_id: JobId
@@ -80,19 +81,23 @@ class Recovery:
         """
         operation, new = await self._ledger.start_bulk(request)
         if new:
-            reach(Step.START_COMMITTED)
-            log.info(
-                "operation_started",
-                operation_id=operation.operation_id,
-                kind=operation.kind,
-                scope=str(operation.scope),
-                total=operation.total,
-                actor=operation.actor,
-            )
-            await self._tell(operation)
-            await self.enqueue(operation.operation_id)
-            reach(Step.START_ENQUEUED)
+            await self.announce(operation)
         return operation, new
+
+    async def announce(self, operation: Operation) -> None:
+        """Tell of an operation that has just been started, and hand it to the runners."""
+        reach(Step.START_COMMITTED)
+        log.info(
+            "operation_started",
+            operation_id=operation.operation_id,
+            kind=operation.kind,
+            scope=str(operation.scope),
+            total=operation.total,
+            actor=operation.actor,
+        )
+        await self._tell(operation)
+        await self.enqueue(operation.operation_id)
+        reach(Step.START_ENQUEUED)
 
     async def cancel(
         self, operation_id: OperationId, actor: Actor, *, undo: bool = False
@@ -115,21 +120,18 @@ class Recovery:
         return operation
 
     async def act_on_one(self, request: StartRequest) -> OneResult:
-        """Retry or resync one entry, claim to settle, before answering.
+        """Retry, resync or dismiss one entry, claim to settle, before answering.
 
         Raises EntryNotFound, WrongState; EngineUnavailable if the queue system could not be
-        reached, with the entry as it was; HandOverPending if it or the ledger stopped answering
-        after the request went out: the operation stays open and a runner settles it from the
-        receipt, so that the job is not run twice because of us.
+        reached, with the entry as it was (to dismiss one, it is not needed); HandOverPending if it
+        or the ledger stopped answering after the request went out: the operation stays open and a
+        runner settles it from the receipt, so that the job is not run twice because of us.
         """
         operation, batch = await self._ledger.start_single(request)
         reach(Step.SINGLE_CLAIMED)
         (entry,) = batch.entries
-        try:
-            await self._reach(entry.source)
-        except EngineUnavailable:
-            await self._give_back(operation, batch)
-            raise
+        if operation.kind is not OperationKind.DISMISS:
+            await self._reach_or_give_back(operation, batch, entry.source)
         settlements = await self._move_persistently(operation, batch)
         reach(Step.SINGLE_MOVED)
         try:
@@ -155,6 +157,13 @@ class Recovery:
             answer=settlement.answer,
             detail=settlement.detail,
         )
+
+    async def _reach_or_give_back(self, operation: Operation, batch: Batch, source: str) -> None:
+        try:
+            await self._reach(source)
+        except EngineUnavailable:
+            await self._give_back(operation, batch)
+            raise
 
     async def _reach(self, source: str) -> None:
         """Reach the engine before anything is sent; asked twice, because a connection that was

@@ -27,11 +27,13 @@ from redrive.ledger import (
     SqlReadingLedger,
     SqlRegroupingLedger,
     SqlRetentionLedger,
+    SqlTriageLedger,
     SqlUndoLedger,
     migrate,
     require_current_schema,
 )
 from redrive.overview import Overview
+from redrive.planning import Planning, forget_plans
 from redrive.ports import Clock, Engine
 from redrive.progress import RedisFollowerReports, RedisProgressStore
 from redrive.recovery import Recovery
@@ -64,6 +66,7 @@ class Services:
     database: Database
     redis: Redis
     operations: SqlOperationLedger
+    triage: SqlTriageLedger
     following: SqlFollowerLedger
     accounts: SqlAccounts
     engines: Mapping[str, Engine]
@@ -71,6 +74,7 @@ class Services:
     reports: RedisFollowerReports
     queue: BullMQOperationQueue
     recovery: Recovery
+    planning: Planning
     overview: Overview
 
 
@@ -145,24 +149,28 @@ def _assemble(
     queue: BullMQOperationQueue,
 ) -> Services:
     operations = SqlOperationLedger(database, clock)
+    triage = SqlTriageLedger(database, clock)
     accounts = SqlAccounts(database, clock)
     progress = RedisProgressStore(redis)
     reports = RedisFollowerReports(redis)
+    recovery = Recovery(
+        ledger=operations, engines=engines, progress=progress, queue=queue, clock=clock
+    )
     return Services(
         settings=settings,
         clock=clock,
         database=database,
         redis=redis,
         operations=operations,
+        triage=triage,
         following=SqlFollowerLedger(database, clock),
         accounts=accounts,
         engines=engines,
         progress=progress,
         reports=reports,
         queue=queue,
-        recovery=Recovery(
-            ledger=operations, engines=engines, progress=progress, queue=queue, clock=clock
-        ),
+        recovery=recovery,
+        planning=Planning(ledger=triage, recovery=recovery, engines=engines),
         overview=Overview(
             reading=SqlReadingLedger(database),
             operations=operations,
@@ -182,6 +190,7 @@ def build_web(services: Services) -> FastAPI:
         WebServices(
             settings=services.settings,
             recovery=services.recovery,
+            planning=services.planning,
             overview=services.overview,
             accounts=services.accounts,
             redis=services.redis,
@@ -232,6 +241,7 @@ async def _sweep_regularly(services: Services, stop: asyncio.Event) -> None:
         try:
             await services.redis.ping()
             await sweep(services.operations, services.recovery, services.clock.now())
+            await forget_plans(services.triage)
         except (Unavailable, OSError, RedisError) as error:
             log.warning("sweep_waits", error=str(error))
             wait = _SWEEP_AFTER_ERROR_SECONDS

@@ -23,6 +23,9 @@ from redrive.domain import (
     OperationId,
     OperationKind,
     OperationState,
+    Plan,
+    PlanRequest,
+    PlanStart,
     Scope,
     Settlement,
     StartRequest,
@@ -33,6 +36,7 @@ from redrive.ledger import (
     SqlFollowerLedger,
     SqlOperationLedger,
     SqlReadingLedger,
+    SqlTriageLedger,
 )
 from redrive.ledger.schema import entries, metadata
 from redrive.ports import DriftVerdict
@@ -78,6 +82,7 @@ class Books:
         self.database = database
         self.clock = ManualClock(AT)
         self.operations = SqlOperationLedger(database, self.clock)
+        self.triage = SqlTriageLedger(database, self.clock)
         self.following = SqlFollowerLedger(database, self.clock)
         self.reading = SqlReadingLedger(database)
         self.accounts = SqlAccounts(database, self.clock)
@@ -137,6 +142,49 @@ class Books:
     ) -> Operation:
         """A new bulk operation that a runner has taken."""
         return await self.take_over((await self.start(scope, kind)).operation_id)
+
+    async def plan(
+        self,
+        kind: OperationKind = OperationKind.RETRY,
+        actor: Actor = ADA,
+        *,
+        include_repeated: bool = False,
+        **narrowed: Any,
+    ) -> Plan:
+        """A plan over the entries that fit, all of them where nothing is said."""
+        return await self.triage.plan(
+            PlanRequest(
+                kind=kind,
+                entry_filter=EntryFilter(**narrowed),
+                actor=actor,
+                include_repeated=include_repeated,
+            )
+        )
+
+    async def start_plan(self, plan: Plan, actor: Actor = ADA, **values: Any) -> Operation:
+        """A new operation over the plan's selection, still queued."""
+        assert plan.plan_token is not None
+        operation, new = await self.triage.start_plan(
+            PlanStart(plan_token=plan.plan_token, actor=actor, **values)
+        )
+        assert new
+        return operation
+
+    async def begin_plan(
+        self, kind: OperationKind = OperationKind.RETRY, **narrowed: Any
+    ) -> Operation:
+        """A planned operation that a runner has taken."""
+        started = await self.start_plan(await self.plan(kind, **narrowed))
+        return await self.take_over(started.operation_id)
+
+    async def set_entry(self, job_id: str, **values: Any) -> None:
+        """Give an entry a past that would take many failures."""
+        pk = await self.pk(job_id)
+        await self.database.write(
+            lambda connection: connection.execute(
+                update(entries).where(entries.c.id == pk).values(**values)
+            )
+        )
 
     async def take_over(self, operation_id: OperationId) -> Operation:
         taken = await self.operations.take_over(operation_id)

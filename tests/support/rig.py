@@ -31,9 +31,11 @@ from redrive.ledger import (
     SqlFollowerLedger,
     SqlOperationLedger,
     SqlReadingLedger,
+    SqlTriageLedger,
     SqlUndoLedger,
 )
 from redrive.overview import Overview
+from redrive.planning import Planning
 from redrive.ports import Engine
 from redrive.progress import RedisFollowerReports, RedisProgressStore
 from redrive.recovery import OneResult, Recovery
@@ -68,6 +70,7 @@ class Rig:
         self.undo_ledger = wrap("undo", SqlUndoLedger(database, self.clock))
         self.following = wrap("following", SqlFollowerLedger(database, self.clock))
         self.reading = SqlReadingLedger(database)
+        self.triage = wrap("triage", SqlTriageLedger(database, self.clock))
         self.accounts = SqlAccounts(database, self.clock)
         self.progress = wrap("progress", RedisProgressStore(self.redis))
         self.reports = RedisFollowerReports(self.redis)
@@ -81,6 +84,7 @@ class Rig:
             queue=self.queue,
             clock=self.clock,
         )
+        self.planning = Planning(ledger=self.triage, recovery=self.recovery, engines=engines)
         self.overview = Overview(
             reading=self.reading,
             operations=self.operations,
@@ -194,6 +198,7 @@ def check_adds_up(operation: Operation, items: Sequence[Item]) -> None:
     assert states["requeued"] == operation.requeued
     assert states["skipped"] == operation.skipped
     assert states["errored"] == operation.errored
+    assert states["dismissed"] == operation.dismissed
     assert states["released"] == operation.released
     assert operation.completed <= operation.total
     if operation.state.value == "completed":

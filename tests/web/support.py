@@ -113,6 +113,7 @@ async def open_console(
             WebServices(
                 settings=given,
                 recovery=services.recovery,
+                planning=services.planning,
                 overview=services.overview,
                 accounts=services.accounts,
                 redis=services.redis,

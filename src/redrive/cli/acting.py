@@ -1,8 +1,7 @@
-"""Acting: retry, resync, cancel."""
+"""Acting: retry, resync, dismiss, restore, cancel."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated
 
 import typer
@@ -11,13 +10,11 @@ from redrive import wire
 from redrive.cli.command import Context, command
 from redrive.cli.exit_codes import ExitCode
 from redrive.cli.output import say
+from redrive.cli.planning import Repeated, Wanted, Yes, plan_and_start, refuse_without_answer
 from redrive.cli.services import opened, this_user
-from redrive.cli.watching import (
-    Outcomes,
-    UntilVerdict,
-    refuse_waiting_alone,
-    watch_to_the_end,
-)
+from redrive.cli.starting import Bulk, KeyOption, ReasonOption, WatchOption, tell_started
+from redrive.cli.watching import Outcomes, UntilVerdict, refuse_waiting_alone
+from redrive.cli.where import Where, filter_of
 from redrive.domain import (
     AppId,
     EntryId,
@@ -31,30 +28,13 @@ from redrive.wiring import Services
 
 EntryArgument = Annotated[str | None, typer.Argument(metavar="ENTRY", help="One entry's id.")]
 AppOption = Annotated[str | None, typer.Option("--app", metavar="APP", help="Every one of APP.")]
-ReasonOption = Annotated[str, typer.Option(help="Why; kept in the audit trail.")]
-KeyOption = Annotated[
-    str | None,
-    typer.Option(
-        "--idempotency-key", help="The same key again answers with the operation it started."
-    ),
-]
-WatchOption = Annotated[bool, typer.Option("--watch", help="Follow it until it ends.")]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Bulk:
-    """What the options of a bulk start say."""
-
-    reason: str
-    key: str | None
-    watch: bool
-    outcomes: float
-    verdict: bool
 
 
 def register(app: typer.Typer) -> None:
     command(app, "retry")(retry)
     command(app, "resync")(resync)
+    command(app, "dismiss")(dismiss)
+    command(app, "restore")(restore)
     command(app, "cancel")(cancel)
 
 
@@ -63,20 +43,31 @@ async def retry(
     entry: EntryArgument = None,
     app: AppOption = None,
     everything: Annotated[bool, typer.Option("--all", help="Every app's.")] = False,
+    where: Where = [],  # noqa: B006 - Typer reads the default, nobody changes it
+    include_repeated: Repeated = False,
+    yes: Yes = False,
     reason: ReasonOption = "",
     idempotency_key: KeyOption = None,
     watch: WatchOption = False,
     outcomes: Outcomes = 0,
     verdict: UntilVerdict = False,
 ) -> None:
-    """Put failed work back: one entry, an app's, or all of it."""
-    if [entry is not None, app is not None, everything].count(True) != 1:
-        raise typer.BadParameter("name one of: ENTRY, --app APP, --all")
+    """Put failed work back: one entry, an app's, what fits, or all of it."""
+    if [entry is not None, app is not None, everything, bool(where)].count(True) != 1:
+        raise typer.BadParameter("name one of: ENTRY, --app APP, --where …, --all")
+    _refuse_what_does_not_fit_a_plan(where, include_repeated, yes)
     bulk = Bulk(reason=reason, key=idempotency_key, watch=watch, outcomes=outcomes, verdict=verdict)
     _refuse_what_does_not_fit(entry, bulk)
+    wanted = Wanted(
+        kind=OperationKind.RETRY,
+        entry_filter=filter_of(where),
+        include_repeated=include_repeated,
+    )
     async with opened(context.settings) as services:
         if entry is not None:
             await _act_on_one(context, services, OperationKind.RETRY, EntryId(entry), reason)
+        elif where:
+            await plan_and_start(context, services, wanted, bulk, yes)
         else:
             scope = Scope.everything() if app is None else Scope.of_app(AppId(app))
             await _start(context, services, OperationKind.RETRY, scope, bulk)
@@ -102,6 +93,51 @@ async def resync(
             await _act_on_one(context, services, OperationKind.RESYNC, EntryId(entry), reason)
         elif app is not None:
             await _start(context, services, OperationKind.RESYNC, Scope.of_app(AppId(app)), bulk)
+
+
+async def dismiss(
+    context: Context,
+    entry: EntryArgument = None,
+    where: Where = [],  # noqa: B006 - Typer reads the default, nobody changes it
+    yes: Yes = False,
+    reason: ReasonOption = "",
+    idempotency_key: KeyOption = None,
+    watch: WatchOption = False,
+) -> None:
+    """Decide against failed work: one entry, or what fits. Its jobs stay as they are."""
+    if (entry is None) == (not where):
+        raise typer.BadParameter("name one of: ENTRY, --where …")
+    _refuse_what_does_not_fit_a_plan(where, False, yes)
+    bulk = Bulk(reason=reason, key=idempotency_key, watch=watch, outcomes=0)
+    _refuse_what_does_not_fit(entry, bulk)
+    wanted = Wanted(kind=OperationKind.DISMISS, entry_filter=filter_of(where))
+    async with opened(context.settings) as services:
+        if entry is None:
+            await plan_and_start(context, services, wanted, bulk, yes)
+            return
+        result = await services.recovery.act_on_one(
+            await _request(services, OperationKind.DISMISS, EntryId(entry), reason)
+        )
+    message = saying.moved(result)
+    operation_id = result.operation.operation_id
+    context.output.model(
+        wire.DismissResponse(message=message, entry_id=entry, operation_id=operation_id), message
+    )
+
+
+async def restore(
+    context: Context,
+    entry: Annotated[str, typer.Argument(metavar="ENTRY", help="One entry's id.")],
+    reason: ReasonOption = "",
+) -> None:
+    """Take the dismissal of one entry back: it is failed again, with its error."""
+    async with opened(context.settings) as services:
+        asked = await _request(services, OperationKind.DISMISS, EntryId(entry), reason)
+        restored = await services.planning.restore(asked)
+    message = saying.restored(restored)
+    context.output.model(
+        wire.RestoreResponse(message=message, entry_id=entry, state=restored.state), message
+    )
 
 
 async def cancel(
@@ -141,19 +177,30 @@ def _refuse_what_does_not_fit(entry: str | None, bulk: Bulk) -> None:
     refuse_waiting_alone(bulk.watch, bulk.outcomes, bulk.verdict)
 
 
+def _refuse_what_does_not_fit_a_plan(where: list[str], include_repeated: bool, yes: bool) -> None:
+    """Raises BadParameter for options that say how a plan is made or started, without a plan;
+    and for a plan that nobody can be asked about."""
+    given = {"--include-repeated": include_repeated, "--yes": yes}
+    of_plans = [option for option, is_given in given.items() if is_given]
+    if of_plans and not where:
+        raise typer.BadParameter(f"{', '.join(of_plans)}: goes with --where")
+    if where:
+        refuse_without_answer(yes)
+
+
+async def _request(
+    services: Services, kind: OperationKind, entry_id: EntryId, reason: str
+) -> StartRequest:
+    detail = await services.overview.entry(entry_id)
+    scope = Scope.of_entry(detail.entry.app_id, entry_id)
+    return StartRequest(kind=kind, scope=scope, actor=this_user(), reason=reason)
+
+
 async def _act_on_one(
     context: Context, services: Services, kind: OperationKind, entry_id: EntryId, reason: str
 ) -> None:
     """Move one entry and say what happened; exit code 4 if its job was not moved."""
-    detail = await services.overview.entry(entry_id)
-    result = await services.recovery.act_on_one(
-        StartRequest(
-            kind=kind,
-            scope=Scope.of_entry(detail.entry.app_id, entry_id),
-            actor=this_user(),
-            reason=reason,
-        )
-    )
+    result = await services.recovery.act_on_one(await _request(services, kind, entry_id, reason))
     message = saying.moved(result)
     if result.answer.moved or context.output.as_json:
         context.output.model(
@@ -182,21 +229,4 @@ async def _start(
             idempotency_key=bulk.key,
         )
     )
-    started = "Started" if new else "This key had started"
-    message = f"{started} {kind} of {operation.total} entries of {scope}: {operation.operation_id}"
-    if bulk.watch:
-        say(message)
-        await watch_to_the_end(
-            services, context.output, operation.operation_id, bulk.outcomes, bulk.verdict
-        )
-        return
-    context.output.model(
-        wire.BulkRetryResponse(
-            message=message,
-            operation_id=operation.operation_id,
-            total=operation.total,
-            new=new,
-        ),
-        message,
-    )
-    say(f"Watch it: redrive operations --watch {operation.operation_id}")
+    await tell_started(context, services, operation, new, bulk)

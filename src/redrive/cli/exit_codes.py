@@ -14,6 +14,7 @@ from redrive.errors import (
     BadInput,
     Conflict,
     EngineUnsupported,
+    Forbidden,
     HandOverPending,
     NotFound,
     RedriveError,
@@ -41,13 +42,13 @@ MEANINGS = {
     ExitCode.OK: "done",
     ExitCode.FAILED: "something unexpected went wrong",
     ExitCode.USAGE: "wrong usage or wrong settings; nothing was started",
-    ExitCode.NOT_FOUND: "no such entry, app, operation or queue, or nothing to do",
+    ExitCode.NOT_FOUND: "no such entry, app, operation, plan or queue, or nothing to do",
     ExitCode.CONFLICT: "the present state does not allow it; no job was moved",
     ExitCode.UNAVAILABLE: "a store or a queue system cannot be reached",
     ExitCode.NOT_ALL_DONE: "a watched operation ended cancelled, failed or with errors",
     ExitCode.NOT_ALL_RECOVERED: "a verdict that was waited for with --verdict: something failed "
     "again, vanished or still waits",
-    ExitCode.INTERRUPTED: "interrupted with Ctrl-C",
+    ExitCode.INTERRUPTED: "interrupted with Ctrl-C, or a question was answered with no",
 }
 
 
@@ -57,7 +58,7 @@ def exit_code_of(error: RedriveError) -> ExitCode:
             return ExitCode.USAGE
         case NotFound():
             return ExitCode.NOT_FOUND
-        case Conflict():
+        case Conflict() | Forbidden():
             return ExitCode.CONFLICT
         case Unavailable() | HandOverPending():
             return ExitCode.UNAVAILABLE

@@ -14,9 +14,9 @@ from redrive.cli.output import say
 from redrive.cli.paging import Cursor, Limit, say_there_is_more
 from redrive.cli.services import opened
 from redrive.cli.tables import Column
+from redrive.cli.where import Where, filter_of
 from redrive.domain import (
     AppId,
-    EntryFilter,
     EntryId,
     EntryState,
     JobState,
@@ -77,12 +77,17 @@ async def failed(
     state: Annotated[
         EntryState, typer.Option(help="Another state than failed.")
     ] = EntryState.FAILED,
+    where: Where = [],  # noqa: B006 - Typer reads the default, nobody changes it
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> None:
     """List failed entries, newest first."""
-    wanted = EntryFilter(
-        app_id=AppId(app) if app else None, states=(state,), queue=queue, query=search
+    wanted = filter_of(
+        where,
+        app_id=AppId(app) if app else None,
+        states=(state,),
+        queue=queue or None,
+        query=search or None,
     )
     async with opened(context.settings) as services:
         page = await services.overview.entries(wanted, cursor, limit, oldest_first=False)

@@ -5,6 +5,7 @@ Times are aware datetimes in UTC, at the engine's own resolution (milliseconds f
 
 from __future__ import annotations
 
+from redrive.domain.filtering import filter_fields, filter_in_words, filter_json
 from redrive.domain.groups import (
     Group,
     GroupDetail,
@@ -14,6 +15,7 @@ from redrive.domain.groups import (
     RegroupedBatch,
 )
 from redrive.domain.history import (
+    MOST_ENTRY_IDS,
     ActivityPoint,
     App,
     AuditEntry,
@@ -75,6 +77,17 @@ from redrive.domain.operations import (
     StartRequest,
     progress_of,
 )
+from redrive.domain.plans import (
+    PLAN_LASTS,
+    REPEATED_AT,
+    Breakdown,
+    LeftOut,
+    Part,
+    Plan,
+    PlanRequest,
+    PlanStart,
+    PlanWarning,
+)
 from redrive.domain.states import (
     BULK_TAKES,
     LIVE_STATES,
@@ -113,11 +126,14 @@ __all__ = [
     "DATA_UNREADABLE",
     "DROPPED_AT_ONCE",
     "LIVE_STATES",
+    "MOST_ENTRY_IDS",
     "OBSERVE_FOR",
     "OPEN_STATES",
     "OPTIONS_UNREADABLE",
     "OVER_STATES",
+    "PLAN_LASTS",
     "RECOVERING_STATES",
+    "REPEATED_AT",
     "SETTLED_STATES",
     "SINGLE_TAKES",
     "TERMINAL_STATES",
@@ -129,6 +145,7 @@ __all__ = [
     "AuditEntry",
     "AuditFilter",
     "Batch",
+    "Breakdown",
     "Chapter",
     "ClaimedEntry",
     "Entry",
@@ -152,6 +169,7 @@ __all__ = [
     "JobStatus",
     "JobSummary",
     "Judgement",
+    "LeftOut",
     "MatchCount",
     "MovedEntry",
     "Operation",
@@ -163,7 +181,12 @@ __all__ = [
     "Outcome",
     "OutcomeKind",
     "OutcomePoint",
+    "Part",
     "Payload",
+    "Plan",
+    "PlanRequest",
+    "PlanStart",
+    "PlanWarning",
     "Progress",
     "Prunable",
     "PrunedBatch",
@@ -188,6 +211,9 @@ __all__ = [
     "User",
     "Verdict",
     "entry_id_of",
+    "filter_fields",
+    "filter_in_words",
+    "filter_json",
     "from_millis",
     "phase_of",
     "progress_of",

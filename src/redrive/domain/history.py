@@ -120,6 +120,10 @@ class EntryDetail:
         return tuple(chapter.item for chapter in self.story)
 
 
+MOST_ENTRY_IDS = 10_000
+"""How many entries a filter names by hand at most."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EntryFilter:
     """Which entries a list shows; ``query`` is found in the error, the job id or the entry id,
@@ -127,6 +131,9 @@ class EntryFilter:
 
     Its state is one of ``states``, or any where there are none. The newest failure lies at or
     after ``failed_from`` and before ``failed_before``, and is of the group ``group_id``.
+    ``retried`` counts hand-overs, ``attempts`` the runs of the newest failure; both ends of a
+    range belong to it. ``failed_again_in`` names the operation that moved the entry last, and
+    after which it failed again. ``entry_ids`` are MOST_ENTRY_IDS at most.
     """
 
     app_id: AppId | None = None
@@ -139,6 +146,13 @@ class EntryFilter:
     failed_from: datetime | None = None
     failed_before: datetime | None = None
     group_id: GroupId | None = None
+    attempts_min: int | None = None
+    attempts_max: int | None = None
+    retried_min: int | None = None
+    retried_max: int | None = None
+    same_failures_min: int | None = None
+    failed_again_in: OperationId | None = None
+    entry_ids: tuple[EntryId, ...] = ()
 
     @property
     def is_by_time(self) -> bool:

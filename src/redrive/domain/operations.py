@@ -11,7 +11,7 @@ from redrive.domain.states import OperationKind, OperationState, ScopeKind
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scope:
-    """What an operation selects: one entry, one app's entries, or everything."""
+    """What an operation selects: one entry, one app's entries, everything, or what a plan froze."""
 
     kind: ScopeKind
     app_id: AppId | None = None
@@ -20,6 +20,8 @@ class Scope:
     def __str__(self) -> str:
         if self.kind is ScopeKind.ENTRY:
             return f"entry {self.entry_id}"
+        if self.kind is ScopeKind.FILTER:
+            return "a selection"
         return f"app {self.app_id}" if self.kind is ScopeKind.APP else "all apps"
 
     @staticmethod
@@ -33,6 +35,10 @@ class Scope:
     @staticmethod
     def everything() -> Scope:
         return Scope(kind=ScopeKind.ALL)
+
+    @staticmethod
+    def selection() -> Scope:
+        return Scope(kind=ScopeKind.FILTER)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,7 +56,8 @@ class Operation:
     ``total`` is frozen at the start. ``requeued``, ``skipped``, ``errored`` and ``dismissed`` count
     settled items; ``released`` counts items claimed and given back by a cancel. ``recovered``,
     ``failed_again`` and ``vanished`` count the outcomes of requeued items, ``failed_same`` those of
-    ``failed_again`` whose failure is of the same group as before.
+    ``failed_again`` whose failure is of the same group as before. ``filter`` is that of the plan
+    ``plan_id``, as JSON.
     """
 
     operation_id: OperationId
@@ -84,6 +91,7 @@ class Operation:
     pause_reason: str | None = None
     approved_by: str | None = None
     low_priority: bool = False
+    filter: str | None = None
 
     @property
     def completed(self) -> int:

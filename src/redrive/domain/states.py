@@ -112,7 +112,7 @@ class ScopeKind(StrEnum):
 
 
 class Answer(StrEnum):
-    """What an engine did with one job of a batch."""
+    """What was done with one job of a batch: by an engine, but for DISMISSED, which needs none."""
 
     REQUEUED = "requeued"
     RECREATED = "recreated"
@@ -122,10 +122,16 @@ class Answer(StrEnum):
     MISSING = "missing"
     WITHHELD = "withheld"
     ERROR = "error"
+    DISMISSED = "dismissed"
 
     @property
     def moved(self) -> bool:
         return self in (Answer.REQUEUED, Answer.RECREATED)
+
+    @property
+    def done(self) -> bool:
+        """Whether what was asked for was done."""
+        return self.moved or self is Answer.DISMISSED
 
 
 class TakenBack(StrEnum):
@@ -164,6 +170,7 @@ class Reason(StrEnum):
     TAKEN_BY_ANOTHER = "taken_by_another"
     FAILED_AGAIN_BEFORE = "failed_again_before"
     RESOLVED_ELSEWHERE = "resolved_elsewhere"
+    DISMISSED = "dismissed"
 
 
 class Outcome(StrEnum):

@@ -11,7 +11,7 @@ from redrive.ledger.operations import SqlOperationLedger
 from redrive.ledger.reading import SqlReadingLedger
 from redrive.ledger.regrouping import SqlRegroupingLedger
 from redrive.ledger.retention import SqlRetentionLedger
-from redrive.ledger.schema_triage import groups as _groups  # noqa: F401 - joins the metadata
+from redrive.ledger.triage import SqlTriageLedger
 from redrive.ledger.undoing import SqlUndoLedger
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "SqlReadingLedger",
     "SqlRegroupingLedger",
     "SqlRetentionLedger",
+    "SqlTriageLedger",
     "SqlUndoLedger",
     "current_revision",
     "migrate",

@@ -10,8 +10,13 @@ from typing import Any
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from redrive.domain import Actor
+from redrive.domain import Actor, filter_in_words
 from redrive.ledger.schema import audit
+
+
+def scope_in_words(scope: str, kept_filter: str | None) -> str:
+    """What an operation is about; a plan's is told by its filter."""
+    return scope if kept_filter is None else f"{scope}: {filter_in_words(kept_filter)}"
 
 
 async def add_audit(

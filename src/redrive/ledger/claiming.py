@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, func, select, update
@@ -24,6 +25,7 @@ from redrive.ledger.database import Database
 from redrive.ledger.moves import Moves, move_counts
 from redrive.ledger.rows import CLAIMED_COLUMNS, claimed_of
 from redrive.ledger.schema import entries, items, operations
+from redrive.ledger.selecting import Taken, insert_gone, take_selected
 from redrive.ledger.starting import claim_values, insert_items
 
 
@@ -32,28 +34,35 @@ class NotRunningError(Exception):
 
 
 async def claim(
-    database: Database, connection: AsyncConnection, operation: Operation, limit: int
+    database: Database,
+    connection: AsyncConnection,
+    operation: Operation,
+    limit: int,
+    now: datetime,
 ) -> Batch | None:
     """See :meth:`redrive.ports.OperationLedger.claim`. Raises NotRunningError, StaleRunner.
 
-    The operation's row is changed last, so that claims and settles of one operation overlap.
+    The operation's row is changed last, so that claims and settles of one operation overlap. A
+    batch without entries says that all that was looked at had left the plan's selection: the
+    operation has moved on, and the next claim goes on from there.
     """
     own = operations.c.operation_id == operation.operation_id
     position = (await connection.execute(select(operations).where(own))).first()
     if position is None:
         raise StaleRunner(operation_id=operation.operation_id)
-    where = {"after": position.claimed_through, "most": limit}
-    rows = await _take(connection, operation, where)
-    # None also when others took every candidate meanwhile; the next ones are looked for then.
-    while not rows and await _anything_left(connection, operation, where):
-        rows = await _take(connection, operation, where)
-    if not rows:
+    if operation.scope.kind is ScopeKind.FILTER:
+        found = await take_selected(
+            database, connection, operation, position.claimed_through, limit, now
+        )
+    else:
+        found = await _take_next(connection, operation, position.claimed_through, limit)
+    if found is None:
         await _require_epoch(connection, operation)
         return None
-    taken = tuple(claimed_of(row) for row in rows)
+    taken = tuple(claimed_of(row) for row in found.rows)
     moves: Moves = Counter(
         (entry.app_id, row.group_pk, entry.from_state, EntryState.CLAIMED)
-        for entry, row in zip(taken, rows, strict=True)
+        for entry, row in zip(taken, found.rows, strict=True)
     )
     await move_counts(connection, moves)
     moved_on = await connection.execute(
@@ -63,7 +72,11 @@ async def claim(
             operations.c.runner_epoch == operation.runner_epoch,
             operations.c.state == OperationState.RUNNING,
         )
-        .values(claimed_through=rows[-1].failure_seq, next_batch=operations.c.next_batch + 1)
+        .values(
+            claimed_through=found.through,
+            next_batch=operations.c.next_batch + 1,
+            skipped=operations.c.skipped + len(found.gone),
+        )
         .returning(operations.c.next_batch)
     )
     next_batch = moved_on.scalar()
@@ -71,14 +84,27 @@ async def claim(
         await _require_epoch(connection, operation)
         raise NotRunningError
     number = int(next_batch) - 1
-    await insert_items(
-        connection,
-        operation.operation_id,
-        number,
-        database.any_of(entries.c.id, "ids"),
-        {"ids": database.listed(entry.entry_pk for entry in taken)},
-    )
+    if taken:
+        await insert_items(
+            connection,
+            operation.operation_id,
+            number,
+            database.any_of(entries.c.id, "ids"),
+            {"ids": database.listed(entry.entry_pk for entry in taken)},
+        )
+    await insert_gone(connection, found)
     return Batch(operation_id=operation.operation_id, number=number, entries=taken)
+
+
+async def _take_next(
+    connection: AsyncConnection, operation: Operation, after: int, limit: int
+) -> Taken | None:
+    where = {"after": after, "most": limit}
+    rows = await _take(connection, operation, where)
+    # None also when others took every candidate meanwhile; the next ones are looked for then.
+    while not rows and await _anything_left(connection, operation, where):
+        rows = await _take(connection, operation, where)
+    return Taken(rows=rows, through=rows[-1].failure_seq, gone=[]) if rows else None
 
 
 async def _take(

@@ -127,6 +127,7 @@ async def withdraw(
 ) -> None:
     """Give entries that leave an open bulk operation's selection their one recorded reason.
 
+    A plan's operation has its selection row by row: it finds out by itself, when it comes to them.
     ``leaving`` are entry rows as they were before, locked by this transaction. An entry that an
     operation has claimed before has its item already and is left alone; so is one whose operation
     takes nothing any more but only undoes what it did.
@@ -137,7 +138,7 @@ async def withdraw(
         select(operations)
         .where(
             one_of(operations.c.state, OPEN_STATES),
-            operations.c.scope != ScopeKind.ENTRY,
+            operations.c.scope.in_((ScopeKind.APP, ScopeKind.ALL)),
             operations.c.undo_wanted.is_(False),
             operations.c.cutoff_seq >= min(row.failure_seq for row in leaving),
         )

@@ -12,6 +12,7 @@ from sqlalchemy import (
     ColumnElement,
     Row,
     Select,
+    exists,
     func,
     literal_column,
     or_,
@@ -20,9 +21,9 @@ from sqlalchemy import (
     type_coerce,
 )
 
-from redrive.domain import EntryFilter, to_millis
+from redrive.domain import EntryFilter, Outcome, to_millis
 from redrive.ledger.identities import named
-from redrive.ledger.schema import entries
+from redrive.ledger.schema import entries, identities, items
 from redrive.ledger.schema_triage import groups
 
 ROWS_PER_LOOK = 10_000
@@ -109,6 +110,14 @@ def group_pk_of(group_id: str) -> ColumnElement[int]:
 
 def conditions_of(entry_filter: EntryFilter) -> list[ColumnElement[bool]]:
     """A filter in SQL."""
+    return [
+        *_conditions_of_the_job(entry_filter),
+        *_conditions_of_the_past(entry_filter),
+        *_conditions_by_name(entry_filter),
+    ]
+
+
+def _conditions_of_the_job(entry_filter: EntryFilter) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
     if entry_filter.group_id is not None:
         conditions.append(entries.c.group_pk == group_pk_of(entry_filter.group_id))
@@ -124,10 +133,45 @@ def conditions_of(entry_filter: EntryFilter) -> list[ColumnElement[bool]]:
         conditions.append(entries.c.job_name == entry_filter.job_name)
     if entry_filter.error_type is not None:
         conditions.append(entries.c.error_type == entry_filter.error_type)
+    return conditions
+
+
+def _conditions_of_the_past(entry_filter: EntryFilter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    for column, least, most in (
+        (entries.c.attempts_made, entry_filter.attempts_min, entry_filter.attempts_max),
+        (entries.c.generation, entry_filter.retried_min, entry_filter.retried_max),
+        (entries.c.same_failures, entry_filter.same_failures_min, None),
+    ):
+        if least is not None:
+            conditions.append(column >= least)
+        if most is not None:
+            conditions.append(column <= most)
     if entry_filter.failed_from is not None:
         conditions.append(entries.c.failed_at >= entry_filter.failed_from)
     if entry_filter.failed_before is not None:
         conditions.append(entries.c.failed_at < entry_filter.failed_before)
+    if entry_filter.failed_again_in is not None:
+        moved_last_by = entries.c.operation_id == entry_filter.failed_again_in
+        failed_again = exists().where(
+            items.c.operation_id == entry_filter.failed_again_in,
+            items.c.entry_pk == entries.c.id,
+            items.c.outcome == Outcome.FAILED_AGAIN.value,
+        )
+        conditions += [moved_last_by, failed_again]
+    return conditions
+
+
+def _conditions_by_name(entry_filter: EntryFilter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if entry_filter.group_id is not None:
+        group = select(groups.c.group_pk).where(groups.c.group_id == entry_filter.group_id)
+        conditions.append(entries.c.group_pk == group.scalar_subquery())
+    if entry_filter.entry_ids:
+        by_hand = select(identities.c.entry_pk).where(
+            identities.c.entry_id.in_(entry_filter.entry_ids)
+        )
+        conditions.append(entries.c.id.in_(by_hand))
     if entry_filter.query:
         wanted = entry_filter.query
         conditions.append(

@@ -94,6 +94,9 @@ def is_new(row: Row[Any], failure: Failure) -> bool:
     hand-over instead, and says nothing new about an entry that is failed already.
     """
     if failure.event_only:
+        if row.state == EntryState.DISMISSED:
+            # Told of late: it is the very failure that was dismissed.
+            return bool(failure.failed_at > row.heard_at)
         moved_before = row.moved_at is None or failure.failed_at >= row.moved_at
         return row.state != EntryState.FAILED and moved_before
     return bool(row.failed_at != failure.failed_at)

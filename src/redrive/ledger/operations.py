@@ -26,7 +26,7 @@ from redrive.domain import (
 from redrive.errors import OperationFinished, OperationNotFound, StaleRunner
 from redrive.faultpoints import Step, reach
 from redrive.ledger import claiming, releasing, settling, starting
-from redrive.ledger.auditing import add_audit
+from redrive.ledger.auditing import add_audit, scope_in_words
 from redrive.ledger.counting import move_own_counts
 from redrive.ledger.database import Database
 from redrive.ledger.judging import add_operation_activity
@@ -88,15 +88,19 @@ class SqlOperationLedger:
 
     async def claim(self, operation: Operation, limit: int) -> Batch | None:
         async def work(connection: AsyncConnection) -> Batch | None:
-            batch = await claiming.claim(self._database, connection, operation, limit)
+            now = self._clock.now()
+            batch = await claiming.claim(self._database, connection, operation, limit, now)
             if batch is not None:
                 reach(Step.CLAIM_WRITTEN)
             return batch
 
         try:
-            return await self._database.write(work)
+            batch = await self._database.write(work)
+            while batch is not None and not batch.entries:
+                batch = await self._database.write(work)
         except claiming.NotRunningError:
             return None
+        return batch
 
     async def unsettled(self, operation: Operation) -> list[Batch]:
         return claiming.batches_of(
@@ -208,7 +212,7 @@ class SqlOperationLedger:
                 now,
                 actor,
                 "operation.cancel",
-                str(operation.scope),
+                scope_in_words(str(operation.scope), operation.filter),
                 app_id=operation.scope.app_id,
                 result=after.state,
                 operation_id=operation_id,
@@ -278,7 +282,7 @@ async def _audit_end(
         at,
         Actor(name=operation.actor, origin=operation.origin),
         f"{operation.kind}.end",
-        str(operation.scope),
+        scope_in_words(str(operation.scope), operation.filter),
         app_id=operation.scope.app_id,
         reason=operation.reason,
         result=operation.state,
@@ -289,6 +293,7 @@ async def _audit_end(
             "skipped": operation.skipped,
             "errored": operation.errored,
             "released": operation.released,
+            "dismissed": operation.dismissed,
         },
         before={"state": before},
         after={"state": operation.state, "completed": operation.completed},

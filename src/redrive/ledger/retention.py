@@ -14,11 +14,12 @@ from typing import Any
 from sqlalchemy import Column, Select, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from redrive.domain import Prunable, PrunedBatch, to_millis
+from redrive.domain import OperationKind, Prunable, PrunedBatch, to_millis
 from redrive.ledger import forgetting
 from redrive.ledger.counting import an_operation_is_open, share_selection
 from redrive.ledger.database import Database, upsert
 from redrive.ledger.schema import activity, audit, pruned
+from redrive.ledger.schema_triage import plans
 
 _MINUTE = timedelta(minutes=1)
 
@@ -83,7 +84,7 @@ class SqlRetentionLedger:
 
         async def work(connection: AsyncConnection) -> int | None:
             await share_selection(connection)
-            if await an_operation_is_open(connection):
+            if await an_operation_is_open(connection) or await _a_plan_holds(connection):
                 return None
             removed = await forgetting.forget_entries(self._database, connection, free, before)
             await _count(connection, {Prunable.ENTRIES: removed})
@@ -97,6 +98,16 @@ class SqlRetentionLedger:
             more=len(looked) == limit,
             position=forgetting.position_of(looked[-1]) if looked else None,
         )
+
+
+async def _a_plan_holds(connection: AsyncConnection) -> bool:
+    """A plan of a resync selects entries that are over, and may be started any moment."""
+    found = await connection.execute(
+        select(plans.c.plan_id)
+        .where(plans.c.kind == OperationKind.RESYNC, plans.c.operation_id.is_(None))
+        .limit(1)
+    )
+    return found.first() is not None
 
 
 async def _count(connection: AsyncConnection, removed: Mapping[Prunable, int]) -> None:

@@ -88,6 +88,7 @@ def operation_of(row: Row[Any]) -> Operation:
         pause_reason=row.pause_reason,
         approved_by=row.approved_by,
         low_priority=bool(json.loads(row.controls or "{}").get("low_priority")),
+        filter=row.filter,
     )
 
 

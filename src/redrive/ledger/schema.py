@@ -180,6 +180,13 @@ entries = Table(
         sqlite_where=text("state = 'failed'"),
         postgresql_where=text("state = 'failed'"),
     ),
+    # What keeps failing the same way: plans leave it out.
+    Index(
+        "ix_entries_repeated",
+        "failure_seq",
+        sqlite_where=text("state = 'failed' AND same_failures >= 3"),
+        postgresql_where=text("state = 'failed' AND same_failures >= 3"),
+    ),
     # What failed again after it was moved.
     Index(
         "ix_entries_failed_again",
@@ -278,6 +285,8 @@ operations = Table(
         "requeued + skipped + errored + dismissed <= total", name="counts_within_total"
     ),
     Index("ux_operations_idempotency_key", "actor", "idempotency_key", unique=True),
+    # A plan starts one operation.
+    Index("ux_operations_plan", "plan_id", unique=True),
     Index("ix_operations_app", "app_id", "operation_id"),
     Index(
         "ix_operations_open",

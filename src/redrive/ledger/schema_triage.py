@@ -80,6 +80,18 @@ selections = Table(
     Column("failure_seq", BigInteger, nullable=False),
     Column("entry_pk", BigInteger, nullable=False),
     PrimaryKeyConstraint("plan_id", "failure_seq"),
+    # One tree that grows at its end, in place of a table and an index.
+    sqlite_with_rowid=False,
+)
+
+# The apps that a plan touches, so that overlaps are found without looking at its selection.
+plan_apps = Table(
+    "plan_apps",
+    metadata,
+    Column("plan_id", String(40), nullable=False),
+    Column("app_id", String(256), nullable=False),
+    count_column("entries"),
+    PrimaryKeyConstraint("plan_id", "app_id"),
 )
 
 operation_activity = Table(

@@ -73,10 +73,20 @@ def _verdict(answer: Answer) -> _Verdict:
             )
         case Answer.ERROR:
             return _Verdict(item=ItemState.ERRORED, count="errored", entry=None)
+        case Answer.DISMISSED:
+            return _Verdict(item=ItemState.DISMISSED, count="dismissed", entry=EntryState.DISMISSED)
         case Answer.WITHHELD:
             return _Verdict(item=ItemState.RELEASED, count="released", entry=None)
         case _:
             assert_never(answer)
+
+
+def _note(operation: Operation, answer: Answer) -> str:
+    """What an entry says of its new state."""
+    if answer is not Answer.DISMISSED:
+        return _verdict(answer).note
+    why = f": {operation.reason}" if operation.reason else ""
+    return f"dismissed by {operation.actor}{why}"
 
 
 async def settle(
@@ -120,7 +130,7 @@ async def settle(
             recoveries += [key[2]] * len(quiet)
         late = [pk for pk in ids if pk not in done]
         for row in await _still_claimed(database, connection, operation, late):
-            state = await _settle_early(connection, key, row, seq, now)
+            state = await _settle_early(connection, operation, key, row, seq, now)
             done[row.id] = (row.app_id, row.group_pk, state)
             if state is EntryState.RECOVERED and entry_state is not None:
                 recoveries.append(_recovered_at(row, key[2]))
@@ -155,7 +165,7 @@ async def _settle_entries(
     verdict = _verdict(answer)
     values: dict[str, Any] = {
         "state": verdict.entry or func.coalesce(entries.c.previous_state, EntryState.FAILED.value),
-        "state_reason": verdict.note,
+        "state_reason": _note(operation, answer),
         "moved_at": at if verdict.entry is EntryState.QUEUED else entries.c.moved_at,
     }
     if verdict.entry is not EntryState.QUEUED:
@@ -188,6 +198,7 @@ async def _still_claimed(
 
 async def _settle_early(
     connection: AsyncConnection,
+    operation: Operation,
     key: tuple[Answer, str, datetime],
     row: Row[Any],
     seq: int,
@@ -196,8 +207,10 @@ async def _settle_early(
     """Settle an entry whose job was heard of before its settle; returns its new state."""
     answer, _, at = key
     verdict = _verdict(answer)
-    values: dict[str, Any] = {"state_reason": verdict.note}
     state = _heard_state(answer, row, at)
+    values: dict[str, Any] = {"state_reason": verdict.note}
+    if state is EntryState.DISMISSED:
+        values["state_reason"] = _note(operation, answer)
     if verdict.entry is EntryState.QUEUED:
         values["moved_at"] = at
     if state is EntryState.RECOVERED and verdict.entry is not None:

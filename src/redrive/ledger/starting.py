@@ -16,7 +16,6 @@ from sqlalchemy import (
     func,
     insert,
     literal,
-    or_,
     select,
     update,
 )
@@ -24,8 +23,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from redrive.domain import (
     BULK_TAKES,
-    OPEN_STATES,
     SINGLE_TAKES,
+    Actor,
     Batch,
     EntryState,
     ItemState,
@@ -42,18 +41,17 @@ from redrive.errors import (
     EntryNotFound,
     IdempotencyMismatch,
     NothingToDo,
-    OperationOverlap,
     WrongState,
 )
-from redrive.ledger.auditing import add_audit
+from redrive.ledger.auditing import add_audit, scope_in_words
 from redrive.ledger.counting import (
     freeze_selection,
     share_selection,
     withdraw,
 )
-from redrive.ledger.filters import one_of
 from redrive.ledger.identities import named
 from redrive.ledger.moves import Moves, move_counts
+from redrive.ledger.overlapping import refuse_overlap
 from redrive.ledger.rows import CLAIMED_COLUMNS, claimed_of, operation_of
 from redrive.ledger.schema import apps, entries, items, operations
 
@@ -68,15 +66,14 @@ async def start_bulk(
 ) -> tuple[Operation, bool]:
     """See :meth:`redrive.ports.OperationLedger.start_bulk`."""
     cutoff = await freeze_selection(connection)
-    if request.idempotency_key is not None:
-        earlier = await _started_by_key(connection, request)
-        if earlier is not None:
-            return earlier, False
-    await _refuse_overlap(connection, request)
+    earlier = await _started_before(connection, request)
+    if earlier is not None:
+        return earlier, False
+    await refuse_overlap(connection, request.scope)
     total = await _count_selection(connection, request)
     if total == 0:
         raise NothingToDo(scope=str(request.scope))
-    row = await _insert(connection, request, now, cutoff_seq=cutoff, total=total)
+    row = await insert_operation(connection, request, now, cutoff_seq=cutoff, total=total)
     return operation_of(row), True
 
 
@@ -108,7 +105,7 @@ async def start_single(
     moves: Moves = Counter({(entry.app_id, entry.group_pk, before, EntryState.CLAIMED): 1})
     await move_counts(connection, moves)
     await withdraw(connection, [entry], Reason.TAKEN_BY_ANOTHER, now, to_state=EntryState.CLAIMED)
-    row = await _insert(
+    row = await insert_operation(
         connection,
         request,
         now,
@@ -173,39 +170,29 @@ def _constant(value: object, name: str) -> Any:
     return cast(bindparam(name, value, type_=kind), kind).label(name)
 
 
-async def _started_by_key(connection: AsyncConnection, request: StartRequest) -> Operation | None:
+async def started_by_key(
+    connection: AsyncConnection, actor: Actor, idempotency_key: str | None
+) -> Operation | None:
+    """The operation that this key of this user has started before."""
+    if idempotency_key is None:
+        return None
     found = await connection.execute(
         select(operations).where(
-            operations.c.actor == request.actor.name,
-            operations.c.idempotency_key == request.idempotency_key,
+            operations.c.actor == actor.name,
+            operations.c.idempotency_key == idempotency_key,
         )
     )
     row = found.first()
-    if row is None:
+    return None if row is None else operation_of(row)
+
+
+async def _started_before(connection: AsyncConnection, request: StartRequest) -> Operation | None:
+    earlier = await started_by_key(connection, request.actor, request.idempotency_key)
+    if earlier is None:
         return None
-    earlier = operation_of(row)
     if earlier.kind is not request.kind or earlier.scope != request.scope:
         raise IdempotencyMismatch(operation_id=earlier.operation_id)
     return earlier
-
-
-async def _refuse_overlap(connection: AsyncConnection, request: StartRequest) -> None:
-    statement = select(operations).where(
-        one_of(operations.c.state, OPEN_STATES), operations.c.scope != ScopeKind.ENTRY
-    )
-    if request.scope.kind is ScopeKind.APP:
-        statement = statement.where(
-            or_(
-                operations.c.scope == ScopeKind.ALL,
-                operations.c.app_id == request.scope.app_id,
-            )
-        )
-    row = (await connection.execute(statement.order_by(operations.c.operation_id))).first()
-    if row is not None:
-        other = operation_of(row)
-        raise OperationOverlap(
-            operation_id=other.operation_id, scope=str(other.scope), actor=other.actor
-        )
 
 
 async def _count_selection(connection: AsyncConnection, request: StartRequest) -> int:
@@ -220,9 +207,10 @@ async def _count_selection(connection: AsyncConnection, request: StartRequest) -
     return int(total or 0)
 
 
-async def _insert(
+async def insert_operation(
     connection: AsyncConnection, request: StartRequest, now: datetime, **values: Any
 ) -> Row[Any]:
+    """Insert an operation, and its audit row: with ``filter``, that says what was selected."""
     fields = {
         "operation_id": new_operation_id(now),
         "kind": request.kind,
@@ -244,7 +232,7 @@ async def _insert(
         now,
         request.actor,
         f"{request.kind}.start",
-        str(request.scope),
+        scope_in_words(str(request.scope), row.filter),
         app_id=request.scope.app_id,
         reason=request.reason,
         result="started",

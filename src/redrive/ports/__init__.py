@@ -11,6 +11,7 @@ from redrive.ports.following import DriftVerdict, FollowerLedger, FollowerReport
 from redrive.ports.keeping import Accounts, RegroupingLedger, RetentionLedger
 from redrive.ports.operations import OperationLedger, OperationQueue, ProgressStore
 from redrive.ports.reading import GroupInsight, InsightLedger, ReadingLedger
+from redrive.ports.triage import TriageLedger
 from redrive.ports.undoing import UndoLedger
 
 __all__ = [
@@ -31,5 +32,6 @@ __all__ = [
     "RegroupingLedger",
     "RetentionLedger",
     "T",
+    "TriageLedger",
     "UndoLedger",
 ]

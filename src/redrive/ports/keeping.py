@@ -35,8 +35,8 @@ class RetentionLedger(Protocol):
         recovered, dismissed or vanished ones of which nothing was heard since, and which no item
         names any more; failed and live ones never. AUDIT and ACTIVITY: rows from before.
         None, and nothing removed, while an operation is open: its selection stays as it was
-        counted, and pruning never slows it down. Several may prune at once; each row is counted
-        by the one that removed it.
+        counted, and pruning never slows it down. ENTRIES also wait for the plan of a resync.
+        Several may prune at once; each row is counted by the one that removed it.
         """
 
 

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse
 
 from redrive import __version__
 from redrive.web import assets, pages, probes
-from redrive.web.api import apps, bulk, progress, queues, read, session, single, verdicts
+from redrive.web.api import apps, bulk, plans, progress, queues, read, session, single, verdicts
 from redrive.web.client import ClientReader
 from redrive.web.context import Console
 from redrive.web.edge import Edge
@@ -29,6 +29,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     session.router,
     single.router,
     bulk.router,
+    plans.router,
     progress.router,
     verdicts.router,
     read.router,

@@ -23,6 +23,8 @@ LOGIN_PAGE = "/admin/login"
 LOGIN_API = "/admin/api/login"
 PUBLIC = frozenset({LOGIN_PAGE, LOGIN_API, "/healthz", "/readyz", "/metrics"}) | ADDRESSES
 LARGEST_BODY = 64 * 1024
+LARGEST_BODIES = {"/admin/api/operations/plan": 512 * 1024}
+"""Where a body may be larger: a plan names up to 10,000 entries by hand."""
 POLL_HEADER = "x-redrive-poll"
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -143,18 +145,25 @@ async def _checked_body(request: Request) -> Receive:
         announced = int(request.headers.get("content-length", "0"))
     except ValueError:
         announced = 0
-    if announced > LARGEST_BODY:
-        raise ProblemError(413)
+    largest = LARGEST_BODIES.get(_path(request), LARGEST_BODY)
+    if announced > largest:
+        raise _too_large(largest)
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > LARGEST_BODY:
-            raise ProblemError(413)
+        if len(body) > largest:
+            raise _too_large(largest)
     content_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
     is_form = content_type == _FORM_TYPE and _takes_forms(request)
     if body and content_type != "application/json" and not is_form:
         raise ProblemError(415)
     return _given_on(bytes(body), request.receive)
+
+
+def _too_large(largest: int) -> ProblemError:
+    return ProblemError(
+        413, detail=f"The body is larger than {largest // 1024} KiB. Nothing was changed."
+    )
 
 
 def _given_on(body: bytes, receive: Receive) -> Receive:

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from redrive.domain import Answer, Operation, OperationKind, OperationState
+from redrive.domain import Answer, Entry, Operation, OperationKind, OperationState
 from redrive.recovery import OneResult
+
+_VERBS = {
+    OperationKind.RETRY: "Retrying",
+    OperationKind.RESYNC: "Resyncing",
+    OperationKind.DISMISS: "Dismissing",
+}
 
 
 def moved(result: OneResult) -> str:
@@ -29,10 +35,17 @@ def moved(result: OneResult) -> str:
             )
         case Answer.WITHHELD:
             return f"{job} was not moved: the operation was cancelled before the hand-over."
+        case Answer.DISMISSED:
+            return f"{job} was left as it is; its entry is dismissed."
         case Answer.ERROR:
             return f"{job} was not moved: {result.detail or 'the queue system refused it'}."
         case _:
             assert_never(result.answer)
+
+
+def restored(entry: Entry) -> str:
+    """That a dismissal was taken back."""
+    return f"The entry of job {entry.job_id} is failed again."
 
 
 def started(operation: Operation, new: bool) -> str:
@@ -43,8 +56,7 @@ def started(operation: Operation, new: bool) -> str:
             f"This idempotency key has started operation {operation.operation_id} before "
             f"({entries} of {operation.scope}); nothing new was started."
         )
-    verb = "Retrying" if operation.kind is OperationKind.RETRY else "Resyncing"
-    return f"{verb} {entries} of {operation.scope}."
+    return f"{_VERBS[operation.kind]} {entries} of {operation.scope}."
 
 
 def cancelled(operation: Operation, in_hand: int) -> str:

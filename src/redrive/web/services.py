@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from redis.asyncio import Redis
 
 from redrive.overview import Overview
+from redrive.planning import Planning
 from redrive.ports import Accounts, Clock
 from redrive.recovery import Recovery
 from redrive.settings import Settings
@@ -18,6 +19,7 @@ class WebServices:
 
     settings: Settings
     recovery: Recovery
+    planning: Planning
     overview: Overview
     accounts: Accounts
     redis: Redis

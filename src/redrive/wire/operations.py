@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta
 
 from pydantic import ConfigDict
@@ -31,6 +32,12 @@ _PROGRESS_EXAMPLE: JsonDict = {
     "eta_seconds": 1.0,
     "undo_wanted": False,
 }
+
+
+def shown_filter(kept: str) -> dict[str, object]:
+    """A filter that the ledger keeps, with its fields named as in a request."""
+    said: dict[str, object] = json.loads(kept)
+    return {"q" if name == "query" else name: value for name, value in said.items()}
 
 
 class RetryResponse(Output):
@@ -168,6 +175,9 @@ class Operation(BulkProgressResponse):
                 "cancelled_by": None,
                 "error": None,
                 "verdict": VERDICT_EXAMPLE,
+                "dismissed": 0,
+                "plan_id": None,
+                "filter": None,
             }
         }
     )
@@ -186,6 +196,12 @@ class Operation(BulkProgressResponse):
     error: Shown | None
     verdict: Verdict
     """What became of what it moved."""
+    dismissed: int = 0
+    """Of the succeeded: dismissed."""
+    plan_id: str | None = None
+    """The plan whose selection it works off."""
+    filter: dict[str, object] | None = None
+    """What the plan was asked for."""
 
     @staticmethod
     def of(operation: domain.Operation, now: datetime, observe_for: timedelta) -> Operation:
@@ -209,6 +225,9 @@ class Operation(BulkProgressResponse):
             cancelled_by=operation.cancelled_by,
             error=operation.error,
             verdict=Verdict.model_validate(verdict),
+            dismissed=operation.dismissed,
+            plan_id=operation.plan_id,
+            filter=None if operation.filter is None else shown_filter(operation.filter),
         )
 
 

@@ -120,6 +120,8 @@ def _create_entries() -> None:
     _index("ix_entries_failed_group_at", "entries", by_group_and_time, failed)
     _index("ix_entries_failed_group_app", "entries", ["group_pk", "app_id"], failed)
     failed_again = f"{failed} AND moved_at IS NOT NULL"
+    repeated = "state = 'failed' AND same_failures >= 3"
+    _index("ix_entries_repeated", "entries", ["failure_seq"], repeated)
     _index("ix_entries_failed_again", "entries", ["app_id"], failed_again)
     _index("ix_entries_live", "entries", ["id"], live)
     _index("ix_entries_claimed", "entries", ["operation_id"], "state = 'claimed'")
@@ -203,6 +205,7 @@ def _create_operations() -> None:
         ),
     )
     _index("ux_operations_idempotency_key", "operations", ["actor", "idempotency_key"])
+    _index("ux_operations_plan", "operations", ["plan_id"])
     _index("ix_operations_app", "operations", ["app_id", "operation_id"])
     _index(
         "ix_operations_open",
@@ -307,6 +310,14 @@ def _create_plans() -> None:
         sa.Column("failure_seq", sa.BigInteger(), nullable=False),
         sa.Column("entry_pk", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("plan_id", "failure_seq", name=op.f("pk_selections")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "plan_apps",
+        sa.Column("plan_id", sa.String(40), nullable=False),
+        sa.Column("app_id", sa.String(256), nullable=False),
+        _count("entries"),
+        sa.PrimaryKeyConstraint("plan_id", "app_id", name=op.f("pk_plan_apps")),
     )
     op.create_table(
         "operation_activity",
@@ -391,7 +402,7 @@ def _create_rest() -> None:
 
 def downgrade() -> None:
     for table in (
-        *("operation_activity", "selections", "plans", "regroupings"),
+        *("operation_activity", "plan_apps", "selections", "plans", "regroupings"),
         *("group_activity", "groups"),
         *("pruned_operations", "pruned", "audit", "users", "activity", "cursors", "sequences"),
         *("items", "operations", "payloads", "identities", "entries", "apps"),

@@ -6,12 +6,13 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from fastapi import Path
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from redrive.domain import EntryState, ItemState, JobState, OperationState, Outcome
-from redrive.wire.base import NO_CONTROL
+from redrive.wire.base import NO_CONTROL, EntryIdText
 
 _Text = Annotated[str, StringConstraints(max_length=256, pattern=NO_CONTROL)]
+_Count = Annotated[int, Field(ge=0, le=1_000_000)]
 _Cursor = Annotated[str, StringConstraints(max_length=512, pattern=NO_CONTROL)]
 
 AppIdPath = Annotated[str, Path(min_length=1, max_length=256, pattern=NO_CONTROL)]
@@ -35,6 +36,22 @@ class EntriesQuery(PageQuery):
     queue: _Text | None = None
     error_type: _Text | None = Field(None, description="The whole of it, as entries show it.")
     q: _Text | None = Field(None, description="Found in the error, the job id or the entry id.")
+    source: _Text | None = None
+    job_name: _Text | None = None
+    group_id: _Text | None = None
+    failed_from: AwareDatetime | None = Field(None, description="The newest failure, at least.")
+    failed_before: AwareDatetime | None = None
+    attempts_min: _Count | None = Field(None, description="Attempts of the newest run.")
+    attempts_max: _Count | None = None
+    retried_min: _Count | None = Field(None, description="How often it was put back already.")
+    retried_max: _Count | None = None
+    same_failures_min: _Count | None = Field(
+        None, description="How often in a row it failed the same way after it was put back."
+    )
+    failed_again_in: _Text | None = Field(
+        None, description="The operation that moved it last, and after which it failed again."
+    )
+    entry_id: list[EntryIdText] = Field([], max_length=100, description="These and no others.")
     order: Literal["newest", "oldest"] = Field("newest", description="By time of failure.")
 
 

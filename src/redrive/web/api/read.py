@@ -8,7 +8,15 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from redrive import wire
-from redrive.domain import AppId, AuditFilter, EntryFilter, EntryId, EntryState, OperationId
+from redrive.domain import (
+    AppId,
+    AuditFilter,
+    EntryFilter,
+    EntryId,
+    EntryState,
+    GroupId,
+    OperationId,
+)
 from redrive.web.api.params import (
     AppIdPath,
     AuditQuery,
@@ -89,6 +97,18 @@ async def entries(query: Annotated[EntriesQuery, Query()], console: ConsoleOf) -
         queue=query.queue or None,
         query=query.q or None,
         error_type=query.error_type or None,
+        source=query.source or None,
+        job_name=query.job_name or None,
+        group_id=GroupId(query.group_id) if query.group_id else None,
+        failed_from=query.failed_from,
+        failed_before=query.failed_before,
+        attempts_min=query.attempts_min,
+        attempts_max=query.attempts_max,
+        retried_min=query.retried_min,
+        retried_max=query.retried_max,
+        same_failures_min=query.same_failures_min,
+        failed_again_in=OperationId(query.failed_again_in) if query.failed_again_in else None,
+        entry_ids=tuple(EntryId(one) for one in query.entry_id),
     )
     found = await console.services.overview.entries(
         wanted, query.cursor, query.limit, query.order == "oldest"

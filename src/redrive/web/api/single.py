@@ -42,16 +42,53 @@ async def resync_one(body: wire.ResyncRequest, console: ConsoleOf, actor: ActorO
     return await _act(OperationKind.RESYNC, body, console, actor)
 
 
-async def _act(
-    kind: OperationKind, body: wire.RetryRequest, console: Console, actor: Actor
-) -> Response:
-    request = StartRequest(
+@router.post(
+    "/admin/api/dismiss",
+    response_model=wire.Envelope[wire.DismissResponse],
+    responses=problems(401, 403, 404, 409, 413, 415, 422, 503),
+)
+async def dismiss_one(body: wire.DismissRequest, console: ConsoleOf, actor: ActorOf) -> Response:
+    """Decide against one failed entry; its job stays as it is."""
+    result = await console.services.recovery.act_on_one(
+        _request(OperationKind.DISMISS, body, actor)
+    )
+    return answer(
+        wire.DismissResponse(
+            message=saying.moved(result),
+            entry_id=body.entry_id,
+            operation_id=result.operation.operation_id,
+        )
+    )
+
+
+@router.post(
+    "/admin/api/restore",
+    response_model=wire.Envelope[wire.RestoreResponse],
+    responses=problems(401, 403, 404, 409, 413, 415, 422, 503),
+)
+async def restore_one(body: wire.RestoreRequest, console: ConsoleOf, actor: ActorOf) -> Response:
+    """Take the dismissal of one entry back: it is failed again, with its error."""
+    entry = await console.services.planning.restore(_request(OperationKind.DISMISS, body, actor))
+    return answer(
+        wire.RestoreResponse(
+            message=saying.restored(entry), entry_id=entry.entry_id, state=entry.state
+        )
+    )
+
+
+def _request(kind: OperationKind, body: wire.RetryRequest, actor: Actor) -> StartRequest:
+    return StartRequest(
         kind=kind,
         scope=Scope.of_entry(AppId(body.app_id), EntryId(body.entry_id)),
         actor=actor,
         reason=body.reason,
     )
-    result = await console.services.recovery.act_on_one(request)
+
+
+async def _act(
+    kind: OperationKind, body: wire.RetryRequest, console: Console, actor: Actor
+) -> Response:
+    result = await console.services.recovery.act_on_one(_request(kind, body, actor))
     if not result.answer.moved:
         raise ProblemError(
             409,

@@ -9,7 +9,6 @@ from redrive.domain import (
     ItemState,
     JobState,
     Operation,
-    OperationKind,
     OperationState,
     Outcome,
     Reason,
@@ -55,6 +54,7 @@ ITEM_WORDS: Mapping[ItemState, str] = {
     ItemState.SKIPPED: "skipped",
     ItemState.ERRORED: "error",
     ItemState.RELEASED: "given back",
+    ItemState.DISMISSED: "dismissed",
 }
 
 REDIS_AWAY = "Redrive's Redis does not answer: nothing can be started or cancelled now."
@@ -80,6 +80,7 @@ REASON_WORDS: Mapping[Reason, str] = {
     Reason.TAKEN_BY_ANOTHER: "taken by another operation",
     Reason.FAILED_AGAIN_BEFORE: "failed again before its turn",
     Reason.RESOLVED_ELSEWHERE: "resolved elsewhere before its turn",
+    Reason.DISMISSED: "dismissed",
 }
 
 OPERATION_WORDS: Mapping[OperationState, str] = {
@@ -132,8 +133,7 @@ def scope_words(scope: Scope) -> str:
 
 def title_of(operation: Operation) -> str:
     """``Retry of app acme``."""
-    kind = "Retry" if operation.kind is OperationKind.RETRY else "Resync"
-    return f"{kind} of {scope_words(operation.scope)}"
+    return f"{operation.kind.capitalize()} of {scope_words(operation.scope)}"
 
 
 CANCELLABLE = (OperationState.QUEUED, OperationState.RUNNING)
@@ -155,6 +155,8 @@ def verdict_of(operation: Operation) -> tuple[str, str]:
 
 def _outcome_of(operation: Operation) -> tuple[str, str]:
     lost = operation.failed_again + operation.vanished
+    if operation.dismissed:
+        return "dismissed", "quiet"
     if operation.requeued == 0:
         return "nothing moved", "danger" if operation.errored else "warn"
     if waiting_outcomes(operation):

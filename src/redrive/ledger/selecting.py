@@ -1,0 +1,162 @@
+"""Claiming what a plan froze: the next rows of its selection, and what has left it meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, exists, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from redrive.domain import (
+    BATCH_BYTES,
+    BULK_TAKES,
+    EntryState,
+    ItemState,
+    Operation,
+    Reason,
+)
+from redrive.ledger.database import Database
+from redrive.ledger.filters import one_of
+from redrive.ledger.rows import CLAIMED_COLUMNS
+from redrive.ledger.schema import entries, items
+from redrive.ledger.schema_triage import selections
+from redrive.ledger.starting import claim_values
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Taken:
+    """What one claim took, up to which position, and what it found gone from the selection."""
+
+    rows: list[Row[Any]]
+    through: int
+    gone: list[dict[str, Any]]
+
+
+async def take_selected(
+    database: Database,
+    connection: AsyncConnection,
+    operation: Operation,
+    after: int,
+    limit: int,
+    now: datetime,
+) -> Taken | None:
+    """Take the next selected entries that are still in the very failure that was selected; None
+    at the end of the selection.
+
+    An entry that another transaction holds is waited for, and looked at again as that one left it.
+    """
+    wanted = _that_fit(await _next_rows(connection, operation, after, limit))
+    if not wanted:
+        return None
+    seqs = [row.failure_seq for row in wanted]
+    claimed = await connection.execute(
+        update(entries)
+        .where(
+            database.any_of(entries.c.failure_seq, "seqs"),
+            one_of(entries.c.state, BULK_TAKES[operation.kind]),
+        )
+        .values(claim_values(operation.operation_id))
+        .returning(*CLAIMED_COLUMNS),
+        {"seqs": database.listed(seqs)},
+    )
+    rows = sorted(claimed.all(), key=lambda row: int(row.failure_seq))
+    taken = {row.failure_seq for row in rows}
+    gone = [seq for seq in seqs if seq not in taken]
+    return Taken(
+        rows=rows,
+        through=seqs[-1],
+        gone=await _gone(database, connection, operation, gone, now),
+    )
+
+
+async def insert_gone(connection: AsyncConnection, taken: Taken) -> None:
+    """Give what left the selection before its turn its item, with the one reason."""
+    if taken.gone:
+        await connection.execute(insert(items), taken.gone)
+
+
+async def _next_rows(
+    connection: AsyncConnection, operation: Operation, after: int, limit: int
+) -> Sequence[Any]:
+    found = await connection.execute(
+        select(selections.c.failure_seq, entries.c.data_size)
+        .join(entries, entries.c.id == selections.c.entry_pk)
+        .where(selections.c.plan_id == operation.plan_id, selections.c.failure_seq > after)
+        .order_by(selections.c.failure_seq)
+        .limit(limit)
+    )
+    return found.all()
+
+
+def _that_fit(rows: Sequence[Any]) -> list[Any]:
+    """The first rows, up to the one whose data brings them to BATCH_BYTES."""
+    fitting = []
+    size = 0
+    for row in rows:
+        if size >= BATCH_BYTES:
+            break
+        size += row.data_size
+        fitting.append(row)
+    return fitting
+
+
+async def _gone(
+    database: Database,
+    connection: AsyncConnection,
+    operation: Operation,
+    seqs: Sequence[int],
+    now: datetime,
+) -> list[dict[str, Any]]:
+    """The items of selected entries that could not be taken."""
+    if not seqs:
+        return []
+    taken_by_another = exists().where(
+        items.c.entry_pk == entries.c.id,
+        items.c.failure_seq == selections.c.failure_seq,
+        items.c.operation_id != operation.operation_id,
+        items.c.batch_number > 0,
+        items.c.state.not_in((ItemState.RELEASED.value, ItemState.ERRORED.value)),
+    )
+    found = await connection.execute(
+        select(
+            selections.c.failure_seq,
+            entries.c.id,
+            entries.c.failure_seq.label("newest_seq"),
+            entries.c.state,
+            entries.c.generation,
+            entries.c.failed_at,
+            taken_by_another.label("taken"),
+        )
+        .select_from(selections.join(entries, entries.c.id == selections.c.entry_pk))
+        .where(
+            selections.c.plan_id == operation.plan_id,
+            database.any_of(selections.c.failure_seq, "seqs"),
+        ),
+        {"seqs": database.listed(seqs)},
+    )
+    return [
+        {
+            "operation_id": operation.operation_id,
+            "failure_seq": row.failure_seq,
+            "entry_pk": row.id,
+            "batch_number": 0,
+            "generation": row.generation,
+            "failed_at": row.failed_at,
+            "from_state": row.state,
+            "state": ItemState.SKIPPED,
+            "reason": _reason(row),
+            "settled_at": now,
+        }
+        for row in found.all()
+    ]
+
+
+def _reason(row: Row[Any]) -> Reason:
+    """One that is failed again with nothing new was in another's hands just now."""
+    if row.newest_seq != row.failure_seq:
+        return Reason.FAILED_AGAIN_BEFORE
+    by_another = row.taken or row.state == EntryState.FAILED
+    return Reason.TAKEN_BY_ANOTHER if by_another else Reason.RESOLVED_ELSEWHERE

@@ -1,0 +1,41 @@
+"""What operators decide about entries, kept by the ledger."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from redrive.domain import Entry, Operation, Plan, PlanRequest, PlanStart, StartRequest
+
+
+class TriageLedger(Protocol):
+    """Plans, and dismissals that are taken back. One method is one transaction.
+
+    Raises LedgerUnavailable; nothing has changed then.
+    """
+
+    async def plan(self, request: PlanRequest) -> Plan:
+        """Freeze what the filter selects now, whatever its states say: the entries that a bulk
+        operation of the kind takes.
+
+        No entry changes. Everything that the plan tells is of one moment. A plan that selects
+        nothing is told and not kept. Every call makes another plan.
+        """
+
+    async def start_plan(self, start: PlanStart) -> tuple[Operation, bool]:
+        """Insert an operation over exactly what the plan selected; its cost does not depend on how
+        much that is.
+
+        Returns the operation and whether it is new: the same token with the same idempotency key
+        answers with the operation it started. Raises PlanNotFound, PlanOfAnother, PlanUsed,
+        PlanExpired, OperationOverlap, IdempotencyMismatch.
+        """
+
+    async def forget_plans(self, limit: int) -> int:
+        """Remove up to ``limit`` rows of the selection of one plan that has expired unused, or
+        whose operation is over; the plan goes with its last ones. Returns 0 when none is left.
+
+        Several may do so at once. A plan that is open is never touched.
+        """
+
+    async def restore(self, request: StartRequest) -> Entry:
+        """Make a dismissed entry failed again, as it was. Raises EntryNotFound, WrongState."""
