@@ -50,11 +50,11 @@ class Operator:
         with contextlib.suppress(httpx.TransportError):
             await self._http.post(path, json={"app_id": app_id, "entry_id": entry_id})
 
-    async def cancel(self, operation_id: str) -> None:
-        """Cancel; one that is over already stays as it is."""
-        answer = await self._ask(f"/retry/cancel/{operation_id}", {})
+    async def cancel(self, operation_id: str, *, undo: bool = False) -> None:
+        """Cancel; one that is over already, or of which nothing waits, stays as it is."""
+        answer = await self._ask(f"/retry/cancel/{operation_id}", {"undo": undo})
         while answer.status_code == 503:
-            answer = await self._ask(f"/retry/cancel/{operation_id}", {})
+            answer = await self._ask(f"/retry/cancel/{operation_id}", {"undo": undo})
         assert answer.status_code in (202, 409), answer.text
 
     async def close(self) -> None:

@@ -36,6 +36,7 @@ class Meanwhile(StrEnum):
     OTHER_STOPS = "another runner takes its operation over and stops too"
     THE_END = "its operation ends"
     CANCEL = "its operation is cancelled"
+    UNDO = "its operation is cancelled and undone"
     OTHER_TOOL = "another tool retries the failed jobs, and they fail again"
     WORK = "its operation ends and what was put back is worked off"
 

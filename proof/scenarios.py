@@ -36,6 +36,7 @@ _WEB_SINGLE = (
     Step.SINGLE_FINISHED,
 )
 _RELEASING = (Step.RELEASE_WRITTEN, Step.RELEASED)
+_UNDOING = tuple(step for step in Step if step.value.startswith("undo_"))
 _WITHHOLDING = (Step.WITHHOLD_WANTED, Step.WITHHELD)
 _FOLLOWING = tuple(
     step for step in Step if step.value.startswith(("failures_", "outcomes_", "drift_"))
@@ -103,6 +104,8 @@ def _leading_to(step: Step) -> tuple[Fault, ...]:
     """The faults without which no process comes to the step."""
     if step in (*_CANCELLING, *_WITHHOLDING):
         return (Fault(part=Part.RUNNER, step=Step.CLAIMED, meanwhile=Meanwhile.CANCEL),)
+    if step in _UNDOING:
+        return (Fault(part=Part.RUNNER, step=Step.MOVED, meanwhile=Meanwhile.UNDO),)
     if step in (Step.UNSETTLED_FOUND, Step.SWEEP_RELEASED, Step.SWEEP_ENQUEUED):
         return (Fault(part=Part.RUNNER, step=Step.MOVED, nth=2),)
     return ()
@@ -258,6 +261,25 @@ def _cancelled(rng: random.Random, name: str, backend: str, jobs: tuple[JobPlan,
     )
 
 
+def _undone(rng: random.Random, name: str, backend: str, jobs: tuple[JobPlan, ...]) -> Scenario:
+    """An undo in the middle of an operation, while workers take what it has moved, and a death."""
+    stop = Fault(
+        part=Part.RUNNER,
+        step=rng.choice((Step.MOVED, Step.SETTLED, Step.CLAIMED, Step.FINISH_WANTED)),
+        nth=rng.randint(1, 3),
+        meanwhile=Meanwhile.UNDO,
+    )
+    death = Fault(part=Part.RUNNER, step=rng.choice(_UNDOING), nth=rng.randint(1, 2))
+    return Scenario(
+        name=name,
+        backend=backend,
+        jobs=jobs,
+        acts=(RETRY_ALL, *_acts(rng)),
+        faults=(stop, death),
+        batch_size=rng.choice((4, 8, 16)),
+    )
+
+
 def _other_tool(rng: random.Random, name: str, backend: str, jobs: tuple[JobPlan, ...]) -> Scenario:
     """Another tool retries what the runner has claimed, and it fails again."""
     stop = Fault(
@@ -292,4 +314,5 @@ KINDS = (
     _eaten,
     _cancelled,
     _other_tool,
+    _undone,
 )

@@ -64,9 +64,10 @@ class Trouble:
         assert self._crew is not None
         stage = self._stage
         match fault.meanwhile:
-            case Meanwhile.CANCEL:
+            case Meanwhile.CANCEL | Meanwhile.UNDO:
+                undo = fault.meanwhile is Meanwhile.UNDO
                 for operation_id, _ in await stage.ledger.open_operations() or ():
-                    await stage.operator.cancel(operation_id)
+                    await stage.operator.cancel(operation_id, undo=undo)
             case Meanwhile.OTHER_TOOL:
                 await stage.retry_by_other_tool(unseen=True)
             case Meanwhile.LEASE:

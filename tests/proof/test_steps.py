@@ -53,6 +53,7 @@ async def test_a_run_of_everything_comes_to_every_step(
     await retry_one_without_its_queue(rig, world, database, names[1])
     await carry_out_by_the_runners_queue(rig, world, Scope.of_app(AppId("forgetful")))
     await cancel_what_another_runner_left(rig)
+    await undo_a_retry(rig)
     await carry_out_by_the_runners_queue(rig, world, Scope.everything())
     await sweep_an_open_operation(rig, world)
     await run_all(world)
@@ -97,6 +98,13 @@ async def cancel_what_another_runner_left(rig: Rig) -> None:
     assert taken is not None
     assert await rig.operations.claim(taken, 2) is not None
     await rig.recovery.cancel(operation.operation_id, OPERATOR)
+    await rig.runner.run(operation.operation_id)
+
+
+async def undo_a_retry(rig: Rig) -> None:
+    operation = await rig.start()
+    await rig.runner.run(operation.operation_id)
+    await rig.recovery.cancel(operation.operation_id, OPERATOR, undo=True)
     await rig.runner.run(operation.operation_id)
 
 
