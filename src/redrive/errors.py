@@ -11,6 +11,7 @@ Errors carry fields; the class docstring is the default message. Expected outcom
     │   ├── AppNotFound
     │   ├── OperationNotFound
     │   ├── QueueNotFound
+    │   ├── GroupNotFound
     │   └── NothingToDo
     ├── Conflict
     │   ├── WrongState
@@ -62,6 +63,10 @@ class OperationNotFound(NotFound):
 
 class QueueNotFound(NotFound):
     """There is no queue {queue} among the watched ones. Nothing was changed."""
+
+
+class GroupNotFound(NotFound):
+    """There is no group {group_id}. Nothing was changed."""
 
 
 class NothingToDo(NotFound):

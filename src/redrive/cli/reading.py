@@ -19,6 +19,7 @@ from redrive.domain import (
     EntryFilter,
     EntryId,
     EntryState,
+    GroupId,
     JobState,
     QueueCounts,
 )
@@ -71,6 +72,7 @@ async def failed(
     context: Context,
     app: Annotated[str | None, typer.Option(help="Only this app's.")] = None,
     queue: Annotated[str | None, typer.Option(help="Only this queue's.")] = None,
+    group: Annotated[str | None, typer.Option(help="Only this group's.")] = None,
     search: Annotated[
         str | None, typer.Option(help="Found in the error, the job id or the entry id.")
     ] = None,
@@ -82,7 +84,11 @@ async def failed(
 ) -> None:
     """List failed entries, newest first."""
     wanted = EntryFilter(
-        app_id=AppId(app) if app else None, states=(state,), queue=queue, query=search
+        app_id=AppId(app) if app else None,
+        states=(state,),
+        queue=queue,
+        query=search,
+        group_id=GroupId(group) if group else None,
     )
     async with opened(context.settings) as services:
         page = await services.overview.entries(wanted, cursor, limit, oldest_first=False)

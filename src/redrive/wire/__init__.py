@@ -17,6 +17,7 @@ from redrive.wire.console import (
     User,
 )
 from redrive.wire.entries import App, Entry, EntryDetail, JobNow, Payload
+from redrive.wire.groups import Count, Group, GroupDetail, GroupFrame, GroupPoint
 from redrive.wire.operations import (
     BulkProgressResponse,
     BulkRetryResponse,
@@ -29,6 +30,7 @@ from redrive.wire.operations import (
 from redrive.wire.requests import (
     BulkRetryRequest,
     LoginRequest,
+    NoteRequest,
     RenameRequest,
     ResyncRequest,
     RetryRequest,
@@ -41,15 +43,21 @@ __all__ = [
     "BulkRetryRequest",
     "BulkRetryResponse",
     "CancelResponse",
+    "Count",
     "Entry",
     "EntryDetail",
     "Envelope",
     "FieldProblem",
     "Follower",
+    "Group",
+    "GroupDetail",
+    "GroupFrame",
+    "GroupPoint",
     "Item",
     "Job",
     "JobNow",
     "LoginRequest",
+    "NoteRequest",
     "Operation",
     "Overview",
     "Page",

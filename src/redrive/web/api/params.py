@@ -18,6 +18,7 @@ AppIdPath = Annotated[str, Path(min_length=1, max_length=256, pattern=NO_CONTROL
 EntryIdPath = Annotated[str, Path(min_length=1, max_length=64, pattern=NO_CONTROL)]
 OperationIdPath = Annotated[str, Path(min_length=1, max_length=64, pattern=NO_CONTROL)]
 QueuePath = Annotated[str, Path(min_length=1, max_length=256, pattern=NO_CONTROL)]
+GroupIdPath = Annotated[str, Path(min_length=1, max_length=64, pattern=NO_CONTROL)]
 
 
 class PageQuery(BaseModel):
@@ -34,8 +35,18 @@ class EntriesQuery(PageQuery):
     state: EntryState | None = None
     queue: _Text | None = None
     error_type: _Text | None = Field(None, description="The whole of it, as entries show it.")
+    group: _Text | None = Field(None, description="A group's id.")
     q: _Text | None = Field(None, description="Found in the error, the job id or the entry id.")
     order: Literal["newest", "oldest"] = Field("newest", description="By time of failure.")
+
+
+class GroupsQuery(PageQuery):
+    app_id: _Text | None = Field(None, description="Groups with failed entries of this app.")
+    queue: _Text | None = None
+    q: _Text | None = Field(
+        None, description="Found in the title, the error's type, the job's name or the note."
+    )
+    quiet: bool = Field(False, description="Also groups without failed entries.")
 
 
 class OperationsQuery(PageQuery):

@@ -8,7 +8,15 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from redrive import wire
-from redrive.domain import AppId, AuditFilter, EntryFilter, EntryId, EntryState, OperationId
+from redrive.domain import (
+    AppId,
+    AuditFilter,
+    EntryFilter,
+    EntryId,
+    EntryState,
+    GroupId,
+    OperationId,
+)
 from redrive.web.api.params import (
     AppIdPath,
     AuditQuery,
@@ -85,6 +93,7 @@ async def entries(query: Annotated[EntriesQuery, Query()], console: ConsoleOf) -
         queue=query.queue or None,
         query=query.q or None,
         error_type=query.error_type or None,
+        group_id=GroupId(query.group) if query.group else None,
     )
     found = await console.services.overview.entries(
         wanted, query.cursor, query.limit, query.order == "oldest"
