@@ -12,6 +12,7 @@ Errors carry fields; the class docstring is the default message. Expected outcom
     │   ├── OperationNotFound
     │   ├── QueueNotFound
     │   ├── PlanNotFound
+    │   ├── GroupNotFound
     │   └── NothingToDo
     ├── Conflict
     │   ├── WrongState
@@ -73,6 +74,10 @@ class QueueNotFound(NotFound):
 
 class PlanNotFound(NotFound):
     """There is no such plan; one that was not started is forgotten after ten minutes. Nothing was changed."""  # noqa: E501 - the first line is the message
+
+
+class GroupNotFound(NotFound):
+    """There is no group {group_id}. Nothing was changed."""
 
 
 class NothingToDo(NotFound):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from redrive.domain import (
     App,
@@ -12,13 +13,19 @@ from redrive.domain import (
     Entry,
     EntryFilter,
     EntryId,
+    Group,
+    GroupDetail,
+    GroupFilter,
+    GroupId,
+    GroupPoint,
     JobId,
     MatchCount,
     Operation,
     OperationId,
     ReasonCount,
 )
-from redrive.ports import OperationLedger, Page, ReadingLedger
+from redrive.errors import GroupNotFound
+from redrive.ports import Clock, OperationLedger, Page, ReadingLedger
 
 REASONS_OVER = 50_000
 MOST_COUNTED = 10_000
@@ -27,6 +34,8 @@ LOOKED_AT = 50_000
 _PATIENCE_SECONDS = 1.0
 _MOST_FOUND = 20
 _MOST_SUGGESTED = 5
+_HOUR = timedelta(hours=1)
+_CHARTED_HOURS = 24
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,9 +51,36 @@ class Found:
 class Insight:
     """The reads of an incident, at a bounded cost. Raises BadCursor, LedgerUnavailable."""
 
-    def __init__(self, reading: ReadingLedger, operations: OperationLedger) -> None:
+    def __init__(self, reading: ReadingLedger, operations: OperationLedger, clock: Clock) -> None:
         self._reading = reading
         self._operations = operations
+        self._clock = clock
+
+    async def groups(
+        self, group_filter: GroupFilter, cursor: str | None, limit: int
+    ) -> Page[Group]:
+        """Groups of failures, most failed entries first, with the chart of a day."""
+        hours = self._hours()
+        page = await self._reading.groups(group_filter, hours[0], _HOUR, cursor, limit)
+        charted = [_charted(group, hours) for group in page.items]
+        return Page(items=charted, next_cursor=page.next_cursor)
+
+    async def group(self, group_id: GroupId) -> GroupDetail:
+        """A group, or the one that took it over. Raises GroupNotFound."""
+        hours = self._hours()
+        detail = await self._reading.group(group_id, hours[0], _HOUR)
+        if detail is None:
+            raise GroupNotFound(group_id=group_id)
+        return replace(detail, group=_charted(detail.group, hours))
+
+    async def failing_groups(self) -> int:
+        """How many groups have failed entries."""
+        return await self._reading.failing_groups()
+
+    def _hours(self) -> list[datetime]:
+        """When the hours of a day's chart begin, the one that is running last."""
+        running = self._clock.now().replace(minute=0, second=0, microsecond=0)
+        return [running - back * _HOUR for back in range(_CHARTED_HOURS - 1, -1, -1)]
 
     async def count(self, entry_filter: EntryFilter) -> MatchCount:
         """How many entries fit, up to 10,000, among the newest 50,000 that an index finds."""
@@ -105,3 +141,10 @@ class Insight:
             page = await self._reading.entries(entry_filter, page.next_cursor, rest, oldest_first)
             found += page.items
         return Page(items=found, next_cursor=page.next_cursor)
+
+
+def _charted(group: Group, hours: Sequence[datetime]) -> Group:
+    """The group with every hour in its chart."""
+    failed = {point.at: point.failed for point in group.chart}
+    points = tuple(GroupPoint(at=at, failed=failed.get(at, 0)) for at in hours)
+    return replace(group, chart=points)

@@ -17,6 +17,8 @@ from redrive.domain import (
     EntryDetail,
     EntryFilter,
     EntryId,
+    GroupDetail,
+    GroupId,
     Item,
     ItemState,
     JobState,
@@ -40,6 +42,7 @@ from redrive.errors import (
     BadCursor,
     EngineUnavailable,
     EntryNotFound,
+    GroupNotFound,
     OperationNotFound,
     QueueNotFound,
     StoreUnavailable,
@@ -85,9 +88,8 @@ class Overview(Insight):
         clock: Clock,
         observe_for: timedelta = OBSERVE_FOR,
     ) -> None:
-        super().__init__(reading, operations)
+        super().__init__(reading, operations, clock)
         self.observe_for = observe_for
-        self._clock = clock
         self._accounts = accounts
         self._engines = engines
         self._progress = progress
@@ -180,6 +182,12 @@ class Overview(Insight):
         if app is None:
             raise AppNotFound(app_id=app_id)
         return app
+
+    async def note_group(self, group_id: GroupId, note: str, actor: Actor) -> GroupDetail:
+        """Keep a note with a group. Raises GroupNotFound."""
+        if not await self._accounts.note_group(group_id, note, actor):
+            raise GroupNotFound(group_id=group_id)
+        return await self.group(group_id)
 
     async def entries(
         self, entry_filter: EntryFilter, cursor: str | None, limit: int, oldest_first: bool

@@ -73,12 +73,14 @@ class Pruner:
         return removed
 
     def _limits(self) -> list[tuple[Prunable, datetime]]:
-        """What to prune, and up to when; operations first, because their items hold entries."""
+        """What to prune, and up to when; operations first: their items hold entries, and
+        those hold groups."""
         now = self._clock.now()
         history, audit = self._retention.history, self._retention.audit
         limits = []
         if history is not None:
-            limits += [(Prunable.OPERATIONS, now - history), (Prunable.ENTRIES, now - history)]
+            over = (Prunable.OPERATIONS, Prunable.ENTRIES, Prunable.GROUPS)
+            limits += [(what, now - history) for what in over]
         if audit is not None:
             limits.append((Prunable.AUDIT, now - audit))
         if history is not None:

@@ -19,6 +19,7 @@ from redrive.domain import (
     AppId,
     EntryId,
     EntryState,
+    GroupId,
     JobState,
     QueueCounts,
 )
@@ -71,6 +72,7 @@ async def failed(
     context: Context,
     app: Annotated[str | None, typer.Option(help="Only this app's.")] = None,
     queue: Annotated[str | None, typer.Option(help="Only this queue's.")] = None,
+    group: Annotated[str | None, typer.Option(help="Only this group's.")] = None,
     search: Annotated[
         str | None, typer.Option(help="Found in the error, the job id or the entry id.")
     ] = None,
@@ -88,6 +90,7 @@ async def failed(
         states=(state,),
         queue=queue or None,
         query=search or None,
+        group_id=GroupId(group) if group else None,
     )
     async with opened(context.settings) as services:
         page = await services.overview.entries(wanted, cursor, limit, oldest_first=False)

@@ -16,6 +16,7 @@ from sqlalchemy import (
     delete,
     exists,
     literal,
+    or_,
     select,
     tuple_,
 )
@@ -30,6 +31,7 @@ from redrive.domain import (
     from_millis,
     to_millis,
 )
+from redrive.ledger.counting import freeze_selection
 from redrive.ledger.cursors import decode, encode
 from redrive.ledger.database import Database, upsert
 from redrive.ledger.filters import one_of
@@ -43,7 +45,12 @@ from redrive.ledger.schema import (
     payloads,
     pruned_operations,
 )
-from redrive.ledger.schema_triage import operation_activity
+from redrive.ledger.schema_triage import (
+    group_activity,
+    groups,
+    operation_activity,
+    regroupings,
+)
 
 _KIND = "prunable-entries"
 _SUMMED = (
@@ -222,3 +229,47 @@ async def forget_entries(
     moves: Moves = Counter((row.app_id, row.group_pk, EntryState(row.state), None) for row in rows)
     await move_counts(connection, moves)
     return len(rows)
+
+
+async def forget_group_activity(connection: AsyncConnection, before: int, limit: int) -> int:
+    """Remove minutes of the charts of groups, oldest first."""
+    key = (group_activity.c.group_pk, group_activity.c.minute)
+    chosen = (
+        select(*key)
+        .where(group_activity.c.minute <= before)
+        .order_by(group_activity.c.minute)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    rows = [tuple(row) for row in (await connection.execute(chosen)).all()]
+    statement = delete(group_activity).where(tuple_(*key).in_(rows))
+    return await _rows_of(connection, statement, {}) if rows else 0
+
+
+async def forget_groups(
+    database: Database, connection: AsyncConnection, before: datetime, limit: int
+) -> int:
+    """Remove groups that no entry belongs to and in which nothing failed since ``before``, unless
+    somebody left a note; what they took over goes with them. Returns how many went.
+
+    Nothing is taken in meanwhile, so that no new entry finds its group gone.
+    """
+    await freeze_selection(connection)
+    over = (
+        select(groups.c.group_pk)
+        .where(
+            groups.c.failed == 0,
+            groups.c.entries == 0,
+            groups.c.last_failed_at <= before,
+            or_(groups.c.note == "", groups.c.merged_into.is_not(None)),
+            groups.c.group_pk.not_in(select(regroupings.c.old_pk)),
+            groups.c.group_pk.not_in(select(regroupings.c.new_pk)),
+        )
+        .order_by(groups.c.group_pk)
+        .limit(limit)
+    )
+    ids = (await connection.execute(over)).scalars().all()
+    named = database.any_of(groups.c.group_pk, "ids")
+    heirs = database.any_of(groups.c.merged_into, "ids")
+    statement = delete(groups).where(or_(named, heirs))
+    return await _rows_of(connection, statement, {"ids": database.listed(ids)}) if ids else 0

@@ -55,14 +55,24 @@ class SqlRetentionLedger:
             batch = await self._forget(
                 connection, what, audit.c.seq, chosen.where(audit.c.at <= before), limit
             )
+        elif what is Prunable.GROUPS:
+            removed = await forgetting.forget_groups(self._database, connection, before, limit)
+            batch = PrunedBatch(removed={what: removed}, more=removed >= limit)
         else:
-            minute = activity.c.minute
-            old = select(minute).where(minute <= to_millis(before - _MINUTE))
-            batch = await self._forget(
-                connection, what, minute, old.order_by(minute).limit(limit), limit
-            )
+            batch = await self._prune_activity(connection, to_millis(before - _MINUTE), limit)
         await _count(connection, batch.removed)
         return batch
+
+    async def _prune_activity(
+        self, connection: AsyncConnection, before: int, limit: int
+    ) -> PrunedBatch:
+        """The charts of groups, and then the chart of everything."""
+        removed = await forgetting.forget_group_activity(connection, before, limit)
+        if removed < limit:
+            minute = activity.c.minute
+            old = select(minute).where(minute <= before).order_by(minute).limit(limit - removed)
+            removed += await forgetting.forget_rows(self._database, connection, minute, old)
+        return PrunedBatch(removed={Prunable.ACTIVITY: removed}, more=removed == limit)
 
     async def _forget(
         self,

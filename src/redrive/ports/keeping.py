@@ -33,7 +33,8 @@ class RetentionLedger(Protocol):
 
         OPERATIONS: finished ones, their items first (ITEMS is not asked for by itself). ENTRIES:
         recovered, dismissed or vanished ones of which nothing was heard since, and which no item
-        names any more; failed and live ones never. AUDIT and ACTIVITY: rows from before.
+        names any more; failed and live ones never. GROUPS: those that no entry belongs to any more
+        and nobody left a note with. AUDIT and ACTIVITY: rows from before.
         None, and nothing removed, while an operation is open: its selection stays as it was
         counted, and pruning never slows it down. ENTRIES also wait for the plan of a resync.
         Several may prune at once; each row is counted by the one that removed it.

@@ -10,7 +10,18 @@ from starlette.responses import JSONResponse
 
 from redrive import __version__
 from redrive.web import assets, pages, probes
-from redrive.web.api import apps, bulk, plans, progress, queues, read, session, single, verdicts
+from redrive.web.api import (
+    apps,
+    bulk,
+    groups,
+    plans,
+    progress,
+    queues,
+    read,
+    session,
+    single,
+    verdicts,
+)
 from redrive.web.client import ClientReader
 from redrive.web.context import Console
 from redrive.web.edge import Edge
@@ -34,6 +45,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     verdicts.router,
     read.router,
     apps.router,
+    groups.router,
     queues.router,
     probes.router,
     assets.router,

@@ -77,10 +77,19 @@ async def _told_by(overview: Overview) -> list[Metric]:
             summary = await overview.summary()
             tallies = await overview.tallies()
             pruned = await overview.pruned()
+            failing_groups = await overview.failing_groups()
     except (RedriveError, TimeoutError) as error:
         log.warning("metrics_without_stores", error=str(error))
         return []
-    return [_entries(summary), _lag(summary), *_operations(tallies), _pruned(pruned)]
+    return [
+        _entries(summary),
+        GaugeMetricFamily(
+            "redrive_failing_groups", "Groups with failed entries.", value=failing_groups
+        ),
+        _lag(summary),
+        *_operations(tallies),
+        _pruned(pruned),
+    ]
 
 
 def _entries(summary: Summary) -> Metric:

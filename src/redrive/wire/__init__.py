@@ -17,6 +17,7 @@ from redrive.wire.console import (
     User,
 )
 from redrive.wire.entries import App, Entry, EntryDetail, JobNow, Payload
+from redrive.wire.groups import Count, Group, GroupDetail, GroupFrame, GroupPoint
 from redrive.wire.operations import (
     BulkProgressResponse,
     BulkRetryResponse,
@@ -45,6 +46,7 @@ from redrive.wire.requests import (
     BulkRetryRequest,
     CancelRequest,
     LoginRequest,
+    NoteRequest,
     RenameRequest,
     ResyncRequest,
     RetryRequest,
@@ -61,6 +63,7 @@ __all__ = [
     "CancelRequest",
     "CancelResponse",
     "Chapter",
+    "Count",
     "DismissRequest",
     "DismissResponse",
     "EntriesFilter",
@@ -70,11 +73,16 @@ __all__ = [
     "FieldProblem",
     "FollowUp",
     "Follower",
+    "Group",
+    "GroupDetail",
+    "GroupFrame",
+    "GroupPoint",
     "Item",
     "Job",
     "JobNow",
     "LeftOut",
     "LoginRequest",
+    "NoteRequest",
     "Operation",
     "OperationVerdict",
     "OutcomePoint",

@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 T = TypeVar("T")
 
 NO_CONTROL = r"^[^\x00-\x1f\x7f]*$"
+NO_CONTROL_BUT_LINES = r"^[^\x00-\x09\x0b\x0c\x0e-\x1f\x7f]*$"
 
 
 def _showable(value: Any) -> Any:

@@ -52,6 +52,8 @@ class Entry(Output):
     """What is wrong with a job that cannot be read properly."""
     operation_id: str | None
     """The operation that moved it last."""
+    group_id: str | None = None
+    """The failures of the same cause as its newest one."""
 
 
 class Payload(Output):

@@ -6,7 +6,14 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field, SecretStr, StringConstraints
 
-from redrive.wire.base import NO_CONTROL, AppIdText, EntryIdText, Input, ReasonText
+from redrive.wire.base import (
+    NO_CONTROL,
+    NO_CONTROL_BUT_LINES,
+    AppIdText,
+    EntryIdText,
+    Input,
+    ReasonText,
+)
 
 IdempotencyKey = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=NO_CONTROL)]
 
@@ -62,6 +69,17 @@ class RenameRequest(Input):
 
     display_name: Annotated[str, StringConstraints(max_length=200, pattern=NO_CONTROL)]
     """Empty takes the name back."""
+
+
+class NoteRequest(Input):
+    """Keep a note with a group of failures."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"example": {"note": "the relay's certificate has expired"}}
+    )
+
+    note: Annotated[str, StringConstraints(max_length=2000, pattern=NO_CONTROL_BUT_LINES)]
+    """Empty takes the note back. Lines may be broken."""
 
 
 class LoginRequest(Input):

@@ -19,6 +19,7 @@ AppIdPath = Annotated[str, Path(min_length=1, max_length=256, pattern=NO_CONTROL
 EntryIdPath = Annotated[str, Path(min_length=1, max_length=64, pattern=NO_CONTROL)]
 OperationIdPath = Annotated[str, Path(min_length=1, max_length=64, pattern=NO_CONTROL)]
 QueuePath = Annotated[str, Path(min_length=1, max_length=256, pattern=NO_CONTROL)]
+GroupIdPath = Annotated[str, Path(min_length=1, max_length=64, pattern=NO_CONTROL)]
 
 
 class PageQuery(BaseModel):
@@ -38,7 +39,7 @@ class EntriesQuery(PageQuery):
     q: _Text | None = Field(None, description="Found in the error, the job id or the entry id.")
     source: _Text | None = None
     job_name: _Text | None = None
-    group_id: _Text | None = None
+    group_id: _Text | None = Field(None, description="A group's id.")
     failed_from: AwareDatetime | None = Field(None, description="The newest failure, at least.")
     failed_before: AwareDatetime | None = None
     attempts_min: _Count | None = Field(None, description="Attempts of the newest run.")
@@ -53,6 +54,15 @@ class EntriesQuery(PageQuery):
     )
     entry_id: list[EntryIdText] = Field([], max_length=100, description="These and no others.")
     order: Literal["newest", "oldest"] = Field("newest", description="By time of failure.")
+
+
+class GroupsQuery(PageQuery):
+    app_id: _Text | None = Field(None, description="Groups with failed entries of this app.")
+    queue: _Text | None = None
+    q: _Text | None = Field(
+        None, description="Found in the title, the error's type, the job's name or the note."
+    )
+    quiet: bool = Field(False, description="Also groups without failed entries.")
 
 
 class OperationsQuery(PageQuery):
