@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import initialize, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import precondition, rule, run_state_machine_as_test
 from sqlalchemy import select
 
 from redrive.domain import (
@@ -36,8 +36,8 @@ from tests.support.servers import RedisServer
 class PlanMachine(RecoveryMachine):
     """The same world, with operators who plan first."""
 
-    @initialize()
-    def have_no_plans(self) -> None:
+    def __init__(self) -> None:
+        super().__init__()
         self.selected: dict[str, set[int]] = {}
         self.waiting: list[str] = []
         self.planned: dict[str, OperationId] = {}

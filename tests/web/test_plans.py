@@ -10,8 +10,9 @@ import pytest
 
 from redrive import wire
 from redrive.domain import EntryId, OperationState
+from redrive.web import hash_password
 from tests.support.factories import id_of
-from tests.web.support import Console, hash_password, log_in
+from tests.web.support import Console, log_in
 
 
 async def plan(client: httpx.AsyncClient, **body: Any) -> wire.Plan:
