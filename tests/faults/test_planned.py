@@ -17,10 +17,12 @@ from redrive.domain import (
     PlanRequest,
     PlanStart,
 )
-from redrive.testing import Faults, When
+from redrive.ledger import Database
+from redrive.testing import Faults, InMemoryEngine, When
 from tests.faults.test_crashes import crash
 from tests.support.bullmq_world import BullMQWorld
 from tests.support.rig import OPERATOR, QUEUE, Rig, check_adds_up
+from tests.support.servers import RedisServer
 from tests.support.working import fail_some, run_all
 
 MakeRig = Callable[..., Rig]
@@ -52,7 +54,7 @@ async def start_plan(rig: Rig, kind: OperationKind, **narrowed: object) -> Opera
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: "-".join(map(str, step)))
 async def test_a_crash_at_any_step_works_off_the_selection_and_nothing_else(
-    make_rig: MakeRig, world: BullMQWorld, step: tuple[str, str, int], when: str
+    make_rig: MakeRig, world: BullMQWorld, step: tuple[str, str, int], when: When
 ) -> None:
     mine = await fail_some(world, 12)
     await fail_some(world, 3, app="zenith")
@@ -91,7 +93,7 @@ async def test_a_crash_at_any_step_works_off_the_selection_and_nothing_else(
     ids=lambda step: "-".join(map(str, step)),
 )
 async def test_a_crash_while_dismissing_dismisses_each_entry_once_and_moves_no_job(
-    make_rig: MakeRig, world: BullMQWorld, step: tuple[str, str, int], when: str
+    make_rig: MakeRig, world: BullMQWorld, step: tuple[str, str, int], when: When
 ) -> None:
     await fail_some(world, 10)
     survivor = make_rig()
@@ -138,7 +140,7 @@ async def test_a_crash_at_the_start_starts_one_operation_or_none(
     await fail_some(world, 2)
     survivor = make_rig()
     await survivor.follower.scan()
-    doomed = make_rig(faults=Faults("triage", "start_plan", 1, when))
+    doomed = make_rig(faults=Faults("triage", "start_plan", 1, when))  # type: ignore[arg-type]
     forecast = await survivor.planning.plan(
         PlanRequest(kind=OperationKind.RETRY, entry_filter=EntryFilter(), actor=OPERATOR)
     )
@@ -151,3 +153,23 @@ async def test_a_crash_at_the_start_starts_one_operation_or_none(
     assert await survivor.runner.run(operation.operation_id)
     assert sum((await run_all(world)).values()) == 2
     assert len(await survivor.operations.open_operations()) == 0
+
+
+async def test_a_queue_system_that_is_away_or_not_watched_is_a_warning_and_no_error(
+    database: Database, redis_server: RedisServer
+) -> None:
+    engine = InMemoryEngine()
+    engine.fail(QUEUE, "1")
+    engine.fail("other", "2")
+    rig = Rig(database, engine, redis_server.url)
+    await rig.follower.scan()
+    wanted = PlanRequest(kind=OperationKind.RETRY, entry_filter=EntryFilter(), actor=OPERATOR)
+    assert (await rig.planning.plan(wanted)).plan.warnings == ()
+    engine.away = True
+    (warning,) = (await rig.planning.plan(wanted)).plan.warnings
+    assert (warning.code, "default" in warning.message) == ("engine_away", True)
+    elsewhere = Rig(database, InMemoryEngine("another"), redis_server.url)
+    told = (await elsewhere.planning.plan(wanted)).plan.warnings
+    assert [(one.code, one.entries) for one in told] == [("not_watched", 1), ("not_watched", 1)]
+    await rig.close()
+    await elsewhere.close()

@@ -13,7 +13,7 @@ from sqlalchemy import event
 from redrive.domain import AppId, EntryFilter, EntryState, OperationKind, Prunable
 from redrive.ledger import Database, SqlRetentionLedger
 from tests.support.books import Books
-from tests.support.factories import AT, SOURCE
+from tests.support.factories import AT, SOURCE, id_of
 from tests.support.ledgers import LedgerTemplates
 
 
@@ -29,7 +29,12 @@ async def books(url: str) -> AsyncIterator[Books]:
     await database.close()
 
 
-async def plans(books: Books, call: Callable[[], Awaitable[object]]) -> str:
+ASKED = ("SELECT", "UPDATE", "DELETE", "INSERT INTO selections")
+
+
+async def plans(
+    books: Books, call: Callable[[], Awaitable[object]], asked_for: str | tuple[str, ...] = ASKED
+) -> str:
     """How SQLite carries out what the call asks for."""
     asked: list[tuple[str, Any]] = []
 
@@ -44,7 +49,7 @@ async def plans(books: Books, call: Callable[[], Awaitable[object]]) -> str:
         event.remove(engine, "before_cursor_execute", note)
     lines: list[str] = []
     for statement, given in asked:
-        if statement.startswith(("SELECT", "UPDATE", "DELETE")):
+        if statement.startswith(asked_for):
 
             async def explain(connection: Any, one: str = statement, values: Any = given) -> Any:
                 return (await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {one}", values)).all()
@@ -103,4 +108,42 @@ async def test_what_is_over_is_found_by_its_index(books: Books) -> None:
     ledger = SqlRetentionLedger(books.database)
     plan = await plans(books, lambda: ledger.prune(Prunable.ENTRIES, AT, 100, None))
     assert "INDEX ix_entries_over" in plan
+    assert "SCAN entries" not in plan
+
+
+async def test_a_plan_walks_no_more_than_what_its_filter_s_index_finds(books: Books) -> None:
+    await books.fail("1", "2")
+    for narrowed, index in (
+        ({"app_id": AppId("acme")}, "ix_entries_failed_app"),
+        ({"group_id": "grp_1_a"}, "ix_entries_failed_group"),
+        ({"entry_ids": (id_of("1"),)}, "INTEGER PRIMARY KEY"),
+        ({"failed_from": AT}, "ix_entries_failed_at"),
+    ):
+        plan = await plans(books, partial(books.plan, **narrowed), "INSERT INTO selections")
+        assert index in plan, narrowed
+        assert "SCAN entries" not in plan.replace("SCAN entries USING INDEX", "")
+
+
+async def test_what_keeps_failing_the_same_way_is_counted_in_an_index_of_its_own(
+    books: Books,
+) -> None:
+    await books.fail("1")
+    plan = await plans(books, books.plan)
+    assert "INDEX ix_entries_repeated" in plan
+
+
+async def test_a_planned_start_looks_at_no_entry_and_at_no_selected_row(books: Books) -> None:
+    await books.fail("1", "2")
+    planned = await books.plan()
+    plan = await plans(books, lambda: books.start_plan(planned))
+    assert "entries" not in plan
+    assert "selections" not in plan
+
+
+async def test_a_planned_claim_takes_its_rows_by_their_numbers(books: Books) -> None:
+    await books.fail("1", "2")
+    operation = await books.begin_plan()
+    plan = await plans(books, lambda: books.claim(operation, 1))
+    assert "SEARCH selections USING PRIMARY KEY (plan_id=? AND failure_seq>?)" in plan
+    assert "SEARCH entries USING INDEX ux_entries_failure_seq (failure_seq=?)" in plan
     assert "SCAN entries" not in plan

@@ -13,6 +13,7 @@ from redrive.domain import (
     BULK_TAKES,
     PLAN_LASTS,
     REPEATED_AT,
+    EntryFilter,
     EntryState,
     LeftOut,
     OperationKind,
@@ -40,12 +41,11 @@ async def make_plan(connection: AsyncConnection, request: PlanRequest, now: date
     cutoff = await _newest_sequence(connection)
     fitting: Conditions = [
         one_of(entries.c.state, BULK_TAKES[request.kind]),
-        entries.c.failure_seq <= cutoff,
         *conditions_of(request.entry_filter),
     ]
     wanted = fitting if request.takes_repeated else [*fitting, not_(_REPEATED)]
     plan_id = f"plan_{secrets.token_hex(12)}"
-    total = await _freeze(connection, plan_id, wanted)
+    total = await _freeze(connection, plan_id, request.entry_filter, wanted)
     look = await telling.look_at(connection, plan_id)
     if total:
         await _keep(connection, plan_id, request, cutoff, look, now)
@@ -76,13 +76,16 @@ async def _newest_sequence(connection: AsyncConnection) -> int:
     return int(row.scalar_one())
 
 
-async def _freeze(connection: AsyncConnection, plan_id: str, wanted: Conditions) -> int:
-    """Write the selection; returns how many entries it has."""
-    chosen = (
-        select(literal(plan_id), entries.c.failure_seq, entries.c.id)
-        .where(*wanted)
-        .order_by(entries.c.failure_seq)
-    )
+async def _freeze(
+    connection: AsyncConnection, plan_id: str, entry_filter: EntryFilter, wanted: Conditions
+) -> int:
+    """Write the selection, in the order in which it is kept; returns how many entries it has.
+
+    Where times narrow it, their index is worth more than the order, and is nearly in it.
+    """
+    chosen = select(literal(plan_id), entries.c.failure_seq, entries.c.id).where(*wanted)
+    if entry_filter.failed_from is None and entry_filter.failed_before is None:
+        chosen = chosen.order_by(entries.c.failure_seq)
     written = await connection.execute(
         insert(selections).from_select(["plan_id", "failure_seq", "entry_pk"], chosen)
     )
