@@ -9,7 +9,7 @@ import pytest
 from redrive import wire
 from redrive.domain import JobState
 from tests.cli.conftest import Shell
-from tests.support.failing import sample_jobs
+from tests.support.failing import accept, refuse, reject, sample_jobs
 
 
 def test_failed_lists_what_failed_newest_first(shell: Shell) -> None:
@@ -84,6 +84,33 @@ def test_entry_shows_the_stack_trace_and_masks_secrets(shell: Shell) -> None:
     assert detail.job.state == "failed"
     assert detail.payload is not None
     assert "hunter2" not in detail.payload.data
+
+
+def test_entry_tells_who_retried_it_and_what_came_of_it(shell: Shell) -> None:
+    shell.fail(sample_jobs(1, apps=1))
+    (entry,) = shell.entries()
+    assert "BECAME" not in shell.run("entry", entry.entry_id).stdout
+    for became, process in (
+        ("failed again the same way", refuse),
+        ("failed again differently", reject),
+        ("recovered", accept),
+    ):
+        shell.run("retry", entry.entry_id, "--reason", "once more")
+        head, newest, *_ = story_of(shell, entry)
+        assert head.split() == ["STARTED", "AT", "KIND", "BY", "OPERATION", "BECAME", "WHY"]
+        assert "waiting" in newest
+        assert newest.endswith("once more")
+        shell.work(process)
+        assert became in story_of(shell, entry)[1]
+    detail = wire.EntryDetail.model_validate_json(shell.data("entry", entry.entry_id).stdout)
+    assert [one.same_way for one in detail.history] == [None, False, True]
+
+
+def story_of(shell: Shell, entry: wire.Entry) -> list[str]:
+    """The last table that an entry's page shows, with its head."""
+    lines = shell.run("entry", entry.entry_id).stdout.splitlines()
+    (first,) = [number for number, line in enumerate(lines) if "BECAME" in line]
+    return [line.rstrip() for line in lines[first:]]
 
 
 def test_an_unknown_entry_or_operation_gives_exit_code_3(shell: Shell) -> None:

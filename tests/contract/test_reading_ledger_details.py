@@ -15,10 +15,11 @@ from redrive.domain import (
     OperationKind,
     OperationState,
     Payload,
+    Stamp,
 )
-from redrive.ledger import Database
+from redrive.ledger import Database, reading
 from tests.support.books import Books, app_scope, results
-from tests.support.factories import ADA, AT, completed, failure, id_of, later
+from tests.support.factories import ADA, AT, BOB, completed, failure, id_of, later
 
 PAYLOADS: Mapping[str, bytes] = {
     "empty object": b"{}",
@@ -76,6 +77,50 @@ async def test_an_entrys_history_is_its_items_newest_operation_first(books: Book
         (first.operation_id, "requeued"),
     ]
     assert [item.failed_at for item in detail.history] == [later(50), AT]
+
+
+async def test_an_entrys_story_says_who_took_it_when_and_why_and_what_came_of_it(
+    books: Books,
+) -> None:
+    await books.fail("1")
+    books.clock.advance(seconds=5)
+    operation = await books.begin()
+    await books.complete(operation, await books.claim(operation), Answer.REQUEUED)
+    stamp = Stamp(operation_id=operation.operation_id, generation=1)
+    await books.take_in(failure("1", at=50, stamp=stamp))
+    books.clock.advance(seconds=5)
+    second, _ = await books.single("1", OperationKind.RESYNC, actor=BOB)
+    detail = await books.reading.entry(id_of("1"))
+    assert detail is not None
+    newer, older = detail.story
+    assert (older.kind, older.actor, older.why, older.started_at) == (
+        *("retry", "ada", ""),
+        later(5),
+    )
+    assert (older.item.outcome, older.item.same_way) == ("failed_again", True)
+    assert (newer.kind, newer.actor, newer.started_at) == ("resync", "bob", later(10))
+    assert (newer.item.operation_id, newer.item.outcome) == (second.operation_id, None)
+    assert not detail.has_older
+
+
+async def test_an_entrys_story_is_bounded_and_says_that_there_is_more(
+    books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "_CHAPTERS", 2)
+    await books.fail("1")
+    operations = []
+    for number in range(3):
+        detail = await books.reading.entry(id_of("1"))
+        assert detail is not None
+        assert (len(detail.story), detail.has_older) == (number, False)
+        books.clock.advance(seconds=1)
+        operation, batch = await books.single("1")
+        await books.complete(operation, batch, Answer.ERROR)
+        operations.append(operation.operation_id)
+    detail = await books.reading.entry(id_of("1"))
+    assert detail is not None
+    assert [item.operation_id for item in detail.history] == operations[:0:-1]
+    assert detail.has_older
 
 
 async def test_an_unknown_entry_is_none(books: Books) -> None:

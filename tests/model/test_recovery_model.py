@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import shutil
 import tempfile
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Coroutine
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +22,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from sqlalchemy import select
 
 from redrive.domain import (
     Answer,
@@ -37,6 +39,7 @@ from redrive.domain import (
 )
 from redrive.errors import Conflict, EngineUnavailable, HandOverPending, NotFound, StaleRunner
 from redrive.ledger import Database
+from redrive.ledger.schema import entries, items
 from redrive.testing import Crash, Faults, InMemoryEngine
 from tests.support.ledgers import LedgerTemplates
 from tests.support.rig import OPERATOR, QUEUE, Rig, check_adds_up
@@ -60,14 +63,28 @@ jobs = st.sampled_from(JOBS)
 kinds = st.sampled_from(OperationKind)
 steps = st.sampled_from(STEPS)
 counts = st.integers(1, 2)
+errors = st.sampled_from(("the provider is down", "there is no such mailbox"))
 
 
 class CountingEngine(InMemoryEngine):
-    """Remembers how often each job was really moved."""
+    """Remembers how often each job was really moved, and how it failed under which hand-over."""
 
     def __init__(self) -> None:
         super().__init__()
         self.moves: Counter[tuple[str, str]] = Counter()
+        self.errors: dict[tuple[str, datetime], str] = {}
+        self.errors_after: defaultdict[tuple[str, str, int], set[str]] = defaultdict(set)
+
+    def fail(
+        self, queue: str, job_id: str, error: str = "boom", *, at: datetime | None = None
+    ) -> datetime:
+        failed_at = super().fail(queue, job_id, error, at=at)
+        self.errors[job_id, failed_at] = error
+        job = self.job(queue, job_id)
+        if job is not None and job.stamp is not None:
+            stamp = job.stamp
+            self.errors_after[job_id, stamp.operation_id, stamp.generation].add(error)
+        return failed_at
 
     def _move(self, batch: RequeueBatch, item: RequeueItem) -> RequeueResult:
         return self._counted(batch, super()._move(batch, item))
@@ -114,23 +131,23 @@ class RecoveryMachine(RuleBasedStateMachine):
         held = self.engine.job(QUEUE, job)
         return None if held is None else held.state
 
-    @rule(job=jobs, forgets=st.booleans())
-    def a_job_fails(self, job: str, forgets: bool) -> None:
+    @rule(job=jobs, forgets=st.booleans(), error=errors)
+    def a_job_fails(self, job: str, forgets: bool, error: str) -> None:
         if self.state_of(job) is None:
             self.engine.add(QUEUE, job, app_id=job.split("-")[0], forgets=forgets)
         if self.state_of(job) in (JobState.WAITING, JobState.ACTIVE):
-            self.engine.fail(QUEUE, job)
+            self.engine.fail(QUEUE, job, error)
 
     @rule(job=jobs, keep=st.booleans())
     def a_job_completes(self, job: str, keep: bool) -> None:
         if self.state_of(job) in (JobState.WAITING, JobState.ACTIVE):
             self.engine.complete(QUEUE, job, keep=keep)
 
-    @rule(fails=st.booleans())
-    def workers_run_everything(self, fails: bool) -> None:
+    @rule(fails=st.booleans(), error=errors)
+    def workers_run_everything(self, fails: bool, error: str) -> None:
         for job in JOBS:
             if fails:
-                self.a_job_fails(job, forgets=False)
+                self.a_job_fails(job, forgets=False, error=error)
             else:
                 self.a_job_completes(job, keep=False)
 
@@ -276,7 +293,20 @@ class RecoveryMachine(RuleBasedStateMachine):
             )
         assert moved == self.engine.moves, "every move is recorded once, and nothing else is"
         await self.rig.check_counts()
+        await self._check_ways()
         await self._check_jobs()
+
+    async def _check_ways(self) -> None:
+        """An item fails the same way only if its job did, under its hand-over, and differently
+        only if its job did so."""
+        rows = await self.database.rows(
+            select(items, entries.c.job_id).join(entries, entries.c.id == items.c.entry_pk)
+        )
+        for row in rows:
+            if row.same_way is not None:
+                before = self.engine.errors[row.job_id, row.failed_at]
+                after = self.engine.errors_after[row.job_id, row.operation_id, row.generation]
+                assert row.same_way in {error == before for error in after}, tuple(row)
 
     async def _check_jobs(self) -> None:
         """After following and checking, the ledger says what the queue says, but for entries that

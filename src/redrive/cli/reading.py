@@ -35,6 +35,14 @@ ENTRY_COLUMNS = (
     Column("ERROR", least=12),
 )
 FACT_COLUMNS = ("FIELD", Column("VALUE", least=20, folds=True))
+STORY_COLUMNS = (
+    Column("STARTED AT", rank=2),
+    Column("KIND", rank=1),
+    Column("BY", rank=1),
+    "OPERATION",
+    "BECAME",
+    Column("WHY", rank=3, least=10),
+)
 APP_COLUMNS = (
     "APP",
     Column("NAME", rank=2, least=8),
@@ -126,12 +134,28 @@ async def entry(
     if context.output.as_json:
         context.output.model(detail, "")
         return
-    facts = detail.model_dump(exclude={"stacktrace", "payload", "job", "history"})
+    facts = detail.model_dump(exclude={"stacktrace", "payload", "job", "history", "has_older"})
     facts["job is now"] = None if detail.job is None else detail.job.state
     context.output.table(detail, FACT_COLUMNS, facts.items())
     context.output.text(detail.stacktrace)
     if payload is not None:
         context.output.text(payload.data)
+    if detail.history:
+        rows = [
+            (one.started_at, one.kind, one.actor, one.operation_id, _became(one), one.why)
+            for one in detail.history
+        ]
+        context.output.table(detail, STORY_COLUMNS, rows)
+    if detail.has_older:
+        say(f"Only the newest {len(detail.history)} operations that took it are shown.")
+
+
+def _became(chapter: wire.Chapter) -> str:
+    """What became of an entry in an operation, in few words."""
+    if chapter.outcome is None:
+        return str(chapter.reason or chapter.state)
+    way = {True: " the same way", False: " differently", None: ""}[chapter.same_way]
+    return chapter.outcome.replace("_", " ") + way
 
 
 async def apps(context: Context, limit: Limit = 50, cursor: Cursor = None) -> None:
