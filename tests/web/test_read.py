@@ -11,7 +11,7 @@ import pytest
 from redrive import wire
 from tests.web.support import Console, retry_elsewhere
 
-LISTS = ("apps", "entries", "operations", "audit", "queues/mail/jobs")
+LISTS = ("apps", "entries", "operations", "audit", "groups", "queues/mail/jobs")
 
 
 async def items_of(client: httpx.AsyncClient, path: str, **params: str) -> list[dict[str, object]]:
