@@ -73,8 +73,6 @@ class Step(StrEnum):
     DRIFT_WRITTEN = "drift_written"
     DRIFT_RECORDED = "drift_recorded"
 
-    REGROUPING_WRITTEN = "regrouping_written"
-
 
 Arrival = Callable[[Step], None]
 

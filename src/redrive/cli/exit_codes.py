@@ -42,7 +42,7 @@ MEANINGS = {
     ExitCode.OK: "done",
     ExitCode.FAILED: "something unexpected went wrong",
     ExitCode.USAGE: "wrong usage or wrong settings; nothing was started",
-    ExitCode.NOT_FOUND: "no such entry, app, operation, plan or queue, or nothing to do",
+    ExitCode.NOT_FOUND: "no such entry, app, group, operation, plan or queue, or nothing to do",
     ExitCode.CONFLICT: "the present state does not allow it; no job was moved",
     ExitCode.UNAVAILABLE: "a store or a queue system cannot be reached",
     ExitCode.NOT_ALL_DONE: "a watched operation ended cancelled, failed or with errors",
