@@ -278,6 +278,6 @@ async def _audit_end(connection: AsyncConnection, operation: Operation, at: date
             "skipped": operation.skipped,
             "errored": operation.errored,
             "released": operation.released,
-            "dismissed": operation.dismissed,
-        },
+        }
+        | ({"dismissed": operation.dismissed} if operation.dismissed else {}),
     )
