@@ -214,6 +214,8 @@ async def test_a_planned_dismissal_dismisses_and_asks_no_queue(
     )
     with console.server.client() as client:
         assert client.zcard("bull:mail:failed") == 1
+    told = 'redrive_retries_total{kind="dismiss",result="dismissed"} 1.0'
+    assert told in (await operator.get("/metrics")).text
 
 
 async def test_one_entry_is_dismissed_and_restored(

@@ -114,6 +114,7 @@ class OperationTally:
     recovered: int
     failed_again: int
     vanished: int
+    dismissed: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

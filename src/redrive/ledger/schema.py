@@ -391,6 +391,7 @@ pruned_operations = Table(
     count_column("requeued"),
     count_column("skipped"),
     count_column("errored"),
+    count_column("dismissed"),
     count_column("recovered"),
     count_column("failed_again"),
     count_column("vanished"),
