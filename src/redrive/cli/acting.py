@@ -55,8 +55,8 @@ async def retry(
     """Put failed work back: one entry, an app's, what fits, or all of it."""
     if [entry is not None, app is not None, everything, bool(where)].count(True) != 1:
         raise typer.BadParameter("name one of: ENTRY, --app APP, --where …, --all")
-    _refuse_what_does_not_fit_a_plan(where, include_repeated, yes)
     bulk = Bulk(reason=reason, key=idempotency_key, watch=watch, outcomes=outcomes, verdict=verdict)
+    _refuse_what_does_not_fit_a_plan(where, bulk, include_repeated, yes)
     _refuse_what_does_not_fit(entry, bulk)
     wanted = Wanted(
         kind=OperationKind.RETRY,
@@ -101,14 +101,13 @@ async def dismiss(
     where: Where = [],  # noqa: B006 - Typer reads the default, nobody changes it
     yes: Yes = False,
     reason: ReasonOption = "",
-    idempotency_key: KeyOption = None,
     watch: WatchOption = False,
 ) -> None:
     """Decide against failed work: one entry, or what fits. Its jobs stay as they are."""
     if (entry is None) == (not where):
         raise typer.BadParameter("name one of: ENTRY, --where …")
-    _refuse_what_does_not_fit_a_plan(where, False, yes)
-    bulk = Bulk(reason=reason, key=idempotency_key, watch=watch, outcomes=0)
+    bulk = Bulk(reason=reason, key=None, watch=watch, outcomes=0)
+    _refuse_what_does_not_fit_a_plan(where, bulk, False, yes)
     _refuse_what_does_not_fit(entry, bulk)
     wanted = Wanted(kind=OperationKind.DISMISS, entry_filter=filter_of(where))
     async with opened(context.settings) as services:
@@ -177,13 +176,19 @@ def _refuse_what_does_not_fit(entry: str | None, bulk: Bulk) -> None:
     refuse_waiting_alone(bulk.watch, bulk.outcomes, bulk.verdict)
 
 
-def _refuse_what_does_not_fit_a_plan(where: list[str], include_repeated: bool, yes: bool) -> None:
-    """Raises BadParameter for options that say how a plan is made or started, without a plan;
-    and for a plan that nobody can be asked about."""
+def _refuse_what_does_not_fit_a_plan(
+    where: list[str], bulk: Bulk, include_repeated: bool, yes: bool
+) -> None:
+    """Raises BadParameter for options that say how a plan is made or started, without a plan; for
+    a key, which every new plan would meet as another's; and where nobody can be asked."""
     given = {"--include-repeated": include_repeated, "--yes": yes}
     of_plans = [option for option, is_given in given.items() if is_given]
     if of_plans and not where:
         raise typer.BadParameter(f"{', '.join(of_plans)}: goes with --where")
+    if where and bulk.key is not None:
+        raise typer.BadParameter(
+            "--idempotency-key: goes with a plan that was made before: redrive start PLAN"
+        )
     if where:
         refuse_without_answer(yes)
 

@@ -121,6 +121,7 @@ class OperationTally:
     failed_again: int
     failed_same: int
     vanished: int
+    dismissed: int = 0
 
     @property
     def waiting(self) -> int:

@@ -293,8 +293,8 @@ async def _audit_end(
             "skipped": operation.skipped,
             "errored": operation.errored,
             "released": operation.released,
-            "dismissed": operation.dismissed,
-        },
+        }
+        | ({"dismissed": operation.dismissed} if operation.dismissed else {}),
         before={"state": before},
         after={"state": operation.state, "completed": operation.completed},
     )

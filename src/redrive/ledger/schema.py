@@ -396,6 +396,7 @@ pruned_operations = Table(
     count_column("requeued"),
     count_column("skipped"),
     count_column("errored"),
+    count_column("dismissed"),
     count_column("recovered"),
     count_column("failed_again"),
     count_column("failed_same"),

@@ -393,7 +393,7 @@ def _create_rest() -> None:
             _count(name)
             for name in (
                 *("operations", "millis", "requeued", "skipped", "errored"),
-                *("recovered", "failed_again", "failed_same", "vanished"),
+                *("dismissed", "recovered", "failed_again", "failed_same", "vanished"),
             )
         ),
         sa.PrimaryKeyConstraint("kind", "state", name=op.f("pk_pruned_operations")),
