@@ -32,8 +32,8 @@ def undo(books: Books) -> SqlUndoLedger:
 
 async def moved(books: Books, *batches: tuple[str, ...]) -> Operation:
     """An operation that has moved these jobs, batch by batch, and is over."""
-    for batch in batches:
-        await books.fail(*batch)
+    for names in batches:
+        await books.fail(*names)
     operation = await books.begin()
     for names in batches:
         batch = await books.claim(operation, len(names))
