@@ -43,6 +43,7 @@ _FOLLOWING = tuple(
 )
 
 _NODE_SHARE = 0.3
+_SLOW_MILLIS = 150
 
 RETRY_ALL = Act(action=Action.RETRY_ALL)
 
@@ -80,9 +81,11 @@ def at_step(step: Step, backend: str, seed: int) -> Scenario:
     """A scenario in which a process surely comes to ``step``, and is killed there."""
     rng = random.Random(f"{seed} {step}")
     jobs = world(rng)
+    if step in _UNDOING:
+        jobs = tuple(replace(job, work_millis=_SLOW_MILLIS) for job in jobs)
     before = _leading_to(step)
     life = 1 + sum(fault.meanwhile is None for fault in before)
-    return Scenario(
+    scenario = Scenario(
         name=f"step-{step}-{seed}",
         backend=backend,
         jobs=jobs,
@@ -91,6 +94,8 @@ def at_step(step: Step, backend: str, seed: int) -> Scenario:
         unreachable=step in _RELEASING,
         strict=True,
     )
+    # Slow jobs, moved all at once: much of what is to be undone still waits for a worker.
+    return replace(scenario, batch_size=len(jobs)) if step in _UNDOING else scenario
 
 
 def part_of(step: Step) -> Part:
