@@ -11,16 +11,12 @@ from sqlalchemy import Row, bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from redrive.domain import (
-    DROPPED_AT_ONCE,
-    LIVE_STATES,
     AppId,
     EntryState,
     Failure,
-    OperationId,
-    Outcome,
     Reason,
-    Stamp,
 )
+from redrive.ledger.attributing import attributions_of, early_outcome_of, early_same_way_of
 from redrive.ledger.counting import (
     Moves,
     add_activity,
@@ -32,10 +28,9 @@ from redrive.ledger.database import Database, insert_or_ignore, upsert
 from redrive.ledger.grouping import group_of
 from redrive.ledger.identities import add_identities, any_named
 from redrive.ledger.judging import move_outcome_counts
-from redrive.ledger.outcomes import FAILED_AGAIN, VANISHED, Attribution, attribute
+from redrive.ledger.outcomes import attribute
 from redrive.ledger.payloads import payload_row
 from redrive.ledger.schema import apps, entries, payloads
-from redrive.ledger.settling import FAILED_AFTER_MOVE, FAILED_BEFORE_MOVE
 
 
 class Intake:
@@ -106,21 +101,22 @@ class Intake:
     def _again_row(self, row: Row[Any], failure: Failure, seq: int) -> dict[str, Any]:
         """An entry's new occurrence. A claimed entry stays so until its batch is settled."""
         claimed = row.state == EntryState.CLAIMED
+        group_pk = group_of(failure)
         told = _occurrence(failure, seq, self._now) | {
             "app_id": _app_after(row, failure),
             "job_name": row.job_name if failure.event_only else failure.job_name,
             "data_size": row.data_size if failure.event_only else failure.data_size,
             "forgets": row.forgets if failure.event_only else failure.forgets,
             "created_at": row.created_at if failure.event_only else failure.created_at,
-            "group_pk": group_of(failure),
+            "group_pk": group_pk,
             "previous_group_pk": row.group_pk,
         }
         return {f"new_{key}": value for key, value in told.items()} | {
             "pk": row.id,
             "new_state": EntryState.CLAIMED if claimed else EntryState.FAILED,
-            "new_early_outcome": _early_outcome(row, failure) if claimed else None,
+            "new_early_outcome": early_outcome_of(row, failure) if claimed else None,
             "new_early_at": failure.failed_at if claimed else None,
-            "new_early_same_way": _early_same_way(row, failure) if claimed else None,
+            "new_early_same_way": early_same_way_of(row, failure, group_pk) if claimed else None,
         }
 
     async def _ensure_apps(self, fresh: Sequence[Failure]) -> None:
@@ -177,7 +173,7 @@ class Intake:
             attribution
             for row, failure in again
             if row.state != EntryState.CLAIMED
-            for attribution in _verdicts(row, failure)
+            for attribution in attributions_of(row, failure, group_of(failure))
         ]
         moves = await attribute(self._database, self._connection, found)
         return await move_outcome_counts(self._connection, moves, self._now)
@@ -201,76 +197,6 @@ def _is_new(row: Row[Any], failure: Failure) -> bool:
         moved_before = row.moved_at is None or failure.failed_at >= row.moved_at
         return row.state != EntryState.FAILED and moved_before
     return bool(row.failed_at != failure.failed_at)
-
-
-def _hand_over(row: Row[Any], failure: Failure) -> Stamp | None:
-    """The hand-over that a job's stamp names. An event has none; it is only taken in if it is
-    younger than the entry's last hand-over, so it belongs to that one."""
-    return (_last_hand_over(row) if failure.event_only else None) or failure.stamp
-
-
-def _last_hand_over(row: Row[Any]) -> Stamp | None:
-    if row.operation_id is None:
-        return None
-    return Stamp(operation_id=OperationId(row.operation_id), generation=row.generation)
-
-
-def _verdicts(row: Row[Any], failure: Failure) -> list[Attribution]:
-    """What a new occurrence says of hand-overs: the one it came after failed again.
-
-    If the job was still out under another one, nothing is left of that: its queue's store lost it
-    together with all that came of it, or somebody put another job under the id.
-    """
-    own = _last_hand_over(row)
-    after = _hand_over(row, failure)
-    verdicts = [] if after is None else [_verdict(row, failure, after, FAILED_AGAIN)]
-    if own is not None and own != after and row.state in LIVE_STATES:
-        verdicts.append(_verdict(row, failure, own, VANISHED))
-    return verdicts
-
-
-def _verdict(row: Row[Any], failure: Failure, stamp: Stamp, outcome: Outcome) -> Attribution:
-    return Attribution(
-        entry_pk=row.id,
-        operation_id=stamp.operation_id,
-        generation=stamp.generation,
-        outcome=outcome,
-        at=failure.failed_at,
-        same_way=_same_way(row, failure) if outcome is FAILED_AGAIN else None,
-        failed_before=row.failed_at,
-    )
-
-
-def _same_way(row: Row[Any], failure: Failure) -> bool | None:
-    """Whether an entry failed as it did before; None where that is not known.
-
-    What was only announced came without a stack trace, so that it compares with its like alone.
-    """
-    announced_before = row.defect == DROPPED_AT_ONCE
-    if row.group_pk is None or announced_before != failure.event_only:
-        return None
-    return bool(group_of(failure) == row.group_pk)
-
-
-def _early_same_way(row: Row[Any], failure: Failure) -> bool | None:
-    """The same of a claimed entry, whose first failure after the hand-over is the one that counts.
-
-    Where the first one did not tell that it came after, nobody knows which of them did.
-    """
-    if row.early_outcome == FAILED_AFTER_MOVE:
-        first: bool | None = row.early_same_way
-        return first
-    return None if row.early_outcome == FAILED_BEFORE_MOVE else _same_way(row, failure)
-
-
-def _early_outcome(row: Row[Any], failure: Failure) -> str:
-    """Whether a claimed entry's job failed after the hand-over of this very claim."""
-    stamp = failure.stamp
-    moved = stamp is not None and (stamp.operation_id, stamp.generation) == (
-        row.operation_id,
-        row.generation,
-    )
-    return FAILED_AFTER_MOVE if moved else FAILED_BEFORE_MOVE
 
 
 def _occurrence(failure: Failure, seq: int, now: datetime) -> dict[str, Any]:
