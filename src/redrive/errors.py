@@ -16,10 +16,14 @@ Errors carry fields; the class docstring is the default message. Expected outcom
     │   ├── WrongState
     │   ├── OperationOverlap
     │   ├── OperationFinished
+    │   ├── CannotPause
+    │   ├── NotPaused
+    │   ├── ApprovalNeeded
     │   ├── IdempotencyMismatch
     │   └── DataDirInUse
     ├── BadInput
-    │   └── BadCursor
+    │   ├── BadCursor
+    │   └── BadControls
     ├── Unavailable
     │   ├── EngineUnavailable
     │   ├── LedgerUnavailable
@@ -84,6 +88,18 @@ class OperationFinished(Conflict):
     """Operation {operation_id} is already {state} and keeps its counts. Nothing was changed."""
 
 
+class CannotPause(Conflict):
+    """Operation {operation_id} is {state} and cannot be paused. Nothing was changed."""
+
+
+class NotPaused(Conflict):
+    """Operation {operation_id} is {state} and not paused. Nothing was changed."""
+
+
+class ApprovalNeeded(Conflict):
+    """Operation {operation_id} needs the approval of another user than {actor}, who started it, signed in at the console. Nothing was changed."""  # noqa: E501 - the first line is the message
+
+
 class IdempotencyMismatch(Conflict):
     """This idempotency key started operation {operation_id}, which asked for something else. Nothing was changed."""  # noqa: E501 - the first line is the message
 
@@ -98,6 +114,10 @@ class BadInput(RedriveError):
 
 class BadCursor(BadInput):
     """The cursor {cursor} is not one that this list gave out. Nothing was changed."""
+
+
+class BadControls(BadInput):
+    """The limits do not fit together: {problem}. Nothing was changed."""
 
 
 class Unavailable(RedriveError):

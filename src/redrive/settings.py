@@ -150,6 +150,12 @@ class Settings(BaseSettings):
         256 * 1024, ge=0, description="Bytes of a payload that the ledger keeps; 0 keeps none."
     )
     batch_size: int = Field(1000, ge=1, le=5000, description="Entries per hand-over.")
+    approval_over: int = Field(
+        0,
+        ge=0,
+        description="Bulk operations over more entries wait until another user approves them; "
+        "0: none does.",
+    )
     retention_days: Days = Field(
         30,
         description="Days that entries which are over, and finished operations, are kept; "

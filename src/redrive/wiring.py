@@ -140,7 +140,7 @@ def _assemble(
     engines: Mapping[str, Engine],
     queue: BullMQOperationQueue,
 ) -> Services:
-    operations = SqlOperationLedger(database, clock)
+    operations = SqlOperationLedger(database, clock, settings.approval_over)
     accounts = SqlAccounts(database, clock)
     progress = RedisProgressStore(redis)
     reports = RedisFollowerReports(redis)

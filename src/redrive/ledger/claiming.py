@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, func, select, update
+from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, false, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from redrive.domain import (
@@ -59,6 +59,7 @@ async def claim(
             own,
             operations.c.runner_epoch == operation.runner_epoch,
             operations.c.state == OperationState.RUNNING,
+            operations.c.pause_wanted.is_(false()),
         )
         .values(claimed_through=rows[-1].failure_seq, next_batch=operations.c.next_batch + 1)
         .returning(operations.c.next_batch)

@@ -11,6 +11,7 @@ from redrive.ports.following import DriftVerdict, FollowerLedger, FollowerReport
 from redrive.ports.keeping import Accounts, RetentionLedger
 from redrive.ports.operations import OperationLedger, OperationQueue, ProgressStore
 from redrive.ports.reading import InsightLedger, ReadingLedger
+from redrive.ports.steering import SteeringLedger, Tried
 
 __all__ = [
     "Accounts",
@@ -27,5 +28,7 @@ __all__ = [
     "ProgressStore",
     "ReadingLedger",
     "RetentionLedger",
+    "SteeringLedger",
     "T",
+    "Tried",
 ]

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse
 
 from redrive import __version__
 from redrive.web import assets, pages, probes
-from redrive.web.api import apps, bulk, progress, queues, read, session, single
+from redrive.web.api import apps, bulk, progress, queues, read, session, single, steering
 from redrive.web.client import ClientReader
 from redrive.web.context import Console
 from redrive.web.edge import Edge
@@ -29,6 +29,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     session.router,
     single.router,
     bulk.router,
+    steering.router,
     progress.router,
     read.router,
     apps.router,

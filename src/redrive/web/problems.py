@@ -20,6 +20,7 @@ MEDIA_TYPE = "application/problem+json"
 STATUS: Mapping[type[errors.RedriveError], HTTPStatus] = {
     errors.NotFound: HTTPStatus.NOT_FOUND,
     errors.Conflict: HTTPStatus.CONFLICT,
+    errors.ApprovalNeeded: HTTPStatus.FORBIDDEN,
     errors.BadInput: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.HandOverPending: HTTPStatus.SERVICE_UNAVAILABLE,
