@@ -8,16 +8,20 @@ from typing import Annotated
 import typer
 
 from redrive import wire
+from redrive.cli import controls as limits
 from redrive.cli.command import Context, command
 from redrive.cli.exit_codes import ExitCode
 from redrive.cli.output import say
 from redrive.cli.services import opened, this_user
 from redrive.cli.watching import Outcomes, refuse_outcomes_alone, watch_to_the_end
 from redrive.domain import (
+    NO_CONTROLS,
     AppId,
+    Controls,
     EntryId,
     OperationId,
     OperationKind,
+    OperationState,
     Scope,
     StartRequest,
 )
@@ -44,6 +48,7 @@ class Bulk:
     key: str | None
     watch: bool
     outcomes: float
+    controls: Controls
 
 
 def register(app: typer.Typer) -> None:
@@ -61,11 +66,31 @@ async def retry(
     idempotency_key: KeyOption = None,
     watch: WatchOption = False,
     outcomes: Outcomes = 0,
+    rate: limits.Rate = None,
+    floor: limits.Floor = None,
+    canary: limits.CanaryEntries = None,
+    canary_percent: limits.CanaryPercent = None,
+    canary_seconds: limits.CanarySeconds = None,
+    guard: limits.GuardPercent = None,
+    guard_outcomes: limits.GuardOutcomes = None,
+    low_priority: limits.LowPriority = False,
 ) -> None:
     """Put failed work back: one entry, an app's, or all of it."""
     if [entry is not None, app is not None, everything].count(True) != 1:
         raise typer.BadParameter("name one of: ENTRY, --app APP, --all")
-    bulk = Bulk(reason=reason, key=idempotency_key, watch=watch, outcomes=outcomes)
+    controls = limits.controls_of(
+        rate=rate,
+        floor=floor,
+        canary=canary,
+        canary_percent=canary_percent,
+        canary_seconds=canary_seconds,
+        guard=guard,
+        guard_outcomes=guard_outcomes,
+        low_priority=low_priority,
+    )
+    bulk = Bulk(
+        reason=reason, key=idempotency_key, watch=watch, outcomes=outcomes, controls=controls
+    )
     _refuse_what_does_not_fit(entry, bulk)
     async with opened(context.settings) as services:
         if entry is not None:
@@ -83,11 +108,31 @@ async def resync(
     idempotency_key: KeyOption = None,
     watch: WatchOption = False,
     outcomes: Outcomes = 0,
+    rate: limits.Rate = None,
+    floor: limits.Floor = None,
+    canary: limits.CanaryEntries = None,
+    canary_percent: limits.CanaryPercent = None,
+    canary_seconds: limits.CanarySeconds = None,
+    guard: limits.GuardPercent = None,
+    guard_outcomes: limits.GuardOutcomes = None,
+    low_priority: limits.LowPriority = False,
 ) -> None:
     """Run work again from scratch, whatever its state: one entry, or an app's."""
     if (entry is None) == (app is None):
         raise typer.BadParameter("name one of: ENTRY, --app APP")
-    bulk = Bulk(reason=reason, key=idempotency_key, watch=watch, outcomes=outcomes)
+    controls = limits.controls_of(
+        rate=rate,
+        floor=floor,
+        canary=canary,
+        canary_percent=canary_percent,
+        canary_seconds=canary_seconds,
+        guard=guard,
+        guard_outcomes=guard_outcomes,
+        low_priority=low_priority,
+    )
+    bulk = Bulk(
+        reason=reason, key=idempotency_key, watch=watch, outcomes=outcomes, controls=controls
+    )
     _refuse_what_does_not_fit(entry, bulk)
     async with opened(context.settings) as services:
         if entry is not None:
@@ -116,6 +161,7 @@ def _refuse_what_does_not_fit(entry: str | None, bulk: Bulk) -> None:
         "--idempotency-key": bulk.key is not None,
         "--watch": bulk.watch,
         "--outcomes": bulk.outcomes > 0,
+        "a limit of the pace": bulk.controls != NO_CONTROLS,
     }
     of_bulk_starts = [option for option, is_given in given.items() if is_given]
     if entry is not None and of_bulk_starts:
@@ -164,10 +210,13 @@ async def _start(
             actor=this_user(),
             reason=bulk.reason,
             idempotency_key=bulk.key,
+            controls=bulk.controls,
         )
     )
     started = "Started" if new else "This key had started"
     message = f"{started} {kind} of {operation.total} entries of {scope}: {operation.operation_id}"
+    if operation.state is OperationState.PAUSED:
+        message += f". It is paused: {operation.pause_reason}"
     if bulk.watch:
         say(message)
         await watch_to_the_end(services, context.output, operation.operation_id, bulk.outcomes)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from redrive import faultpoints
-from redrive.cli import acting, demo, operations, processes, reading, users
+from redrive.cli import acting, demo, operations, processes, reading, steering, users
 from redrive.cli.exit_codes import MEANINGS
 from redrive.cli.output import Output
 from redrive.settings import Settings
@@ -37,7 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for family in (processes, reading, operations, acting, users, demo):
+for family in (processes, reading, operations, acting, steering, users, demo):
     family.register(app)
 
 

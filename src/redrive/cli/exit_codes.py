@@ -33,6 +33,7 @@ class ExitCode(IntEnum):
     CONFLICT = 4
     UNAVAILABLE = 5
     NOT_ALL_DONE = 6
+    PAUSED = 7
     INTERRUPTED = 130
 
 
@@ -44,6 +45,7 @@ MEANINGS = {
     ExitCode.CONFLICT: "the present state does not allow it; no job was moved",
     ExitCode.UNAVAILABLE: "a store or a queue system cannot be reached",
     ExitCode.NOT_ALL_DONE: "a watched operation ended cancelled, failed or with errors",
+    ExitCode.PAUSED: "a watched operation has paused, and can be resumed",
     ExitCode.INTERRUPTED: "interrupted with Ctrl-C",
 }
 

@@ -45,7 +45,7 @@ class Pacer:
         """Seconds until so many entries may be handed over together, after those ``ahead``."""
         level = max(0.0, self._level - (now - self._at) * self._rate)
         over = level + ahead + entries - max(self.allowance, entries)
-        due = over / self._rate if over > _ROUNDING * max(1.0, level) else 0.0
+        due = over / self._rate if over > _ROUNDING / 2 else 0.0
         return max(due, self._not_before - now, 0.0)
 
     def handed_over(self, entries: int, now: float) -> None:
@@ -63,7 +63,7 @@ class Pacer:
     def _keep_below(self, now: float) -> None:
         """Of a batch of a much higher rate too much would be left to sink: the lower rate begins
         when no second holds both."""
-        if self._level > self.allowance:
+        if self._level > self.allowance * (1 + _ROUNDING):
             self._level = self.allowance
             self._not_before = now + _SECOND
 

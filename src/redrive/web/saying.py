@@ -59,7 +59,8 @@ def paused(operation: Operation) -> str:
 
 def resumed(operation: Operation) -> str:
     """What a resume has done."""
-    approved = "" if operation.approved_by is None else f"Approved by {operation.approved_by}. "
+    first = operation.turn == 1 and operation.approved_by is not None
+    approved = f"Approved by {operation.approved_by}. " if first else ""
     left = operation.total - operation.completed
     return f"{approved}The operation goes on; {left:,} of {operation.total:,} are left."
 
