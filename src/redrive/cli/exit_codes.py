@@ -35,6 +35,7 @@ class ExitCode(IntEnum):
     UNAVAILABLE = 5
     NOT_ALL_DONE = 6
     NOT_ALL_RECOVERED = 7
+    PAUSED = 8
     INTERRUPTED = 130
 
 
@@ -48,6 +49,7 @@ MEANINGS = {
     ExitCode.NOT_ALL_DONE: "a watched operation ended cancelled, failed or with errors",
     ExitCode.NOT_ALL_RECOVERED: "a verdict that was waited for with --verdict: something failed "
     "again, vanished or still waits",
+    ExitCode.PAUSED: "a watched operation has paused, and can be resumed",
     ExitCode.INTERRUPTED: "interrupted with Ctrl-C, or a question was answered with no",
 }
 

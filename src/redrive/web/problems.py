@@ -21,6 +21,7 @@ STATUS: Mapping[type[errors.RedriveError], HTTPStatus] = {
     errors.NotFound: HTTPStatus.NOT_FOUND,
     errors.Conflict: HTTPStatus.CONFLICT,
     errors.Forbidden: HTTPStatus.FORBIDDEN,
+    errors.ApprovalNeeded: HTTPStatus.FORBIDDEN,
     errors.BadInput: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.HandOverPending: HTTPStatus.SERVICE_UNAVAILABLE,
