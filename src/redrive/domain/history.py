@@ -130,6 +130,8 @@ class EntryFilter:
     @property
     def indexed(self) -> EntryFilter:
         """The part of it that a ledger finds without looking at entries that do not fit."""
+        if self.entry_ids:
+            return EntryFilter(entry_ids=self.entry_ids, states=self.states)
         if not self.is_by_time:
             return EntryFilter(app_id=self.app_id)
         return EntryFilter(
