@@ -147,3 +147,18 @@ async def test_a_planned_claim_takes_its_rows_by_their_numbers(books: Books) -> 
     assert "SEARCH selections USING PRIMARY KEY (plan_id=? AND failure_seq>?)" in plan
     assert "SEARCH entries USING INDEX ux_entries_failure_seq (failure_seq=?)" in plan
     assert "SCAN entries" not in plan
+
+
+async def test_a_plan_is_told_without_holding_the_only_writer(books: Books) -> None:
+    written: list[str] = []
+
+    def note(_c: object, _k: object, statement: str, *_more: object) -> None:
+        written.append(statement)
+
+    await books.fail("1", "2")
+    engine = books.database._writer.sync_engine
+    event.listen(engine, "before_cursor_execute", note)
+    await books.plan()
+    event.remove(engine, "before_cursor_execute", note)
+    assert any(statement.startswith("INSERT INTO selections") for statement in written)
+    assert not any("GROUP BY" in statement for statement in written)
