@@ -12,7 +12,6 @@ from redrive.domain import (
     Canary,
     CanaryState,
     Controls,
-    EntryState,
     Guard,
     Limit,
     Operation,
