@@ -33,7 +33,7 @@ class ExitCode(IntEnum):
     CONFLICT = 4
     UNAVAILABLE = 5
     NOT_ALL_DONE = 6
-    NOT_ALL_RECOVERED = 7
+    NOT_ALL_RECOVERED = 8
     INTERRUPTED = 130
 
 
