@@ -81,6 +81,19 @@ async def test_metrics_tell_entries_operations_retries_and_outcomes(
     assert found["redrive_follower_lag_seconds", ("default",)] >= 0
 
 
+async def test_the_counter_of_moved_entries_does_not_go_down_with_an_undo(
+    console: Console, operator: httpx.AsyncClient
+) -> None:
+    await console.fail_many(3)
+    started = (await operator.post("/admin/api/retry/all")).json()["data"]["operation_id"]
+    await console.run(started)
+    await operator.post(f"/admin/api/retry/cancel/{started}", json={"undo": True})
+    await console.run(started)
+    found = await samples(operator)
+    assert found["redrive_retries_total", ("retry", "requeued")] == 3
+    assert found["redrive_retries_total", ("retry", "taken_back")] == 3
+
+
 async def test_metrics_tell_operations_from_postgresql_too(
     redis_server: RedisServer, postgres: PostgresServer, tmp_path: Path
 ) -> None:

@@ -48,7 +48,8 @@ class Operation:
     """A durable action on a frozen selection, with its counts.
 
     ``total`` is frozen at the start. ``requeued``, ``skipped``, ``errored`` and ``dismissed`` count
-    settled items; ``released`` counts items claimed and given back by a cancel. ``recovered``,
+    settled items; ``released`` counts items claimed and given back by a cancel, ``taken_back``
+    those of them that had been moved and were taken back by an undo. ``recovered``,
     ``failed_again`` and ``vanished`` count the outcomes of requeued items, ``failed_same`` those of
     ``failed_again`` whose failure is of the same group as before.
     """
@@ -84,6 +85,7 @@ class Operation:
     pause_reason: str | None = None
     approved_by: str | None = None
     low_priority: bool = False
+    taken_back: int = 0
 
     @property
     def waiting(self) -> int:
@@ -112,6 +114,7 @@ class OperationTally:
     recovered: int
     failed_again: int
     vanished: int
+    taken_back: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

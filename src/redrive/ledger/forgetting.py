@@ -45,7 +45,10 @@ from redrive.ledger.schema import (
 )
 
 _KIND = "prunable-entries"
-_SUMMED = ("requeued", "skipped", "errored", "recovered", "failed_again", "vanished")
+_SUMMED = (
+    *("requeued", "skipped", "errored"),
+    *("recovered", "failed_again", "vanished", "taken_back"),
+)
 
 
 async def forget_operations(

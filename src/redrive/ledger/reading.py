@@ -68,7 +68,10 @@ from redrive.ports import Page, ReadingLedger
 T = TypeVar("T")
 
 _HISTORY = 100
-_TALLIED = ("requeued", "skipped", "errored", "recovered", "failed_again", "vanished")
+_TALLIED = (
+    *("requeued", "skipped", "errored"),
+    *("recovered", "failed_again", "vanished", "taken_back"),
+)
 
 
 class SqlReadingLedger(SqlInsightLedger):

@@ -113,8 +113,8 @@ class SqlUndoLedger:
             if not rows:
                 await _own_number(connection, operation, next_one=False)
                 return None
-            position = rows[-1].failure_seq
             newest = [row for row in rows if row.batch_number == rows[0].batch_number]
+            position = newest[-1].failure_seq
             taken = await self._take(connection, operation, newest)
             if taken:
                 number = await _own_number(connection, operation, next_one=True)
@@ -156,6 +156,7 @@ class SqlUndoLedger:
             )
             # Those that stay moved were counted when they were moved; the others are so no more.
             counts["requeued"] = -counts["released"]
+            counts["taken_back"] = counts["released"]
             after = await move_own_counts(connection, operation, counts)
             await self._release_items(connection, operation, batch, results, now)
             reach(Step.UNDO_WRITTEN)

@@ -144,6 +144,7 @@ class Operation(BulkProgressResponse):
                 "finished_at": None,
                 "cancelled_by": None,
                 "error": None,
+                "taken_back": 0,
             }
         }
     )
@@ -160,6 +161,8 @@ class Operation(BulkProgressResponse):
     finished_at: datetime | None
     cancelled_by: str | None
     error: Shown | None
+    taken_back: int
+    """Of the released: had been moved, and were taken back by an undo."""
 
     @staticmethod
     def of(operation: domain.Operation, now: datetime) -> Operation:
@@ -179,6 +182,7 @@ class Operation(BulkProgressResponse):
             finished_at=operation.finished_at,
             cancelled_by=operation.cancelled_by,
             error=operation.error,
+            taken_back=operation.taken_back,
         )
 
 

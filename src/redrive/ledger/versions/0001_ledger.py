@@ -167,6 +167,7 @@ def _create_operations() -> None:
                 "failed_again",
                 "failed_same",
                 "vanished",
+                "taken_back",
             )
         ),
         sa.Column("actor", sa.Text(), nullable=False),
@@ -371,7 +372,7 @@ def _create_rest() -> None:
             _count(name)
             for name in (
                 *("operations", "millis", "requeued", "skipped", "errored"),
-                *("recovered", "failed_again", "vanished"),
+                *("recovered", "failed_again", "vanished", "taken_back"),
             )
         ),
         sa.PrimaryKeyConstraint("kind", "state", name=op.f("pk_pruned_operations")),
