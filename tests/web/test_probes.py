@@ -84,7 +84,8 @@ async def test_metrics_tell_entries_operations_retries_and_outcomes(
 async def test_the_counter_of_moved_entries_does_not_go_down_with_an_undo(
     console: Console, operator: httpx.AsyncClient
 ) -> None:
-    await console.fail_many(3)
+    for number in range(3):
+        await console.fail(str(number))
     started = (await operator.post("/admin/api/retry/all")).json()["data"]["operation_id"]
     await console.run(started)
     await operator.post(f"/admin/api/retry/cancel/{started}", json={"undo": True})
