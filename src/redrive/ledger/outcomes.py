@@ -24,7 +24,7 @@ from redrive.domain import (
 )
 from redrive.ledger.counting import (
     OutcomeMoves,
-    add_activity,
+    add_recoveries,
     move_outcome_counts,
     next_sequences,
     withdraw,
@@ -225,7 +225,7 @@ async def _apply(
         now,
         to_state=EntryState.ACTIVE,
     )
-    await add_activity(connection, now, recovered=[outcome.at for _, outcome in recovered])
+    await add_recoveries(connection, now, [outcome.at for _, outcome in recovered])
     attributed = await attribute(
         database,
         connection,

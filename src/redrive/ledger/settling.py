@@ -22,7 +22,7 @@ from redrive.domain import (
     Reason,
     Settlement,
 )
-from redrive.ledger.counting import add_activity, next_sequences
+from redrive.ledger.counting import add_recoveries, next_sequences
 from redrive.ledger.database import Database
 from redrive.ledger.moves import Moves, move_counts
 from redrive.ledger.schema import entries, items
@@ -136,7 +136,7 @@ async def settle(
         whole = len(ids) == len(batch.entries)
         await _settle_items(database, connection, operation, batch, key, ids, whole, now)
     await _set_outcomes(connection, operation, outcomes)
-    await add_activity(connection, now, recovered=recoveries)
+    await add_recoveries(connection, now, recoveries)
     return counts
 
 
