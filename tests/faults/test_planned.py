@@ -167,6 +167,7 @@ async def test_a_dismissal_is_cancelled_without_a_queue_system(
     operation = await rig.operations.take_over(started.operation_id)
     assert operation is not None
     batch = await rig.operations.claim(operation, 1)
+    assert batch is not None
     engine.away = True
     (settlement,) = await rig.recovery.withhold(operation, batch)
     assert settlement.answer is Answer.WITHHELD
