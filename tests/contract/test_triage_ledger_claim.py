@@ -12,10 +12,11 @@ from redrive.domain import (
     Operation,
     OperationKind,
     OperationState,
+    Scope,
 )
 from redrive.errors import StaleRunner
 from redrive.ledger.schema import entries, items
-from tests.support.books import Books, job_ids, named, results
+from tests.support.books import Books, job_ids, named, request, results
 from tests.support.factories import ADA
 
 RESYNC = OperationKind.RESYNC
@@ -95,6 +96,18 @@ async def test_what_left_the_selection_is_skipped_with_its_one_reason(
         "2": ("skipped", reason, None),
         "3": ("requeued", "requeued", "waiting"),
     }
+
+
+async def test_what_others_did_before_the_plan_is_no_reason(books: Books) -> None:
+    await books.fail("1")
+    await leave(books, "1", "is dismissed")
+    entry = await books.entry("1")
+    scope = Scope.of_entry(entry.app_id, entry.entry_id)
+    await books.triage.restore(request(scope, OperationKind.DISMISS))
+    operation = await books.begin_plan()
+    await books.drift("1", EntryState.RECOVERED)
+    finished = await work_off(books, operation)
+    assert named(await books.items(finished)) == {"1": ("skipped", "resolved_elsewhere", None)}
 
 
 async def test_an_entry_that_was_taken_and_given_back_is_still_selected(books: Books) -> None:

@@ -119,11 +119,12 @@ async def _write_selection(connection: AsyncConnection, plan_id: str, request: P
     wanted = _fitting(request)
     if not request.takes_repeated:
         wanted.append(not_(_REPEATED))
-    chosen = select(literal(plan_id), entries.c.failure_seq, entries.c.id).where(*wanted)
+    frozen = (entries.c.failure_seq, entries.c.id, entries.c.generation)
+    chosen = select(literal(plan_id), *frozen).where(*wanted)
     if narrowed.failed_from is None and narrowed.failed_before is None:
         chosen = chosen.order_by(entries.c.failure_seq)
     written = await connection.execute(
-        insert(selections).from_select(["plan_id", "failure_seq", "entry_pk"], chosen)
+        insert(selections).from_select(["plan_id", "failure_seq", "entry_pk", "generation"], chosen)
     )
     return written.rowcount
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, exists, func, insert, select, update
+from sqlalchemy import Row, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from redrive.domain import (
@@ -115,13 +115,6 @@ async def _gone(
     """The items of selected entries that could not be taken."""
     if not seqs:
         return []
-    taken_by_another = exists().where(
-        items.c.entry_pk == selections.c.entry_pk,
-        items.c.failure_seq == selections.c.failure_seq,
-        items.c.operation_id != operation.operation_id,
-        items.c.batch_number > 0,
-        items.c.state.not_in((ItemState.RELEASED.value, ItemState.ERRORED.value)),
-    )
     found = await connection.execute(
         select(
             selections.c.failure_seq,
@@ -130,7 +123,7 @@ async def _gone(
             func.coalesce(entries.c.state, EntryState.VANISHED.value).label("state"),
             func.coalesce(entries.c.generation, 0).label("generation"),
             entries.c.failed_at,
-            taken_by_another.label("taken"),
+            (entries.c.generation > selections.c.generation).label("taken"),
         )
         .select_from(_SELECTED)
         .where(

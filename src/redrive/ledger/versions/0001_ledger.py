@@ -316,6 +316,7 @@ def _create_plans() -> None:
         sa.Column("plan_id", sa.String(40), nullable=False),
         sa.Column("failure_seq", sa.BigInteger(), nullable=False),
         sa.Column("entry_pk", sa.BigInteger(), nullable=False),
+        sa.Column("generation", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("plan_id", "failure_seq", name=op.f("pk_selections")),
         sqlite_with_rowid=False,
     )
