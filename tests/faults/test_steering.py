@@ -60,6 +60,8 @@ class Scene:
 
     async def work(self, *, fail: bool = False) -> None:
         """Workers run what is waiting, and the follower hears of it."""
+        if not waiting(self.world):
+            return
         await run_all(self.world, fail=self.names if fail else ())
         await self.rig.follower.scan()
         await self.rig.hear()
