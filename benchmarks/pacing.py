@@ -1,4 +1,4 @@
-"""How much is handed over in any one second under a rate, by the clock of the queue's own server."""
+"""How much is handed over in any one second under a rate, by the clock of the queues' server."""
 
 from __future__ import annotations
 
@@ -64,6 +64,4 @@ async def _measure(settings: Settings, rate: int) -> list[Measured]:
 
 def busiest_second(moved: Sequence[int]) -> int:
     """The most hand-overs within any second, from their times in milliseconds in order."""
-    return max(
-        bisect_left(moved, at + _WINDOW_MILLIS) - first for first, at in enumerate(moved)
-    )
+    return max(bisect_left(moved, at + _WINDOW_MILLIS) - first for first, at in enumerate(moved))

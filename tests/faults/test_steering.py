@@ -266,7 +266,10 @@ async def test_a_batch_is_not_claimed_long_before_its_hand_over(scene: Scene) ->
         batch = await scene.rig.operations.claim(operation, 1)
         assert batch is not None
         course.claimed(batch)
-        return scene.time.waited - began
+        waited = scene.time.waited - began
+        await course.may_hand_over(batch, lambda: False)
+        course.handed_over(await scene.rig.recovery.move(operation, batch))
+        return waited
 
     assert await next_claim() == 0
     assert await next_claim() == pytest.approx(0.9, abs=0.02)
