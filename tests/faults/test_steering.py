@@ -273,7 +273,7 @@ async def test_a_batch_is_not_claimed_long_before_its_hand_over(scene: Scene) ->
 
     assert await next_claim() == 0
     assert await next_claim() == pytest.approx(0.9, abs=0.02)
-    assert await next_claim() == pytest.approx(1.0, abs=0.02)
+    assert await next_claim() == pytest.approx(0.9, abs=0.02)
 
 
 async def test_the_progress_says_how_fast_it_goes_and_why(scene: Scene) -> None:
