@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""How much is handed over in any one second under a rate, by the clock of the queue's server."""
-=======
 """How much is handed over in any one second under a rate, by the clock of the queues' server."""
->>>>>>> pace
 
 from __future__ import annotations
 
