@@ -13,6 +13,7 @@ from benchmarks import (
     following,
     neighbours,
     others,
+    planning,
     reading,
     retention,
 )
@@ -21,7 +22,7 @@ from benchmarks.worlds import world
 
 PARTS = (
     *("bulk-retry", "others", "cancelling", "neighbours", "following"),
-    *("reading", "retention"),
+    *("reading", "planning", "retention"),
 )
 
 
@@ -33,7 +34,7 @@ def main() -> None:
     )
     parser.add_argument("--entries", type=int, default=100_000, help="of every other measurement")
     parser.add_argument(
-        "--failed", type=int, help="of the ledger that is read or pruned; default: a tenth"
+        "--failed", type=int, help="of the ledger that is read, planned or pruned; default: a tenth"
     )
     parser.add_argument("--requests", type=int, default=100, help="of each kind and repeat")
     parser.add_argument("--loop-entries", type=int, default=2_000, help="of loops over a call")
@@ -63,6 +64,8 @@ async def _measure(given: argparse.Namespace) -> None:
             await reading.run(
                 servers, count=count, failed=failed, requests=given.requests, repeats=repeats
             )
+        if "planning" in parts:
+            await planning.run(servers, count=count, failed=failed, repeats=repeats)
         if "retention" in parts:
             await retention.run(servers, count=count, failed=failed, repeats=repeats)
 

@@ -54,7 +54,7 @@ from redrive.ledger.schema_triage import (
 
 _KIND = "prunable-entries"
 _SUMMED = (
-    *("requeued", "skipped", "errored"),
+    *("requeued", "skipped", "errored", "dismissed"),
     *("recovered", "failed_again", "failed_same", "vanished"),
 )
 

@@ -72,7 +72,7 @@ T = TypeVar("T")
 
 _CHAPTERS = 100
 _TALLIED = (
-    *("requeued", "skipped", "errored"),
+    *("requeued", "skipped", "errored", "dismissed"),
     *("recovered", "failed_again", "failed_same", "vanished"),
 )
 

@@ -34,9 +34,10 @@ from redrive.ports import Clock
 class SqlTriageLedger:
     """:class:`redrive.ports.TriageLedger` in SQL."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, approval_over: int = 0) -> None:
         self._database = database
         self._clock = clock
+        self._approval_over = approval_over
 
     async def plan(self, request: PlanRequest) -> Plan:
         async def work(connection: AsyncConnection) -> Plan:
@@ -47,7 +48,7 @@ class SqlTriageLedger:
 
     async def start_plan(self, start: PlanStart) -> tuple[Operation, bool]:
         async def work(connection: AsyncConnection) -> tuple[Operation, bool]:
-            started = await start_planned(connection, start, self._clock.now())
+            started = await start_planned(connection, start, self._clock.now(), self._approval_over)
             reach(Step.START_WRITTEN)
             return started
 

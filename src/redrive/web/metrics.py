@@ -147,7 +147,7 @@ def _operations(tallies: Sequence[OperationTally]) -> tuple[Metric, ...]:
         operations.add_metric([kind, tally.state.value], tally.operations)
         if tally.state.terminal:
             seconds.add_metric([kind, tally.state.value], tally.operations, tally.seconds)
-        for result in ("requeued", "skipped", "errored"):
+        for result in ("requeued", "skipped", "errored", "dismissed"):
             results[kind, result] += getattr(tally, result)
         for outcome in ("recovered", "failed_again", "vanished"):
             became[kind, outcome] += getattr(tally, outcome)

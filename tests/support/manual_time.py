@@ -1,0 +1,31 @@
+"""Time that passes when a runner waits, and lets things happen meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+
+from redrive.wiring import SystemClock
+
+
+async def _nothing() -> None:
+    """What happens while a runner waits, unless a test says otherwise."""
+
+
+class ManualTime:
+    """:class:`redrive.pacing.Time` and :class:`redrive.ports.Clock`: the machine's, and ahead of
+    it by what was waited for. ``meanwhile`` is called at each wait."""
+
+    def __init__(self) -> None:
+        self.meanwhile: Callable[[], Awaitable[None]] = _nothing
+        self.waited = 0.0
+
+    def now(self) -> datetime:
+        return SystemClock().now() + timedelta(seconds=self.waited)
+
+    def seconds(self) -> float:
+        return self.waited
+
+    async def wait(self, seconds: float) -> None:
+        self.waited += seconds
+        await self.meanwhile()
