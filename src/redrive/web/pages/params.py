@@ -19,6 +19,7 @@ from redrive.domain import (
     Outcome,
 )
 from redrive.web.pages.chart import Span
+from redrive.web.pages.pace import Pace
 from redrive.web.pages.selecting import FilterQuery, OrNone, Text
 from redrive.wire.base import NO_CONTROL
 
@@ -87,7 +88,7 @@ class FailuresQuery(PageQuery, FilterQuery):
         return tuple(kind for kind in self.kinds if set(BULK_TAKES[kind]) <= set(shown))
 
 
-class PlanQuery(FilterQuery):
+class PlanQuery(FilterQuery, Pace):
     """What to plan: an action on all that fit a filter."""
 
     kind: OperationKind = OperationKind.RETRY

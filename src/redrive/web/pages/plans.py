@@ -13,11 +13,13 @@ from starlette.responses import RedirectResponse, Response
 from redrive.domain import (
     PLAN_LASTS,
     Actor,
+    Controls,
     EntryFilter,
     EntryId,
     OperationId,
     PlanRequest,
     PlanStart,
+    proposed_controls,
 )
 from redrive.errors import (
     Conflict,
@@ -90,12 +92,16 @@ async def plan_context(
         actor=actor,
         include_repeated=form.include_repeated,
     )
-    forecast = await console.services.planning.plan(request)
+    controls, problem = _controls(form, 0)
+    forecast = await console.services.planning.plan(request, controls.rate)
     made = forecast.plan
+    if not problem:
+        controls, _ = _controls(form, made.total)
     return {
         "form": form,
         "plan": made,
         "forecast": forecast,
+        "controls": controls,
         "lasts": PLAN_LASTS.total_seconds(),
         "repeated": sum(one.entries for one in made.left_out if one.reason == "repeated"),
         "overlaps": [one for one in made.warnings if one.code == "overlap"],
@@ -105,6 +111,7 @@ async def plan_context(
         "back": local(form.back) if form.back else address("/admin/failures", **form.given),
         "reason": form.reason or (said.reason if said else ""),
         "said": said if said and said.text else None,
+        "problem": problem,
     }
 
 
@@ -113,8 +120,15 @@ async def _start(request: Request, console: Console, actor: Actor, form: PlanFor
     if not form.is_confirmed:
         said = f"That is not {number(form.count)}. Nothing was started."
         return await _plan_again(request, console, actor, form, said)
+    controls, problem = _controls(form, form.count)
+    if problem:
+        return await _plan_again(request, console, actor, form, "Nothing was started.")
     asked = PlanStart(
-        plan_token=form.token, actor=actor, reason=form.reason, idempotency_key=form.key
+        plan_token=form.token,
+        actor=actor,
+        reason=form.reason,
+        idempotency_key=form.key,
+        controls=controls,
     )
     try:
         operation, new = await console.services.planning.start(asked)
@@ -170,6 +184,14 @@ async def _to_started(request: Request, console: Console, operation_id: Operatio
     return go(request, address("/admin/operations", operation_id), flash)
 
 
+def _controls(form: PlanForm, total: int) -> tuple[Controls, str]:
+    """The limits, or those that are proposed and why it cannot be what was typed."""
+    try:
+        return form.controls(form.kind, total), ""
+    except ValueError as error:
+        return proposed_controls(total), f"The pace does not fit. {error}."
+
+
 def _filter(console: Console, form: PlanForm) -> EntryFilter:
     if form.by_hand:
         return EntryFilter(entry_ids=tuple(EntryId(one) for one in form.entry_ids))
@@ -178,4 +200,4 @@ def _filter(console: Console, form: PlanForm) -> EntryFilter:
 
 def _address(form: PlanForm) -> str:
     repeated = "true" if form.include_repeated else None
-    return address(_PLACE, kind=form.kind, **form.given, include_repeated=repeated)
+    return address(_PLACE, kind=form.kind, **form.given, **form.pace, include_repeated=repeated)

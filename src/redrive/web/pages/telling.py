@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from redrive.domain import Actor, Operation, ReasonCount
+from redrive.domain import Actor, Operation, OperationState, ReasonCount
 from redrive.web.pages.formats import ago, counted, number
 from redrive.web.pages.words import scope_words, title_of, what_happened
 
@@ -24,6 +24,8 @@ def started(
         begun = f"Nothing new was started: you have started this {ago(operation.created_at, now)}"
     if operation.state.terminal:
         return f"{begun}. {what_happened(operation, reasons)}"
+    if operation.state is OperationState.PAUSED:
+        return f"{begun}. It is paused: {operation.pause_reason}."
     return f"{begun}. Failures from then on are not among them."
 
 
