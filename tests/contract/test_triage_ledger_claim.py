@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import delete, select
 
 from redrive.domain import (
     BATCH_BYTES,
@@ -13,6 +14,7 @@ from redrive.domain import (
     OperationState,
 )
 from redrive.errors import StaleRunner
+from redrive.ledger.schema import entries, items
 from tests.support.books import Books, job_ids, named, results
 from tests.support.factories import ADA
 
@@ -131,6 +133,21 @@ async def test_a_resync_takes_what_recovered_after_it_was_planned(books: Books) 
     operation = await books.begin_plan(RESYNC)
     await books.drift("1", EntryState.RECOVERED)
     assert sorted(job_ids(await books.claim(operation))) == ["1", "2"]
+
+
+async def test_an_entry_of_which_the_ledger_knows_nothing_any_more_is_skipped(
+    books: Books,
+) -> None:
+    await books.fail("1", "2")
+    operation = await books.begin_plan()
+    pk = await books.pk("1")
+    await books.database.write(
+        lambda connection: connection.execute(delete(entries).where(entries.c.id == pk))
+    )
+    assert job_ids(await books.claim(operation)) == ["2"]
+    (item,) = await books.database.rows(select(items).where(items.c.entry_pk == pk))
+    assert (item.state, item.reason) == ("skipped", "resolved_elsewhere")
+    assert (await books.operation(operation)).skipped == 1
 
 
 async def test_a_batch_ends_where_its_data_becomes_large(books: Books) -> None:

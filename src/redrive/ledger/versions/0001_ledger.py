@@ -170,6 +170,7 @@ def _create_operations() -> None:
                 "failed_again",
                 "failed_same",
                 "vanished",
+                "taken_back",
             )
         ),
         sa.Column("actor", sa.Text(), nullable=False),
@@ -400,6 +401,7 @@ def _create_rest() -> None:
             for name in (
                 *("operations", "millis", "requeued", "skipped", "errored"),
                 *("dismissed", "recovered", "failed_again", "failed_same", "vanished"),
+                "taken_back",
             )
         ),
         sa.PrimaryKeyConstraint("kind", "state", name=op.f("pk_pruned_operations")),
