@@ -30,7 +30,7 @@ async def browser(console: Console) -> AsyncIterator[httpx.AsyncClient]:
 
 def text_of(page: httpx.Response) -> str:
     """What a page says, as a person reads it."""
-    return html.unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]*>", "", page.text)))
+    return html.unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]*>", "", page.text.replace("</dt>", " "))))
 
 
 def form_of(page: httpx.Response) -> dict[str, Any]:
@@ -103,7 +103,6 @@ async def test_the_operation_leads_to_the_list_with_its_filter(
     page = await planned(browser, "app_id=acme&name=send&q=refused&attempts_min=1&since=7d")
     operation = await arrived(browser, await start(browser, page))
     found = re.search(r'href="([^"]*)">All entries that fit this<', operation.text)
-    assert found is not None or "since" in operation.text
     assert found is not None
     query = parse_qs(urlsplit(html.unescape(found[1])).query)
     assert {name: query[name] for name in ("app_id", "name", "q", "attempts_min", "state")} == {
@@ -444,7 +443,7 @@ async def failing_the_same_way(console: Console, entry_id: str) -> None:
         await connection.execute(
             update(entries)
             .where(
-                entries.c.id.in_(select(identities.c.id).where(identities.c.entry_id == entry_id))
+                entries.c.id.in_(select(identities.c.entry_pk).where(identities.c.entry_id == entry_id))
             )
             .values(same_failures=3)
         )
