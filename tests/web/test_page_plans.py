@@ -30,7 +30,9 @@ async def browser(console: Console) -> AsyncIterator[httpx.AsyncClient]:
 
 def text_of(page: httpx.Response) -> str:
     """What a page says, as a person reads it."""
-    return html.unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]*>", "", page.text.replace("</dt>", " "))))
+    return html.unescape(
+        re.sub(r"\s+", " ", re.sub(r"<[^>]*>", "", page.text.replace("</dt>", " ")))
+    )
 
 
 def form_of(page: httpx.Response) -> dict[str, Any]:
@@ -443,7 +445,9 @@ async def failing_the_same_way(console: Console, entry_id: str) -> None:
         await connection.execute(
             update(entries)
             .where(
-                entries.c.id.in_(select(identities.c.entry_pk).where(identities.c.entry_id == entry_id))
+                entries.c.id.in_(
+                    select(identities.c.entry_pk).where(identities.c.entry_id == entry_id)
+                )
             )
             .values(same_failures=3)
         )

@@ -10,7 +10,7 @@ export function startExpiring() {
 function tell() {
   for (const time of document.querySelectorAll("time[data-until]")) {
     const left = Math.ceil((new Date(time.dateTime) - Date.now()) / 1000);
-    const text = left > 0 ? `in ${words(left)}` : "over: plan again to start it";
+    const text = left > 0 ? `for ${words(left)}` : "no more: plan again to start it";
     if (time.textContent !== text) time.textContent = text;
     if (left <= 0) for (const button of document.querySelectorAll("[data-until-then]")) button.disabled = true;
   }

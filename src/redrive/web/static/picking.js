@@ -39,6 +39,8 @@ function tell() {
   const chosen = boxes().filter((box) => box.checked).length;
   const all = form.querySelector("[data-pick-all]");
   const page = form.querySelector("[data-pick-page]");
+  // Where rows can be checked all at once, those that are shown are meant and no others.
+  form.querySelector("[name=page_ids]").disabled = true;
   page.checked = chosen > 0 && chosen === boxes().length;
   page.indeterminate = chosen > 0 && !page.checked;
   const many = all?.checked ? form.querySelector("[data-matching]").textContent : chosen.toLocaleString("en");
