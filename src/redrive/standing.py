@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from redrive.causes import Cause, group_causes
-from redrive.domain import ActivityPoint, App, EntryState, Operation
+from redrive.domain import ActivityPoint, App, AppId, EntryState, Operation
 from redrive.errors import StoreUnavailable
 from redrive.ports import FollowerReports, ReadingLedger
 
@@ -17,6 +17,7 @@ LATELY = timedelta(minutes=5)
 _SAMPLES = 1000
 _MOST_CAUSES = 6
 _TOP_APPS = 20
+_MOST_APPS = 1000
 _MINUTE = timedelta(minutes=1)
 _DAY = timedelta(hours=24)
 _PATIENCE_SECONDS = 1.0
@@ -38,11 +39,16 @@ class FollowerLag:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Standing:
-    """What every page shows beside its own content."""
+    """What every page shows beside its own content.
+
+    ``planned`` has the apps of open operations over a selection; one that is left out touches more
+    than were looked for.
+    """
 
     totals: Mapping[EntryState, int]
     operations: list[Operation]
     followers: list[FollowerLag]
+    planned: Mapping[str, frozenset[AppId]] = field(default_factory=dict)
 
     @property
     def failed(self) -> int:
@@ -92,10 +98,13 @@ async def read_followers(
 
 async def read_standing(ledger: ReadingLedger, followers: list[FollowerLag]) -> Standing:
     """Cheap enough for every page."""
+    operations = await ledger.open_operations()
+    plans = [one.plan_id for one in operations if one.plan_id is not None]
     return Standing(
         totals=await ledger.totals(),
-        operations=await ledger.open_operations(),
+        operations=operations,
         followers=followers,
+        planned=await ledger.apps_of_plans(plans, _MOST_APPS) if plans else {},
     )
 
 

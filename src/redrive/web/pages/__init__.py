@@ -8,10 +8,12 @@ from redrive.web.pages import (
     acting,
     apps,
     audit,
+    dismissing,
     failures,
     login,
     operations,
     overview,
+    plans,
     queues,
     search,
 )
@@ -25,5 +27,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     queues.router,
     audit.router,
     search.router,
+    plans.router,
+    dismissing.router,
     acting.router,
 )
