@@ -21,6 +21,7 @@ AUDITED = (
     "operation.cancel",
     "operation.undo",
     "rename",
+    "group.note",
     "login",
     "logout",
     "user.add",

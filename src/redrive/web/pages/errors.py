@@ -36,6 +36,7 @@ _FILTERS = {
     "cursor": "Place in the list",
     "end": "Failed before",
     "error_type": "Error type",
+    "group_id": "Group",
     "name": "Job name",
     "q": "Error or id",
     "since": "Failed",

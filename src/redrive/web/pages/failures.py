@@ -15,10 +15,12 @@ from redrive.domain import (
     AppId,
     EntryId,
     EntryState,
+    Group,
+    GroupId,
     MatchCount,
     OperationKind,
 )
-from redrive.errors import AppNotFound, EntryNotFound
+from redrive.errors import AppNotFound, EntryNotFound, GroupNotFound
 from redrive.insight import LOOKED_AT, MOST_COUNTED
 from redrive.web.api.params import EntryIdPath
 from redrive.web.context import Console, ConsoleOf
@@ -62,6 +64,7 @@ async def failures_context(console: Console, query: FailuresQuery) -> Mapping[st
         "matches": matches(count) if count else None,
         "of_list": _of_list(count, app),
         "app": app,
+        "group": await _group(console, query.group_id),
         "apps": (await reading.apps(None, PAGE)).items,
         "states": list(EntryState),
         "sinces": list(Since),
@@ -83,6 +86,9 @@ async def entry_context(console: Console, entry_id: EntryId) -> Mapping[str, Any
         "options": lay_out(payload.options) if payload else None,
         "stack": take_apart(detail.stacktrace),
         "moments": timeline_of(detail),
+        "has_older": detail.has_older,
+        "told": len(detail.story),
+        "group": await _group(console, found.group_id),
         "can_retry": found.state in SINGLE_TAKES[OperationKind.RETRY],
         "can_resync": found.state in SINGLE_TAKES[OperationKind.RESYNC],
         "is_moving": found.state is EntryState.CLAIMED or found.state in LIVE_STATES,
@@ -114,6 +120,16 @@ async def _chosen(console: Console, entry_id: str | None) -> Mapping[str, Any] |
     try:
         return await entry_context(console, EntryId(entry_id))
     except EntryNotFound:
+        return None
+
+
+async def _group(console: Console, group_id: str | None) -> Group | None:
+    """The group of that id, or the one that took it over; None where there is none."""
+    if group_id is None:
+        return None
+    try:
+        return (await console.services.overview.group(GroupId(group_id))).group
+    except GroupNotFound:
         return None
 
 

@@ -17,11 +17,14 @@ from pydantic import (
     model_validator,
 )
 
-from redrive.wire.base import NO_CONTROL, AppIdText, ReasonText
+from redrive.wire.base import NO_CONTROL, NO_CONTROL_BUT_LINES, AppIdText, ReasonText
 from redrive.wire.requests import IdempotencyKey
 
 LARGE = 1000
 """A bulk action over more entries than this asks for their number to be typed."""
+
+LONGEST_NOTE = 2000
+"""Characters, a broken line counting as one."""
 
 _M = TypeVar("_M", bound=BaseModel)
 _Address = Annotated[str, StringConstraints(max_length=4000, pattern=NO_CONTROL)]
@@ -41,6 +44,18 @@ class CancelForm(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     back: _Address = ""
+
+
+class NoteForm(BaseModel):
+    """A group's note; empty takes it back. Browsers break lines with two characters."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    note: Annotated[
+        str,
+        BeforeValidator(lambda text: text.replace("\r\n", "\n").strip()),
+        StringConstraints(max_length=LONGEST_NOTE, pattern=NO_CONTROL_BUT_LINES),
+    ] = ""
 
 
 class BulkForm(BaseModel):

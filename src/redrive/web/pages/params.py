@@ -21,6 +21,8 @@ from redrive.domain import (
     AuditFilter,
     EntryFilter,
     EntryState,
+    GroupFilter,
+    GroupId,
     ItemState,
     JobState,
     OperationState,
@@ -84,6 +86,7 @@ class FailuresQuery(PageQuery):
     queue: Annotated[_Text | None, _OrNone] = None
     name: Annotated[_Text | None, _OrNone] = None
     error_type: Annotated[_Text | None, _OrNone] = None
+    group_id: Annotated[_Text | None, _OrNone] = None
     q: Annotated[_Text | None, _OrNone] = None
     since: Annotated[Since | None, _OrNone] = None
     start: Annotated[AwareDatetime | None, _OrNone] = None
@@ -104,6 +107,7 @@ class FailuresQuery(PageQuery):
             query=self.q,
             job_name=self.name,
             error_type=self.error_type,
+            group_id=GroupId(self.group_id) if self.group_id else None,
             failed_from=max(begins, default=None),
             failed_before=self.end,
         )
@@ -127,8 +131,40 @@ class FailuresQuery(PageQuery):
     @property
     def narrows(self) -> bool:
         """Whether it shows less than a bulk action of its app, or of everything, would take."""
-        given = (self.queue, self.name, self.error_type, self.q, self.since, self.start, self.end)
-        return any(given) or self.state != EntryState.FAILED
+        given = (self.queue, self.name, self.error_type, self.group_id, self.q)
+        times = (self.since, self.start, self.end)
+        return any(given) or any(times) or self.state != EntryState.FAILED
+
+
+class GroupsQuery(PageQuery):
+    """``quiet`` takes in groups without failed entries."""
+
+    app_id: Annotated[_Text | None, _OrNone] = None
+    queue: Annotated[_Text | None, _OrNone] = None
+    q: Annotated[_Text | None, _OrNone] = None
+    quiet: Annotated[bool | None, _OrNone] = None
+
+    @property
+    def filter(self) -> GroupFilter:
+        return GroupFilter(
+            app_id=AppId(self.app_id) if self.app_id else None,
+            queue=self.queue,
+            query=self.q,
+            with_quiet=bool(self.quiet),
+        )
+
+    def address_query(self, cursor: str | None = None) -> dict[str, Any]:
+        """The parameters of this list, of the page that begins at ``cursor``."""
+        kept = self.model_dump(mode="json", exclude={"cursor"}, exclude_none=True)
+        return {**kept, "quiet": "true" if self.quiet else None, "cursor": cursor}
+
+
+class GroupQuery(BaseModel):
+    """``edit`` says what is being written."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    edit: Annotated[Literal["note"] | None, _OrNone] = None
 
 
 class AppsQuery(PageQuery):

@@ -9,6 +9,7 @@ from redrive.domain import (
     ItemState,
     JobState,
     Operation,
+    OperationKind,
     OperationState,
     Outcome,
     Reason,
@@ -56,6 +57,19 @@ ITEM_WORDS: Mapping[ItemState, str] = {
     ItemState.RELEASED: "given back",
     ItemState.DISMISSED: "dismissed",
 }
+
+DONE_WORDS: Mapping[OperationKind, str] = {
+    OperationKind.RETRY: "Retried",
+    OperationKind.RESYNC: "Resynced",
+    OperationKind.DISMISS: "Dismissed",
+}
+
+BASIS_WORDS: Mapping[str, str] = {
+    "frames": "their own stack frames",
+    "message": "their message",
+    "library": "their library frames: there is no own frame and no message",
+}
+"""What tells the failures of a group from others."""
 
 REDIS_AWAY = "Redrive's Redis does not answer: nothing can be started or cancelled now."
 
