@@ -9,9 +9,9 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from redrive.domain import JobId, JobOutcome, OutcomeKind
 from redrive.ledger.schema_triage import groups
 from tests.support.factories import failure
 from tests.web.support import Console
@@ -28,6 +28,28 @@ async def fail(
     entry = (await console.services.overview.entry(found.entry_id)).entry
     assert entry.group_id is not None
     return entry.group_id
+
+
+async def put_back(console: Console, client: httpx.AsyncClient, job_id: str) -> str:
+    """A job that failed and is waiting again; returns its group's id."""
+    entry_id = await console.fail(job_id)
+    body = {"app_id": "acme", "entry_id": entry_id}
+    (await client.post("/admin/api/retry", json=body)).raise_for_status()
+    answer = await client.get(f"/admin/api/entries/{entry_id}")
+    group_id: str = answer.json()["data"]["group_id"]
+    return group_id
+
+
+async def take_over(console: Console, old: str, heir: str) -> None:
+    """One group is the other's from now on, as it is under a newer fingerprint."""
+
+    async def work(connection: AsyncConnection) -> None:
+        own = select(groups.c.group_pk).where(groups.c.group_id == heir).scalar_subquery()
+        await connection.execute(
+            update(groups).where(groups.c.group_id == old).values(merged_into=own)
+        )
+
+    await console.services.database.write(work)
 
 
 async def section_of(client: httpx.AsyncClient, path: str, name: str) -> str:
@@ -62,7 +84,9 @@ async def test_the_overview_says_how_many_groups_there_are_beyond_those_it_shows
     console: Console, operator: httpx.AsyncClient
 ) -> None:
     for number in range(8):
-        await fail(console, str(number), "x", console.clock.now(), error_type=f"E{chr(65 + number)}")
+        await fail(
+            console, str(number), "x", console.clock.now(), error_type=f"E{chr(65 + number)}"
+        )
     card = await section_of(operator, "/admin/", "groups-title")
     assert card.count("<li") == 6
     assert "All 8 groups" in card
@@ -76,16 +100,7 @@ async def test_groups_are_listed_and_filtered_and_quiet_ones_on_request(
     now = console.clock.now()
     disk = await fail(console, "1", "the disk is full", now)
     table = await fail(console, "2", "no such table", now, "globex", queue="bills")
-    quiet = await fail(console, "3", "the provider is down", now)
-    entry_id = failure("3").entry_id
-    body = {"app_id": "acme", "entry_id": entry_id}
-    await console.services.following.record_outcomes(
-        "default",
-        "mail",
-        [JobOutcome(job_id=JobId("3"), kind=OutcomeKind.COMPLETED, at=now)],
-        ("", "1"),
-    )
-    assert body
+    quiet = await put_back(console, operator, "3")
 
     async def listed(query: str) -> set[str]:
         page = await operator.get(f"/admin/groups?{query}", headers=BROWSER)
@@ -153,19 +168,15 @@ async def test_a_group_tells_what_it_is_and_leads_to_its_entries_and_plans(
     assert "1 entry fits" in await text_of(
         operator, f"/admin/failures?group_id={entry.group_id}&app_id=acme"
     )
-    assert "No group grp_1_x is known" in await text_of(operator, "/admin/failures?group_id=grp_1_x")
+    assert "No group grp_1_x is known" in await text_of(
+        operator, "/admin/failures?group_id=grp_1_x"
+    )
 
 
 async def test_a_group_whose_entries_are_all_over_cannot_be_retried(
     console: Console, operator: httpx.AsyncClient
 ) -> None:
-    group_id = await fail(console, "1", "the disk is full", console.clock.now())
-    await console.services.following.record_outcomes(
-        "default",
-        "mail",
-        [JobOutcome(job_id=JobId("1"), kind=OutcomeKind.COMPLETED, at=console.clock.now())],
-        ("", "1"),
-    )
+    group_id = await put_back(console, operator, "1")
     page = (await operator.get(f"/admin/groups/{group_id}", headers=BROWSER)).text
     assert "/admin/plan" not in page
     assert "No entry of this group is failed now." in page
@@ -178,12 +189,7 @@ async def test_an_unknown_group_is_not_there_and_a_taken_over_one_shows_its_heir
     now = console.clock.now()
     old = await fail(console, "1", "the disk is full", now)
     heir = await fail(console, "2", "no such table", now)
-    async with console.services.database.engine.begin() as connection:
-        pks = dict((await connection.execute(groups.select().with_only_columns(
-            groups.c.group_id, groups.c.group_pk))).all())  # type: ignore[arg-type]
-        await connection.execute(
-            update(groups).where(groups.c.group_id == old).values(merged_into=pks[heir])
-        )
+    await take_over(console, old, heir)
     said = await text_of(operator, f"/admin/groups/{old}")
     assert "no such table" in said
     assert f"This group took over {old}" in said
@@ -269,9 +275,7 @@ async def test_the_search_finds_groups_and_an_id_leads_straight_there(
     group_id = await fail(console, "1", "the disk is full", console.clock.now())
     found = await operator.get("/admin/search", params={"q": "disk"}, headers=BROWSER)
     assert f'href="/admin/groups/{group_id}"' in found.text
-    offered = await operator.get(
-        "/admin/search/suggestions", params={"q": "disk"}, headers=BROWSER
-    )
+    offered = await operator.get("/admin/search/suggestions", params={"q": "disk"}, headers=BROWSER)
     assert f'data-href="/admin/groups/{group_id}"' in offered.text
     sent = await operator.get("/admin/search", params={"q": group_id}, headers=BROWSER)
     assert (sent.status_code, sent.headers["location"]) == (303, f"/admin/groups/{group_id}")
@@ -281,7 +285,11 @@ async def test_a_script_gets_the_pages_of_groups_without_the_frame(
     console: Console, operator: httpx.AsyncClient
 ) -> None:
     group_id = await fail(console, "1", "the disk is full", console.clock.now())
-    for path in ("/admin/groups", f"/admin/groups/{group_id}", f"/admin/groups/{group_id}?edit=note"):
+    for path in (
+        "/admin/groups",
+        f"/admin/groups/{group_id}",
+        f"/admin/groups/{group_id}?edit=note",
+    ):
         part = await operator.get(path, headers={**BROWSER, "x-redrive-part": "main"})
         page = await operator.get(path, headers=BROWSER)
         assert '<link rel="stylesheet"' not in part.text
