@@ -48,6 +48,8 @@ async def pages(scene: Scene, hostile_entry: str) -> Mapping[str, str]:
     scene.fail("acme", 40, error="the provider answered 503")
     scene.fail("globex", 25, queue="invoices", error="connect ECONNREFUSED 10.0.0.7:443")
     operation = _started(scene, "globex")
+    group = _group_of(scene, entry)
+    scene.console.http.put(f"/admin/api/groups/{group}/note", json={"note": "ask ada\nshe knows"})
 
     async def deliver(job: Any, token: str) -> str:
         return "delivered"
@@ -61,6 +63,13 @@ async def pages(scene: Scene, hostile_entry: str) -> Mapping[str, str]:
         "detail": f"/admin/failures?entry={entry}",
         "entry": f"/admin/entries/{entry}",
         "entry-hostile": f"/admin/entries/{hostile_entry}",
+        "groups": "/admin/groups",
+        "groups-quiet": "/admin/groups?quiet=true",
+        "groups-empty": "/admin/groups?q=nothing+like+it",
+        "group": f"/admin/groups/{group}",
+        "group-note": f"/admin/groups/{group}?edit=note",
+        "group-hostile": f"/admin/groups/{_group_of(scene, hostile_entry)}",
+        "failures-group": f"/admin/failures?group_id={group}",
         "apps": "/admin/apps",
         "app": "/admin/apps/acme",
         "operations": "/admin/operations",
@@ -121,12 +130,16 @@ async def test_on_a_phone_the_audit_trail_shows_result_and_reason(
     await expect(row.get_by_text("started").locator("visible=true")).to_have_count(1)
 
 
-async def test_html_and_script_in_a_job_stay_text(window: Window, hostile_entry: str) -> None:
+async def test_html_and_script_in_a_job_stay_text(
+    scene: Scene, window: Window, hostile_entry: str
+) -> None:
     page = window.page
     for path in (
         f"/admin/entries/{hostile_entry}",
         f"/admin/failures?entry={hostile_entry}",
         "/admin/",
+        "/admin/groups",
+        f"/admin/groups/{_group_of(scene, hostile_entry)}",
         "/admin/apps",
         "/admin/queues/hostile",
         "/admin/search?q=window.hacked",
@@ -155,7 +168,12 @@ async def test_the_own_frames_of_a_trace_stand_before_those_of_libraries(
 
 
 async def test_an_unknown_address_has_a_page_that_says_so(window: Window) -> None:
-    for path in ("/admin/nothing", "/admin/entries/ent_unknown", "/admin/apps/nobody"):
+    for path in (
+        "/admin/nothing",
+        "/admin/entries/ent_unknown",
+        "/admin/groups/grp_1_unknown",
+        "/admin/apps/nobody",
+    ):
         await window.go(path)
         await expect(window.page.get_by_role("heading")).to_have_text("There is nothing here")
         await expect(window.page.get_by_role("link", name="To the overview")).to_be_visible()
@@ -183,3 +201,8 @@ def _started(scene: Scene, app: str) -> str:
     answer = scene.console.post(f"/retry/app/{app}", {"reason": "the provider is back"})
     operation_id: str = answer.json()["data"]["operation_id"]
     return operation_id
+
+
+def _group_of(scene: Scene, entry_id: str) -> str:
+    group_id: str = scene.console.get(f"/entries/{entry_id}")["group_id"]
+    return group_id

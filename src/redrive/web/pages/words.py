@@ -101,6 +101,7 @@ OPERATION_WORDS: Mapping[OperationState, str] = {
     OperationState.QUEUED: "queued",
     OperationState.RUNNING: "running",
     OperationState.CANCELLING: "cancelling",
+    OperationState.PAUSED: "paused",
     OperationState.COMPLETED: "finished",
     OperationState.CANCELLED: "cancelled",
     OperationState.FAILED: "stopped by an error",
