@@ -49,10 +49,18 @@ async def pages(scene: Scene, hostile_entry: str) -> Mapping[str, str]:
     scene.fail("globex", 25, queue="invoices", error="connect ECONNREFUSED 10.0.0.7:443")
     operation = _started(scene, "globex")
     group = _group_of(scene, entry)
+    (poison,) = scene.fail("initech", queue="poison")
+    for _ in range(3):
+        again = _started(scene, "initech")
+        async with working(scene.server.url, "poison", refuse):
+            await asyncio.to_thread(scene.until_ended, again)
     scene.console.http.put(f"/admin/api/groups/{group}/note", json={"note": "ask ada\nshe knows"})
 
     async def deliver(job: Any, token: str) -> str:
         return "delivered"
+
+    async def refuse(job: Any, token: str) -> str:
+        raise RuntimeError("the mailbox is full")
 
     async with working(scene.server.url, "invoices", deliver):
         await asyncio.to_thread(scene.until_ended, operation)
@@ -62,6 +70,7 @@ async def pages(scene: Scene, hostile_entry: str) -> Mapping[str, str]:
         "failures-empty": "/admin/failures?q=nothing+like+it",
         "detail": f"/admin/failures?entry={entry}",
         "entry": f"/admin/entries/{entry}",
+        "entry-story": f"/admin/entries/{poison}",
         "entry-hostile": f"/admin/entries/{hostile_entry}",
         "groups": "/admin/groups",
         "groups-quiet": "/admin/groups?quiet=true",

@@ -153,6 +153,16 @@ class GroupsQuery(PageQuery):
             with_quiet=bool(self.quiet),
         )
 
+    @property
+    def narrows(self) -> bool:
+        """Whether it shows less than all groups."""
+        return any((self.app_id, self.queue, self.q))
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether it shows anything else than what the list begins with."""
+        return self.narrows or bool(self.quiet)
+
     def address_query(self, cursor: str | None = None) -> dict[str, Any]:
         """The parameters of this list, of the page that begins at ``cursor``."""
         kept = self.model_dump(mode="json", exclude={"cursor"}, exclude_none=True)
