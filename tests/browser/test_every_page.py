@@ -32,6 +32,14 @@ LOOKS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
+async def deliver(job: Any, token: str) -> str:
+    return "delivered"
+
+
+async def refuse(job: Any, token: str) -> str:
+    raise RuntimeError("the mailbox is full")
+
+
 @pytest.fixture(scope="module")
 def hostile_entry(scene: Scene) -> str:
     """An entry whose every field tries to be more than text."""
@@ -55,12 +63,6 @@ async def pages(scene: Scene, hostile_entry: str) -> Mapping[str, str]:
         async with working(scene.server.url, "poison", refuse):
             await asyncio.to_thread(scene.until_ended, again)
     scene.console.http.put(f"/admin/api/groups/{group}/note", json={"note": "ask ada\nshe knows"})
-
-    async def deliver(job: Any, token: str) -> str:
-        return "delivered"
-
-    async def refuse(job: Any, token: str) -> str:
-        raise RuntimeError("the mailbox is full")
 
     async with working(scene.server.url, "invoices", deliver):
         await asyncio.to_thread(scene.until_ended, operation)
@@ -193,6 +195,7 @@ async def _problems(window: Window, name: str, axe: str, look: str) -> list[str]
     page = window.page
     SCREENSHOTS.mkdir(exist_ok=True)
     await page.screenshot(path=SCREENSHOTS / f"{name}-{look}.png")
+    await page.evaluate("scrollTo(0, 0)")  # a field that has the focus may be further down
     found = [f"{name}: {issue}" for issue in await serious_issues(page, axe)]
     if await _overflows(page):
         found.append(f"{name}: scrolls sideways at {look}")

@@ -40,8 +40,8 @@ def test_of_moments_with_the_same_time_what_came_of_the_other_stands_above_it() 
 
 
 def test_a_story_says_who_retried_it_why_and_how_it_failed_again() -> None:
-    same = {"outcome": Outcome.FAILED_AGAIN, "same_way": True}
-    other = {"outcome": Outcome.FAILED_AGAIN, "same_way": False}
+    same: dict[str, Any] = {"outcome": Outcome.FAILED_AGAIN, "same_way": True}
+    other: dict[str, Any] = {"outcome": Outcome.FAILED_AGAIN, "same_way": False}
     moments = timeline_of(
         detail(
             entry(failed_at=later(20), failures=3, attempts_made=5),
@@ -57,6 +57,35 @@ def test_a_story_says_who_retried_it_why_and_how_it_failed_again() -> None:
         (later(0), "Failed", ""),
     ]
     assert moments[3].why == "the provider is back"
+
+
+def test_a_job_that_failed_before_it_was_noted_that_it_was_put_back_failed_after_it() -> None:
+    moments = timeline_of(
+        detail(
+            entry(failed_at=later(2)),
+            chapter("op_1", settled=9, outcome=Outcome.FAILED_AGAIN, same_way=True),
+        )
+    )
+    assert [(moment.at, moment.title) for moment in moments] == [
+        (later(2), "Failed again the same way"),
+        (later(2), "Retried by ada"),
+        (later(0), "Failed"),
+    ]
+
+
+def test_a_recovery_elsewhere_stands_where_its_time_belongs() -> None:
+    moments = timeline_of(
+        detail(
+            entry(failed_at=later(20), recovered_at=later(10)),
+            chapter("op_1", at=0, settled=1, state=ItemState.SKIPPED, reason=Reason.NOT_FAILED),
+        )
+    )
+    assert [moment.title for moment in moments] == [
+        "Failed",
+        "Recovered, before it failed again",
+        "Retry by ada: skipped",
+        "Failed",
+    ]
 
 
 def test_a_failure_that_cannot_be_compared_only_failed_again() -> None:

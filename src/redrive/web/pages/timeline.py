@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 
 from redrive.domain import (
     Chapter,
@@ -37,17 +38,22 @@ class Moment:
 def timeline_of(detail: EntryDetail) -> list[Moment]:
     """Everything that is known to have happened, newest first.
 
-    Of what has the same time, what comes of the other stands above it.
+    What comes of the other stands above it, whatever the clocks say: a fast worker may have failed
+    before the ledger has noted that the job was put back.
     """
     entry, chapters = detail.entry, detail.story[::-1]
-    told_apart = [*_failed_again(entry, chapters), *_last_recovery(entry, chapters)]
-    moments = [
-        *_added(entry),
-        *_failures(entry, chapters),
-        *(_of_chapter(chapter, chapter in told_apart) for chapter in chapters),
-        *_recovered(entry),
-    ]
-    return sorted(moments, key=lambda moment: moment.at)[::-1]
+    times = _failure_times(entry, chapters)
+    recovery = _last_recovery(entry, chapters, times)
+    moments = [*_added(entry)]
+    for at, following in pairwise([*times, None]):
+        moments.append(_failure(entry, at, chapters))
+        for chapter in chapters:
+            if chapter.item.failed_at == at:
+                moments.append(_of_chapter(chapter, following, chapter is recovery))
+                moments += _recovered(entry) if chapter is recovery else ()
+    if recovery is None:
+        moments = _inserted(moments, _recovered(entry))
+    return moments[::-1]
 
 
 def _added(entry: Entry) -> Iterator[Moment]:
@@ -55,17 +61,20 @@ def _added(entry: Entry) -> Iterator[Moment]:
         yield Moment(at=entry.created_at, title="Added to its queue", detail="", tone="quiet")
 
 
-def _failures(entry: Entry, chapters: Sequence[Chapter]) -> Iterator[Moment]:
-    """The first failure, those that were handed over, and the newest one."""
+def _failure_times(entry: Entry, chapters: Sequence[Chapter]) -> list[datetime]:
+    """When it failed first, the failures that were handed over, and the newest one."""
     handed = {chapter.item.failed_at for chapter in chapters}
-    for at in sorted({entry.first_failed_at, entry.failed_at} | handed):
-        told = []
-        if at == entry.failed_at and entry.failures > 1:
-            told.append(f"failure {entry.failures} in all")
-        if at == entry.failed_at and entry.attempts_made > 1:
-            told.append(f"after {entry.attempts_made} attempts")
-        title = _how_it_failed(at, chapters)
-        yield Moment(at=at, title=title, detail=", ".join(told), tone="danger")
+    return sorted({entry.first_failed_at, entry.failed_at} | handed)
+
+
+def _failure(entry: Entry, at: datetime, chapters: Sequence[Chapter]) -> Moment:
+    told = []
+    if at == entry.failed_at and entry.failures > 1:
+        told.append(f"failure {entry.failures} in all")
+    if at == entry.failed_at and entry.attempts_made > 1:
+        told.append(f"after {entry.attempts_made} attempts")
+    title = _how_it_failed(at, chapters)
+    return Moment(at=at, title=title, detail=", ".join(told), tone="danger")
 
 
 def _how_it_failed(at: datetime, chapters: Sequence[Chapter]) -> str:
@@ -87,9 +96,23 @@ def _recovered(entry: Entry) -> Iterator[Moment]:
         yield Moment(at=entry.recovered_at, title=title, detail="", tone="ok")
 
 
-def _of_chapter(chapter: Chapter, is_told_apart: bool) -> Moment:
-    """What an operation did with the entry, and what came of it unless that is told apart."""
+def _inserted(moments: list[Moment], more: Iterable[Moment]) -> list[Moment]:
+    """With ``more`` where their times belong."""
+    for one in more:
+        earlier = sum(1 for moment in moments if moment.at <= one.at)
+        moments = [*moments[:earlier], one, *moments[earlier:]]
+    return moments
+
+
+def _of_chapter(chapter: Chapter, following: datetime | None, recovered_last: bool) -> Moment:
+    """What an operation did with the entry, and what came of it unless that is told apart: it is
+    the ``following`` failure, or the entry's last recovery."""
     item = chapter.item
+    at = item.settled_at or chapter.started_at
+    failed_again = item.outcome is Outcome.FAILED_AGAIN and following is not None
+    if failed_again and following is not None:
+        at = min(at, following)
+    is_told_apart = failed_again or recovered_last
     said = []
     if item.reason is not None and item.reason not in _UNSAID:
         said.append(REASON_WORDS[item.reason])
@@ -98,7 +121,7 @@ def _of_chapter(chapter: Chapter, is_told_apart: bool) -> Moment:
     if item.outcome is not None and not is_told_apart:
         said.append(OUTCOME_WORDS[item.outcome])
     return Moment(
-        at=item.settled_at or chapter.started_at,
+        at=at,
         title=_title(chapter),
         detail="; ".join(said),
         tone=tone(item.state),
@@ -114,16 +137,13 @@ def _title(chapter: Chapter) -> str:
     return f"{chapter.kind.capitalize()} by {chapter.actor}: {ITEM_WORDS[chapter.item.state]}"
 
 
-def _failed_again(entry: Entry, chapters: Sequence[Chapter]) -> Iterator[Chapter]:
-    """Those whose outcome is a failure with a moment of its own."""
-    for chapter in chapters:
-        item = chapter.item
-        if item.outcome is Outcome.FAILED_AGAIN and item.failed_at < entry.failed_at:
-            yield chapter
-
-
-def _last_recovery(entry: Entry, chapters: Sequence[Chapter]) -> Sequence[Chapter]:
-    """The one that ended in the entry's last recovery: of earlier ones the time is not known."""
-    if entry.recovered_at is None:
-        return ()
-    return [one for one in chapters if one.item.outcome is Outcome.RECOVERED][-1:]
+def _last_recovery(
+    entry: Entry, chapters: Sequence[Chapter], times: Sequence[datetime]
+) -> Chapter | None:
+    """The operation that led to the entry's last recovery; of earlier ones the time is not known.
+    None where the job was run elsewhere."""
+    led = [one for one in chapters if one.item.outcome is Outcome.RECOVERED][-1:]
+    if not led or entry.recovered_at is None:
+        return None
+    later = [at for at in times if at > led[0].item.failed_at]
+    return led[0] if not later or entry.recovered_at <= later[0] else None
