@@ -32,6 +32,14 @@ LOOKS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
+async def deliver(job: Any, token: str) -> str:
+    return "delivered"
+
+
+async def refuse(job: Any, token: str) -> str:
+    raise RuntimeError("the mailbox is full")
+
+
 @pytest.fixture(scope="module")
 def hostile_entry(scene: Scene) -> str:
     """An entry whose every field tries to be more than text."""
@@ -54,6 +62,14 @@ async def pages(scene: Scene, hostile_entry: str) -> Mapping[str, str]:
     async def deliver(job: Any, token: str) -> str:
         return "delivered"
 
+    group = _group_of(scene, entry)
+    (poison,) = scene.fail("initech", queue="poison")
+    for _ in range(3):
+        again = _started(scene, "initech")
+        async with working(scene.server.url, "poison", refuse):
+            await asyncio.to_thread(scene.until_ended, again)
+    scene.console.http.put(f"/admin/api/groups/{group}/note", json={"note": "ask ada\nshe knows"})
+
     async with working(scene.server.url, "invoices", deliver):
         await asyncio.to_thread(scene.until_ended, operation)
     return {
@@ -62,7 +78,15 @@ async def pages(scene: Scene, hostile_entry: str) -> Mapping[str, str]:
         "failures-empty": "/admin/failures?q=nothing+like+it",
         "detail": f"/admin/failures?entry={entry}",
         "entry": f"/admin/entries/{entry}",
+        "entry-story": f"/admin/entries/{poison}",
         "entry-hostile": f"/admin/entries/{hostile_entry}",
+        "groups": "/admin/groups",
+        "groups-quiet": "/admin/groups?quiet=true",
+        "groups-empty": "/admin/groups?q=nothing+like+it",
+        "group": f"/admin/groups/{group}",
+        "group-note": f"/admin/groups/{group}?edit=note",
+        "group-hostile": f"/admin/groups/{_group_of(scene, hostile_entry)}",
+        "failures-group": f"/admin/failures?group_id={group}",
         "apps": "/admin/apps",
         "app": "/admin/apps/acme",
         "operations": "/admin/operations",
@@ -129,12 +153,16 @@ async def test_on_a_phone_the_audit_trail_shows_result_and_reason(
     await expect(row.get_by_text("started").locator("visible=true")).to_have_count(1)
 
 
-async def test_html_and_script_in_a_job_stay_text(window: Window, hostile_entry: str) -> None:
+async def test_html_and_script_in_a_job_stay_text(
+    scene: Scene, window: Window, hostile_entry: str
+) -> None:
     page = window.page
     for path in (
         f"/admin/entries/{hostile_entry}",
         f"/admin/failures?entry={hostile_entry}",
         "/admin/",
+        "/admin/groups",
+        f"/admin/groups/{_group_of(scene, hostile_entry)}",
         "/admin/apps",
         "/admin/queues/hostile",
         "/admin/search?q=window.hacked",
@@ -163,7 +191,12 @@ async def test_the_own_frames_of_a_trace_stand_before_those_of_libraries(
 
 
 async def test_an_unknown_address_has_a_page_that_says_so(window: Window) -> None:
-    for path in ("/admin/nothing", "/admin/entries/ent_unknown", "/admin/apps/nobody"):
+    for path in (
+        "/admin/nothing",
+        "/admin/entries/ent_unknown",
+        "/admin/groups/grp_1_unknown",
+        "/admin/apps/nobody",
+    ):
         await window.go(path)
         await expect(window.page.get_by_role("heading")).to_have_text("There is nothing here")
         await expect(window.page.get_by_role("link", name="To the overview")).to_be_visible()
@@ -174,6 +207,7 @@ async def _problems(window: Window, name: str, axe: str, look: str) -> list[str]
     page = window.page
     SCREENSHOTS.mkdir(exist_ok=True)
     await page.screenshot(path=SCREENSHOTS / f"{name}-{look}.png")
+    await page.evaluate("scrollTo(0, 0)")  # a field that has the focus may be further down
     found = [f"{name}: {issue}" for issue in await serious_issues(page, axe)]
     if await _overflows(page):
         found.append(f"{name}: scrolls sideways at {look}")
@@ -202,3 +236,8 @@ def _started(scene: Scene, app: str) -> str:
     answer = scene.console.post(f"/retry/app/{app}", {"reason": "the provider is back"})
     operation_id: str = answer.json()["data"]["operation_id"]
     return operation_id
+
+
+def _group_of(scene: Scene, entry_id: str) -> str:
+    group_id: str = scene.console.get(f"/entries/{entry_id}")["group_id"]
+    return group_id

@@ -14,7 +14,6 @@ from redrive.domain import (
     Entry,
     EntryFilter,
     EntryState,
-    FailureSample,
     ItemState,
     JobId,
     MatchCount,
@@ -39,7 +38,6 @@ from redrive.ledger.schema import activity, apps, cursors, entries, items
 from redrive.ledger.schema_triage import operation_activity, plan_apps
 from redrive.ledger.snapshot import Readable
 
-_MESSAGE_START = 300
 _MOST_QUEUES = 1000
 
 
@@ -122,30 +120,6 @@ class SqlInsightLedger:
             {"ids": self._database.listed(ids)},
         )
         return {found.job_id: found for found in map(entry_of, rows)}
-
-    async def failure_samples(self, limit: int) -> list[FailureSample]:
-        rows = await self._database.rows(
-            select(
-                entries.c.app_id,
-                entries.c.queue,
-                entries.c.error_type,
-                func.substr(entries.c.error_message, 1, _MESSAGE_START).label("error_message"),
-                entries.c.failed_at,
-            )
-            .where(one_of(entries.c.state, [EntryState.FAILED]))
-            .order_by(entries.c.failed_at.desc(), entries.c.failure_seq.desc())
-            .limit(limit)
-        )
-        return [
-            FailureSample(
-                app_id=AppId(row.app_id),
-                queue=row.queue,
-                error_type=row.error_type,
-                error_message=row.error_message,
-                failed_at=row.failed_at,
-            )
-            for row in rows
-        ]
 
     async def apps_named(self, query: str, limit: int) -> list[App]:
         rows = await self._database.rows(

@@ -15,7 +15,6 @@ from redrive.domain import (
     EntryFilter,
     EntryId,
     EntryState,
-    FailureSample,
     Group,
     GroupDetail,
     GroupFilter,
@@ -60,9 +59,6 @@ class InsightLedger(Protocol):
         self, source: str, queue: str, job_ids: Sequence[JobId]
     ) -> Mapping[JobId, Entry]:
         """The entries of a queue's jobs; a job that was never taken in is left out."""
-
-    async def failure_samples(self, limit: int) -> list[FailureSample]:
-        """What the entries say that are failed now, newest failure first, ``limit`` at most."""
 
     async def apps_named(self, query: str, limit: int) -> list[App]:
         """Apps whose id or display name contains ``query``, most failed entries first."""
@@ -115,7 +111,8 @@ class GroupInsight(Protocol):
     async def group(
         self, group_id: GroupId, since: datetime, step: timedelta
     ) -> GroupDetail | None:
-        """The group, or the one that took it over; apps are counted up to 1,000."""
+        """The group, or the one that took it over; apps are counted up to 1,000, and the first 20
+        are named."""
 
     async def failing_groups(self) -> int:
         """How many groups have failed entries."""

@@ -24,6 +24,7 @@ AUDITED = (
     "operation.cancel",
     "operation.undo",
     "rename",
+    "group.note",
     "login",
     "logout",
     "user.add",

@@ -15,10 +15,12 @@ from redrive.domain import (
     AppId,
     EntryId,
     EntryState,
+    Group,
+    GroupId,
     MatchCount,
     OperationKind,
 )
-from redrive.errors import AppNotFound, EntryNotFound
+from redrive.errors import AppNotFound, EntryNotFound, GroupNotFound
 from redrive.insight import LOOKED_AT, MOST_COUNTED
 from redrive.web.api.params import EntryIdPath
 from redrive.web.context import Console, ConsoleOf
@@ -64,6 +66,7 @@ async def failures_context(console: Console, query: FailuresQuery) -> Mapping[st
         "of_list": _of_list(count, app),
         "all_matching": _all_matching(count, app) if query.kinds_of_all else None,
         "app": app,
+        "group": await _group(console, query.group_id),
         "apps": (await reading.apps(None, PAGE)).items,
         "states": list(EntryState),
         "sinces": list(Since),
@@ -85,6 +88,9 @@ async def entry_context(console: Console, entry_id: EntryId) -> Mapping[str, Any
         "options": lay_out(payload.options) if payload else None,
         "stack": take_apart(detail.stacktrace),
         "moments": timeline_of(detail),
+        "has_older": detail.has_older,
+        "told": len(detail.story),
+        "group": await _group(console, found.group_id),
         "can_retry": found.state in SINGLE_TAKES[OperationKind.RETRY],
         "can_resync": found.state in SINGLE_TAKES[OperationKind.RESYNC],
         "can_dismiss": found.state in SINGLE_TAKES[OperationKind.DISMISS],
@@ -127,6 +133,16 @@ async def _chosen(console: Console, entry_id: str | None) -> Mapping[str, Any] |
     try:
         return await entry_context(console, EntryId(entry_id))
     except EntryNotFound:
+        return None
+
+
+async def _group(console: Console, group_id: str | None) -> Group | None:
+    """The group of that id, or the one that took it over; None where there is none."""
+    if group_id is None:
+        return None
+    try:
+        return (await console.services.overview.group(GroupId(group_id))).group
+    except GroupNotFound:
         return None
 
 

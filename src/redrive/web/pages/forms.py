@@ -21,11 +21,20 @@ from pydantic import (
 
 from redrive.web.pages.params import PlanQuery
 from redrive.web.pages.selecting import OrNone
-from redrive.wire.base import NO_CONTROL, AppIdText, EntryIdText, ReasonText
+from redrive.wire.base import (
+    NO_CONTROL,
+    NO_CONTROL_BUT_LINES,
+    AppIdText,
+    EntryIdText,
+    ReasonText,
+)
 from redrive.wire.requests import IdempotencyKey
 
 LARGE = 1000
 """A bulk action over more entries than this asks for their number to be typed."""
+
+LONGEST_NOTE = 2000
+"""Characters, a broken line counting as one."""
 
 _M = TypeVar("_M", bound=BaseModel)
 _Address = Annotated[str, StringConstraints(max_length=4000, pattern=NO_CONTROL)]
@@ -45,6 +54,18 @@ class CancelForm(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     back: _Address = ""
+
+
+class NoteForm(BaseModel):
+    """A group's note; empty takes it back. Browsers break lines with two characters."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    note: Annotated[
+        str,
+        BeforeValidator(lambda text: text.replace("\r\n", "\n").strip()),
+        StringConstraints(max_length=LONGEST_NOTE, pattern=NO_CONTROL_BUT_LINES),
+    ] = ""
 
 
 class BulkForm(BaseModel):

@@ -20,6 +20,7 @@ class Frame:
     user: str
     section: str
     failed: int
+    failing_groups: int
     running: list[Operation]
     late: list[FollowerLag]
     redis_away: bool
@@ -60,6 +61,7 @@ async def frame_of(request: Request, section: str, standing: Standing | None = N
         user=session.user,
         section=section,
         failed=standing.failed,
+        failing_groups=standing.failing_groups,
         running=standing.operations,
         late=[one for one in standing.followers if is_late(one)],
         redis_away=session.is_remembered or not all(one.is_known for one in standing.followers),

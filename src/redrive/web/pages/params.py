@@ -12,6 +12,7 @@ from redrive.domain import (
     AppId,
     AuditFilter,
     EntryState,
+    GroupFilter,
     ItemState,
     JobState,
     OperationKind,
@@ -93,6 +94,47 @@ class PlanQuery(FilterQuery, Pace):
 
     kind: OperationKind = OperationKind.RETRY
     include_repeated: bool = False
+
+
+class GroupsQuery(PageQuery):
+    """``quiet`` takes in groups without failed entries."""
+
+    app_id: Annotated[Text | None, OrNone] = None
+    queue: Annotated[Text | None, OrNone] = None
+    q: Annotated[Text | None, OrNone] = None
+    quiet: Annotated[bool | None, OrNone] = None
+
+    @property
+    def filter(self) -> GroupFilter:
+        return GroupFilter(
+            app_id=AppId(self.app_id) if self.app_id else None,
+            queue=self.queue,
+            query=self.q,
+            with_quiet=bool(self.quiet),
+        )
+
+    @property
+    def narrows(self) -> bool:
+        """Whether it shows less than all groups."""
+        return any((self.app_id, self.queue, self.q))
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether it shows anything else than what the list begins with."""
+        return self.narrows or bool(self.quiet)
+
+    def address_query(self, cursor: str | None = None) -> dict[str, Any]:
+        """The parameters of this list, of the page that begins at ``cursor``."""
+        kept = self.model_dump(mode="json", exclude={"cursor"}, exclude_none=True)
+        return {**kept, "quiet": "true" if self.quiet else None, "cursor": cursor}
+
+
+class GroupQuery(BaseModel):
+    """``edit`` says what is being written."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    edit: Annotated[Literal["note"] | None, OrNone] = None
 
 
 class AppsQuery(PageQuery):

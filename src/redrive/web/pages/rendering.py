@@ -16,7 +16,7 @@ from redrive.standing import Standing
 from redrive.web.assets import address_of
 from redrive.web.context import console_of
 from redrive.web.gate import is_poll
-from redrive.web.pages import bars, formats, selecting, words
+from redrive.web.pages import bars, formats, selecting, sparks, words
 from redrive.web.pages.flash import clear_flash, read_flash
 from redrive.web.pages.frame import frame_of
 
@@ -53,6 +53,7 @@ def _environment() -> Environment:
         bars=bars,
         domain=domain,
         selecting=selecting,
+        sparks=sparks,
         words=words,
     )
     return environment

@@ -60,6 +60,19 @@ ITEM_WORDS: Mapping[ItemState, str] = {
     ItemState.DISMISSED: "dismissed",
 }
 
+DONE_WORDS: Mapping[OperationKind, str] = {
+    OperationKind.RETRY: "Retried",
+    OperationKind.RESYNC: "Resynced",
+    OperationKind.DISMISS: "Dismissed",
+}
+
+BASIS_WORDS: Mapping[str, str] = {
+    "frames": "their own stack frames",
+    "message": "their message",
+    "library": "their library frames: there is no own frame and no message",
+}
+"""What tells the failures of a group from others."""
+
 REDIS_AWAY = "Redrive's Redis does not answer: nothing can be started or cancelled now."
 
 OUTCOME_WORDS: Mapping[Outcome, str] = {
@@ -91,6 +104,7 @@ OPERATION_WORDS: Mapping[OperationState, str] = {
     OperationState.RUNNING: "running",
     OperationState.PAUSED: "paused",
     OperationState.CANCELLING: "cancelling",
+    OperationState.PAUSED: "paused",
     OperationState.COMPLETED: "finished",
     OperationState.CANCELLED: "cancelled",
     OperationState.FAILED: "stopped by an error",

@@ -6,6 +6,7 @@ import { visit } from "./visits.js";
 const PAGES = {
   o: "/admin/",
   f: "/admin/failures",
+  g: "/admin/groups",
   a: "/admin/apps",
   p: "/admin/operations",
   q: "/admin/queues",
