@@ -16,7 +16,7 @@ from redrive.standing import Standing
 from redrive.web.assets import address_of
 from redrive.web.context import console_of
 from redrive.web.gate import is_poll
-from redrive.web.pages import bars, formats, words
+from redrive.web.pages import bars, formats, limits, words
 from redrive.web.pages.flash import clear_flash, read_flash
 from redrive.web.pages.frame import frame_of
 
@@ -51,6 +51,7 @@ def _environment() -> Environment:
         asset=address_of,
         bars=bars,
         domain=domain,
+        limits=limits,
         words=words,
     )
     return environment
