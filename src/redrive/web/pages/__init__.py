@@ -14,6 +14,7 @@ from redrive.web.pages import (
     overview,
     queues,
     search,
+    steering,
 )
 
 ROUTERS: tuple[APIRouter, ...] = (
@@ -26,4 +27,5 @@ ROUTERS: tuple[APIRouter, ...] = (
     audit.router,
     search.router,
     acting.router,
+    steering.router,
 )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal, TypeVar
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import parse_qsl
 
 from fastapi import Request
@@ -17,6 +19,8 @@ from pydantic import (
     model_validator,
 )
 
+from redrive.domain import Controls
+from redrive.web.pages.controls_form import ControlsForm
 from redrive.wire.base import NO_CONTROL, AppIdText, ReasonText
 from redrive.wire.requests import IdempotencyKey
 
@@ -37,16 +41,41 @@ class OneForm(BaseModel):
     back: _Address = ""
 
 
-class CancelForm(BaseModel):
+class SteerForm(BaseModel):
+    """Something asked of an operation; ``back`` is the page that it was asked on."""
+
     model_config = ConfigDict(extra="forbid")
 
     back: _Address = ""
 
 
-class BulkForm(BaseModel):
-    """A bulk action that was confirmed; ``count`` is the number that the operator was shown."""
+class CancelForm(SteerForm):
+    """``undo`` takes back what was moved and has not started."""
 
-    model_config = ConfigDict(extra="forbid")
+    undo: Literal["", "yes"] = ""
+
+
+class PauseForm(SteerForm):
+    reason: ReasonText = ""
+
+
+class ChangeForm(ControlsForm):
+    """Other limits for an operation; ``shown`` are the fields as the form showed them."""
+
+    shown: Annotated[str, StringConstraints(max_length=1000)] = ""
+
+    def changes(self, wanted: Controls) -> dict[str, Any]:
+        """What was changed in the form, so that what somebody else has changed since it was shown
+        stays. Raises RequestValidationError."""
+        before = as_form(dict(parse_qsl(self.shown, keep_blank_values=True)), ControlsForm)
+        old = before.limits().controls
+        names = (field.name for field in fields(Controls))
+        pairs = ((name, getattr(wanted, name)) for name in names)
+        return {name: value for name, value in pairs if value != getattr(old, name)}
+
+
+class BulkForm(ControlsForm):
+    """A bulk action that was confirmed; ``count`` is the number that the operator was shown."""
 
     kind: Literal["retry", "resync"]
     app_id: Annotated[AppIdText | None, BeforeValidator(lambda value: value or None)] = None
@@ -70,15 +99,22 @@ class BulkForm(BaseModel):
 async def read_form(request: Request, model: type[_M]) -> _M:
     """The form in the request's body. Raises RequestValidationError."""
     try:
-        fields = dict(
-            parse_qsl((await request.body()).decode(), keep_blank_values=True, errors="strict")
-        )
-        return model.model_validate(fields)
+        body = (await request.body()).decode()
+        given = dict(parse_qsl(body, keep_blank_values=True, errors="strict"))
+    except ValueError:
+        raise RequestValidationError(
+            [{"loc": ("form",), "msg": "the form is not UTF-8 text"}]
+        ) from None
+    return as_form(given, model)
+
+
+def as_form(given: Mapping[str, str], model: type[_M]) -> _M:
+    """The fields of a form. Raises RequestValidationError."""
+    try:
+        return model.model_validate(given)
     except ValidationError as error:
         problems = [
             {"loc": ("form", *one["loc"]), "msg": one["msg"]}
             for one in error.errors(include_input=False, include_url=False)
         ]
-    except ValueError:
-        problems = [{"loc": ("form",), "msg": "the form is not UTF-8 text"}]
     raise RequestValidationError(problems)

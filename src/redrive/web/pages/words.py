@@ -9,6 +9,8 @@ from redrive.domain import (
     ItemState,
     JobState,
     Operation,
+    OperationKind,
+    OperationPhase,
     OperationState,
     Outcome,
     Reason,
@@ -28,6 +30,7 @@ TONES: Mapping[str, str] = {
     EntryState.VANISHED: "warn",
     OperationState.RUNNING: "info",
     OperationState.CANCELLING: "warn",
+    OperationState.PAUSED: "warn",
     OperationState.CANCELLED: "warn",
     ItemState.REQUEUED: "info",
     ItemState.SKIPPED: "warn",
@@ -56,6 +59,9 @@ ITEM_WORDS: Mapping[ItemState, str] = {
     ItemState.RELEASED: "given back",
     ItemState.DISMISSED: "dismissed",
 }
+
+APPROVAL = "approval"
+"""By what an operation over the set size is paused at its start."""
 
 REDIS_AWAY = "Redrive's Redis does not answer: nothing can be started or cancelled now."
 
@@ -87,6 +93,7 @@ OPERATION_WORDS: Mapping[OperationState, str] = {
     OperationState.QUEUED: "queued",
     OperationState.RUNNING: "running",
     OperationState.CANCELLING: "cancelling",
+    OperationState.PAUSED: "paused",
     OperationState.COMPLETED: "finished",
     OperationState.CANCELLED: "cancelled",
     OperationState.FAILED: "stopped by an error",
@@ -136,31 +143,38 @@ def title_of(operation: Operation) -> str:
     return f"{operation.kind.capitalize()} of {scope_words(operation.scope)}"
 
 
-CANCELLABLE = (OperationState.QUEUED, OperationState.RUNNING)
+CANCELLABLE = (OperationState.QUEUED, OperationState.RUNNING, OperationState.PAUSED)
 
 
 def subject_of(operation: Operation) -> str:
     """Of what a message about an operation speaks: it is left out once that is over."""
-    return "open" if operation.state in CANCELLABLE else operation.state.value
+    goes_on = operation.state in (OperationState.QUEUED, OperationState.RUNNING)
+    return "open" if goes_on else operation.state.value
 
 
-def verdict_of(operation: Operation) -> tuple[str, str]:
+def verdict_of(operation: Operation, phase: OperationPhase) -> tuple[str, str]:
     """An operation's state in a word and its tone. Of a finished one they tell what became of the
-    work: moved is not recovered, and while jobs wait nothing is known."""
+    work: moved is not recovered, and while jobs wait it is observed."""
+    if operation.state is OperationState.PAUSED and operation.paused_by == APPROVAL:
+        return "waits for approval", "warn"
+    if phase is OperationPhase.OBSERVING and operation.state is OperationState.CANCELLED:
+        return f"{OPERATION_WORDS[operation.state]}, observing", tone(operation.state)
     if operation.state is not OperationState.COMPLETED:
         return OPERATION_WORDS[operation.state], tone(operation.state)
-    word, its_tone = _outcome_of(operation)
+    word, its_tone = _outcome_of(operation, phase)
     return f"{OPERATION_WORDS[operation.state]}, {word}", its_tone
 
 
-def _outcome_of(operation: Operation) -> tuple[str, str]:
+def _outcome_of(operation: Operation, phase: OperationPhase) -> tuple[str, str]:
     lost = operation.failed_again + operation.vanished
     if operation.dismissed:
         return "dismissed", "quiet"
     if operation.requeued == 0:
         return "nothing moved", "danger" if operation.errored else "warn"
     if waiting_outcomes(operation):
-        return ("some failed again", "warn") if lost else ("still waiting", "quiet")
+        observing = phase is OperationPhase.OBSERVING
+        waits = ("observing", "info") if observing else ("still waiting", "quiet")
+        return ("some failed again", "warn") if lost else waits
     if operation.recovered == 0:
         return ("failed again" if operation.failed_again else "vanished"), "danger"
     if lost or operation.errored:
@@ -176,7 +190,9 @@ def waiting_outcomes(operation: Operation) -> int:
 
 def what_happened(operation: Operation, reasons: Iterable[ReasonCount]) -> str:
     """``312 moved, 4 skipped: 3 already waiting or running, 1 completed meanwhile.``"""
-    parts = [f"{number(operation.requeued)} moved"]
+    dismisses = operation.kind is OperationKind.DISMISS
+    done, word = (operation.dismissed, "dismissed") if dismisses else (operation.requeued, "moved")
+    parts = [f"{number(done)} {word}"]
     listed = list(reasons)
     for state, count in (
         (ItemState.SKIPPED, operation.skipped),
@@ -186,8 +202,11 @@ def what_happened(operation: Operation, reasons: Iterable[ReasonCount]) -> str:
             word = "skipped" if state is ItemState.SKIPPED else counted(count, "error")
             said = f"{number(count)} {word}" if state is ItemState.SKIPPED else word
             parts.append(said + _why(listed, state, count))
-    if operation.state is OperationState.CANCELLED:
-        left = operation.total - operation.completed
+    taken = sum(one.items for one in listed if one.reason is Reason.TAKEN_BACK)
+    if taken:
+        parts.append(f"{number(taken)} taken back before a worker had started them")
+    left = operation.total - operation.completed - taken
+    if operation.state is OperationState.CANCELLED and (left or not taken):
         parts.append(f"{number(left)} left as they were by the cancel")
     return ", ".join(parts) + "."
 
