@@ -234,7 +234,8 @@ class Overview(Insight):
         said so."""
         if operation.state is not OperationState.RUNNING:
             return progress_of(operation, self._clock.now()).pace
-        return (await self.progress(operation.operation_id)).pace
+        progress = await self.progress(operation.operation_id)
+        return progress.pace if progress.state is OperationState.RUNNING else None
 
     async def tried(self, operation: Operation) -> Tried:
         """What an operation's canary has handed over so far, and what became of it."""

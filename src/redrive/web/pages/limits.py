@@ -40,6 +40,14 @@ def controls_said(controls: Controls) -> str:
     return ", ".join(said) or "no limits"
 
 
+def wanted_said(controls: Controls) -> str:
+    """``50 a second, from 5``; without a rate, ``as fast as it goes``."""
+    if controls.rate is None:
+        return rate_said(None)
+    ramp = "" if controls.floor is None else f", from {controls.floor:,g}"
+    return f"{controls.rate:,g} a second{ramp}"
+
+
 def rate_said(entries: float | None) -> str:
     """``50 a second``; without a limit, ``as fast as it goes``."""
     return "as fast as it goes" if entries is None else f"{rate(entries)} a second"
