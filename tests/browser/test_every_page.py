@@ -48,6 +48,10 @@ async def pages(scene: Scene, hostile_entry: str) -> Mapping[str, str]:
     scene.fail("acme", 40, error="the provider answered 503")
     scene.fail("globex", 25, queue="invoices", error="connect ECONNREFUSED 10.0.0.7:443")
     operation = _started(scene, "globex")
+    scene.fail("initech", 1200, queue="slow")
+    paused = _started(scene, "initech", rate=5, canary={"entries": 20}, guard={"percent": 50})
+    scene.console.post(f"/operations/{paused}/pause", {"reason": "the provider asked for it"})
+    scene.fail("umbrella", 1100, queue="slow")
 
     async def deliver(job: Any, token: str) -> str:
         return "delivered"
@@ -65,12 +69,15 @@ async def pages(scene: Scene, hostile_entry: str) -> Mapping[str, str]:
         "app": "/admin/apps/acme",
         "operations": "/admin/operations",
         "operation": f"/admin/operations/{operation}",
+        "operation-paused": f"/admin/operations/{paused}",
+        "controls": f"/admin/operations/{paused}/controls",
         "queues": "/admin/queues",
         "queue": "/admin/queues/mail",
         "audit": "/admin/audit",
         "search": "/admin/search?q=acme",
         "search-empty": "/admin/search?q=nothing+like+it",
         "confirm": "/admin/confirm?kind=retry&app_id=acme",
+        "confirm-large": "/admin/confirm?kind=retry&app_id=umbrella",
     }
 
 
@@ -179,7 +186,8 @@ async def _overflows(page: Page) -> bool:
     return answer
 
 
-def _started(scene: Scene, app: str) -> str:
-    answer = scene.console.post(f"/retry/app/{app}", {"reason": "the provider is back"})
+def _started(scene: Scene, app: str, **limits: Any) -> str:
+    body = {"reason": "the provider is back", **limits}
+    answer = scene.console.post(f"/retry/app/{app}", body)
     operation_id: str = answer.json()["data"]["operation_id"]
     return operation_id
