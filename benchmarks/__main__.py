@@ -13,6 +13,7 @@ from benchmarks import (
     following,
     neighbours,
     others,
+    pacing,
     planning,
     reading,
     retention,
@@ -22,7 +23,7 @@ from benchmarks.worlds import world
 
 PARTS = (
     *("bulk-retry", "others", "cancelling", "neighbours", "following"),
-    *("reading", "planning", "retention"),
+    *("reading", "planning", "retention", "pacing"),
 )
 
 
@@ -38,6 +39,9 @@ def main() -> None:
     )
     parser.add_argument("--requests", type=int, default=100, help="of each kind and repeat")
     parser.add_argument("--loop-entries", type=int, default=2_000, help="of loops over a call")
+    parser.add_argument(
+        "--paced-seconds", type=int, default=4, help="of each rate that is measured"
+    )
     parser.add_argument("--repeats", type=int, default=3)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
     asyncio.run(_measure(parser.parse_args()))
@@ -68,6 +72,8 @@ async def _measure(given: argparse.Namespace) -> None:
             await planning.run(servers, count=count, failed=failed, repeats=repeats)
         if "retention" in parts:
             await retention.run(servers, count=count, failed=failed, repeats=repeats)
+        if "pacing" in parts:
+            await pacing.run(servers, seconds=given.paced_seconds)
 
 
 if __name__ == "__main__":

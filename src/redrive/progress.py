@@ -188,6 +188,8 @@ def _fields(progress: Progress) -> dict[str, str | int]:
 def _text(value: object) -> str | int:
     if isinstance(value, int):
         return int(value)
+    if isinstance(value, datetime):
+        return to_millis(value)
     return "" if value is None else str(value)
 
 

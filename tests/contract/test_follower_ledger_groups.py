@@ -19,6 +19,7 @@ from redrive.domain import (
     OperationKind,
     Stamp,
 )
+from redrive.fingerprint import key_of
 from redrive.ledger import SqlFollowerLedger
 from redrive.ledger.grouping import Fingerprints
 from redrive.ledger.schema import entries
@@ -227,13 +228,13 @@ async def test_two_followers_and_an_operation_at_once_leave_true_counts(
 
 async def test_what_is_remembered_of_fingerprints_changes_none(books: Books) -> None:
     computed: list[str] = []
-    real = Fingerprints()
 
-    def counting(*texts: str) -> Any:
-        computed.append(texts[4])
-        return real._compute(*texts)
+    def counting(*told: str) -> str:
+        computed.append(told[4])
+        return key_of(*told)
 
-    following = SqlFollowerLedger(books.database, books.clock, Fingerprints(compute=counting))
+    fingerprints = Fingerprints(compute_key=counting)
+    following = SqlFollowerLedger(books.database, books.clock, fingerprints)
     long: dict[str, Any] = {"error_message": "too long " * 2000, "stacktrace": ""}
     take: Callable[..., Any] = following.record_failures
     await take(SOURCE, QUEUE, [failure(str(n), **FULL) for n in range(5)], None)

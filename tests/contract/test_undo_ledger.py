@@ -109,6 +109,7 @@ async def test_taken_back_entries_are_failed_with_their_error_and_their_failure(
     after = await undo.settle_moved(operation, batch, all_of(batch, job_3=TakenBack.STARTED))
 
     assert (after.requeued, after.released, after.completed) == (1, 2, 1)
+    assert after.taken_back == 2
     assert named(await books.items(operation)) == {
         "1": (ItemState.RELEASED, Reason.TAKEN_BACK, None),
         "2": (ItemState.RELEASED, Reason.TAKEN_BACK, None),

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from redrive.domain import (
+    Answer,
     EntryFilter,
     EntryState,
     ItemState,
@@ -154,6 +155,24 @@ async def test_a_crash_at_the_start_starts_one_operation_or_none(
     assert await survivor.runner.run(operation.operation_id)
     assert sum((await run_all(world)).values()) == 2
     assert len(await survivor.operations.open_operations()) == 0
+
+
+async def test_a_dismissal_is_cancelled_without_a_queue_system(
+    database: Database, redis_server: RedisServer
+) -> None:
+    engine = InMemoryEngine()
+    engine.fail(QUEUE, "1")
+    rig = Rig(database, engine, redis_server.url)
+    await rig.follower.scan()
+    started = await start_plan(rig, OperationKind.DISMISS, queue=QUEUE)
+    operation = await rig.operations.take_over(started.operation_id)
+    assert operation is not None
+    batch = await rig.operations.claim(operation, 1)
+    assert batch is not None
+    engine.away = True
+    (settlement,) = await rig.recovery.withhold(operation, batch)
+    assert settlement.answer is Answer.WITHHELD
+    await rig.close()
 
 
 async def test_a_queue_system_that_is_away_or_not_watched_is_a_warning_and_no_error(

@@ -268,7 +268,7 @@ def test_any_outcomes_keep_to_the_limits_and_add_up(
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=60,
+            max_examples=30,
             stateful_step_count=15,
             deadline=None,
             suppress_health_check=list(HealthCheck),

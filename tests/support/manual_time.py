@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
@@ -14,11 +15,12 @@ async def _nothing() -> None:
 
 class ManualTime:
     """:class:`redrive.pacing.Time` and :class:`redrive.ports.Clock`: the machine's, and ahead of
-    it by what was waited for. ``meanwhile`` is called at each wait."""
+    it by what was waited for. ``meanwhile`` is called at each wait, one after the other."""
 
     def __init__(self) -> None:
         self.meanwhile: Callable[[], Awaitable[None]] = _nothing
         self.waited = 0.0
+        self._one_at_a_time = asyncio.Lock()
 
     def now(self) -> datetime:
         return SystemClock().now() + timedelta(seconds=self.waited)
@@ -27,5 +29,6 @@ class ManualTime:
         return self.waited
 
     async def wait(self, seconds: float) -> None:
-        self.waited += seconds
-        await self.meanwhile()
+        async with self._one_at_a_time:
+            self.waited += seconds
+            await self.meanwhile()

@@ -195,3 +195,18 @@ async def test_groups_that_are_over_are_found_by_their_index(books: Books) -> No
     assert "groups USING INDEX ix_groups_failed" in plan
     plan = await plans(books, lambda: ledger.prune(Prunable.ACTIVITY, AT, 100, None))
     assert "SCAN group_activity" not in plan
+
+
+async def test_a_plan_is_told_without_holding_the_only_writer(books: Books) -> None:
+    written: list[str] = []
+
+    def note(_c: object, _k: object, statement: str, *_more: object) -> None:
+        written.append(statement)
+
+    await books.fail("1", "2")
+    engine = books.database._writer.sync_engine
+    event.listen(engine, "before_cursor_execute", note)
+    await books.plan()
+    event.remove(engine, "before_cursor_execute", note)
+    assert any(statement.startswith("INSERT INTO selections") for statement in written)
+    assert not any("GROUP BY" in statement for statement in written)

@@ -34,8 +34,8 @@ class ExitCode(IntEnum):
     CONFLICT = 4
     UNAVAILABLE = 5
     NOT_ALL_DONE = 6
-    NOT_ALL_RECOVERED = 7
-    PAUSED = 8
+    PAUSED = 7
+    NOT_ALL_RECOVERED = 8
     INTERRUPTED = 130
 
 
@@ -47,9 +47,9 @@ MEANINGS = {
     ExitCode.CONFLICT: "the present state does not allow it; no job was moved",
     ExitCode.UNAVAILABLE: "a store or a queue system cannot be reached",
     ExitCode.NOT_ALL_DONE: "a watched operation ended cancelled, failed or with errors",
+    ExitCode.PAUSED: "a watched operation has paused, and can be resumed",
     ExitCode.NOT_ALL_RECOVERED: "a verdict that was waited for with --verdict: something failed "
     "again, vanished or still waits",
-    ExitCode.PAUSED: "a watched operation has paused, and can be resumed",
     ExitCode.INTERRUPTED: "interrupted with Ctrl-C, or a question was answered with no",
 }
 

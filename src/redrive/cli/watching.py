@@ -52,7 +52,7 @@ UntilVerdict = Annotated[
     bool,
     typer.Option(
         "--verdict",
-        help="With --watch: then wait until the verdict is final; exit code 7 unless everything "
+        help="With --watch: then wait until the verdict is final; exit code 8 unless everything "
         "that was moved recovered.",
     ),
 ]
@@ -82,8 +82,8 @@ async def watch_to_the_end(
     """Show the progress until the operation ends, then what happened.
 
     In between, wait up to ``outcome_seconds``, or until the verdict is final, for what becomes of
-    the moved jobs. Exit code 6 unless it completed without errors, 7 for a verdict that was waited
-    for unless everything recovered, 8 as soon as it pauses. Interrupted, it leaves the operation
+    the moved jobs. Exit code 6 unless it completed without errors, 7 as soon as it pauses, 8 for a
+    verdict that was waited for unless everything recovered. Interrupted, it leaves the operation
     running and says how to go on.
     """
     try:

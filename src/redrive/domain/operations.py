@@ -63,7 +63,8 @@ class Operation:
     """A durable action on a frozen selection, with its counts.
 
     ``total`` is frozen at the start. ``requeued``, ``skipped``, ``errored`` and ``dismissed`` count
-    settled items; ``released`` counts items claimed and given back by a cancel. ``recovered``,
+    settled items; ``released`` counts items claimed and given back by a cancel, ``taken_back``
+    those of them that had been moved and were taken back by an undo. ``recovered``,
     ``failed_again`` and ``vanished`` count the outcomes of requeued items, ``failed_same`` those of
     ``failed_again`` whose failure is of the same group as before. ``filter`` is that of the plan
     ``plan_id``, as JSON. ``turn`` counts pauses and resumes; ``heard_before`` and ``failed_before``
@@ -108,6 +109,7 @@ class Operation:
     turn: int = 0
     heard_before: int = 0
     failed_before: int = 0
+    taken_back: int = 0
 
     @property
     def completed(self) -> int:
@@ -155,6 +157,7 @@ class OperationTally:
     failed_again: int
     failed_same: int
     vanished: int
+    taken_back: int = 0
     dismissed: int = 0
 
     @property

@@ -55,7 +55,7 @@ from redrive.ledger.schema_triage import (
 _KIND = "prunable-entries"
 _SUMMED = (
     *("requeued", "skipped", "errored", "dismissed"),
-    *("recovered", "failed_again", "failed_same", "vanished"),
+    *("recovered", "failed_again", "failed_same", "vanished", "taken_back"),
 )
 
 

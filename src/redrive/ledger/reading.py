@@ -73,7 +73,7 @@ T = TypeVar("T")
 _CHAPTERS = 100
 _TALLIED = (
     *("requeued", "skipped", "errored", "dismissed"),
-    *("recovered", "failed_again", "failed_same", "vanished"),
+    *("recovered", "failed_again", "failed_same", "vanished", "taken_back"),
 )
 
 

@@ -82,6 +82,7 @@ def operation_of(row: Row[Any]) -> Operation:
         error=row.error,
         dismissed=row.dismissed,
         failed_same=row.failed_same,
+        taken_back=row.taken_back,
         plan_id=row.plan_id,
         pause_wanted=row.pause_wanted,
         undo_wanted=row.undo_wanted,

@@ -258,6 +258,8 @@ operations = Table(
     # Of those that failed again: the same way as before.
     count_column("failed_same"),
     count_column("vanished"),
+    # Of those released: moved, and taken back by an undo.
+    count_column("taken_back"),
     Column("actor", Text, nullable=False),
     Column("origin", Text, nullable=False),
     Column("reason", Text, nullable=False, server_default=""),
@@ -410,6 +412,7 @@ pruned_operations = Table(
     count_column("failed_again"),
     count_column("failed_same"),
     count_column("vanished"),
+    count_column("taken_back"),
     PrimaryKeyConstraint("kind", "state"),
 )
 

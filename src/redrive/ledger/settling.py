@@ -22,7 +22,7 @@ from redrive.domain import (
     Reason,
     Settlement,
 )
-from redrive.ledger.counting import add_activity, next_sequences
+from redrive.ledger.counting import add_recoveries, next_sequences
 from redrive.ledger.database import Database
 from redrive.ledger.judging import CountMoves, EarlyOutcome, set_outcomes
 from redrive.ledger.moves import Moves, move_counts
@@ -147,7 +147,7 @@ async def settle(
         whole = len(ids) == len(batch.entries)
         await _settle_items(database, connection, operation, batch, key, ids, whole, now)
     await set_outcomes(connection, operation.operation_id, outcomes)
-    await add_activity(connection, now, recovered=recoveries)
+    await add_recoveries(connection, now, recoveries)
     return moved
 
 

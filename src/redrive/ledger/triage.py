@@ -21,11 +21,11 @@ from redrive.errors import EntryNotFound, WrongState
 from redrive.faultpoints import Step, reach
 from redrive.ledger.auditing import add_audit
 from redrive.ledger.counting import next_sequences
-from redrive.ledger.database import Database, hold_view
+from redrive.ledger.database import Database
 from redrive.ledger.identities import named
 from redrive.ledger.moves import move_counts
 from redrive.ledger.planned import forget_plans, start_planned
-from redrive.ledger.planning import make_plan
+from redrive.ledger.planning import freeze, keep_apps, tell
 from redrive.ledger.rows import entry_of
 from redrive.ledger.schema import entries
 from redrive.ports import Clock
@@ -40,11 +40,11 @@ class SqlTriageLedger:
         self._approval_over = approval_over
 
     async def plan(self, request: PlanRequest) -> Plan:
-        async def work(connection: AsyncConnection) -> Plan:
-            await hold_view(connection)
-            return await make_plan(connection, request, self._clock.now())
-
-        return await self._database.write(work)
+        frozen = await self._database.write(
+            lambda connection: freeze(connection, request, self._clock.now())
+        )
+        plan, look = await self._database.read(lambda connection: tell(connection, request, frozen))
+        return await self._database.write(lambda connection: keep_apps(connection, plan, look))
 
     async def start_plan(self, start: PlanStart) -> tuple[Operation, bool]:
         async def work(connection: AsyncConnection) -> tuple[Operation, bool]:

@@ -35,6 +35,7 @@ LOOK_SECONDS = 0.1
 """How often a waiting runner looks whether it was asked for something."""
 
 TELL_SECONDS = 1.0
+_SHORTEST_SECONDS = 0.001
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -155,7 +156,7 @@ class Course:
             if wait <= 0 or self.operation.state is not OperationState.RUNNING:
                 return
             self._paced_at = self._time.seconds()
-            await self._time.wait(min(wait, LOOK_SECONDS))
+            await self._time.wait(_a_while(wait))
             if wait > LOOK_SECONDS:
                 await self._look()
 
@@ -240,7 +241,7 @@ class Course:
         return self._pacer.wait(self._time.seconds(), entries, ahead)
 
     async def _pass_time(self, seconds: float, tell: Tell) -> None:
-        await self._time.wait(min(seconds, LOOK_SECONDS))
+        await self._time.wait(_a_while(seconds))
         await self._look()
         now = self._time.seconds()
         if now - self._told_at >= TELL_SECONDS:
@@ -291,3 +292,8 @@ class Course:
         if self._ramp is None or self._ramp.rate == self.operation.controls.rate:
             return Limit.RATE
         return Limit.GUARD if self._ramp.slowed else Limit.RAMP
+
+
+def _a_while(seconds: float) -> float:
+    """So long, but not past the next look."""
+    return max(_SHORTEST_SECONDS, min(seconds, LOOK_SECONDS))

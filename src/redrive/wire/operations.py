@@ -249,6 +249,7 @@ class Operation(BulkProgressResponse):
                 },
                 "pause_wanted": False,
                 "approved_by": None,
+                "taken_back": 0,
             }
         }
     )
@@ -278,6 +279,8 @@ class Operation(BulkProgressResponse):
     """Asked to pause: what is in hand is finished first."""
     approved_by: str | None = None
     """Who approved it, where it needed approval."""
+    taken_back: int
+    """Of the released: had been moved, and were taken back by an undo."""
 
     @staticmethod
     def of(operation: domain.Operation, now: datetime, observe_for: timedelta) -> Operation:
@@ -307,6 +310,7 @@ class Operation(BulkProgressResponse):
             controls=Controls.model_validate(operation.controls),
             pause_wanted=operation.pause_wanted,
             approved_by=operation.approved_by,
+            taken_back=operation.taken_back,
         )
 
 

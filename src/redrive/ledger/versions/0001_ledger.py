@@ -170,6 +170,7 @@ def _create_operations() -> None:
                 "failed_again",
                 "failed_same",
                 "vanished",
+                "taken_back",
             )
         ),
         sa.Column("actor", sa.Text(), nullable=False),
@@ -315,6 +316,7 @@ def _create_plans() -> None:
         sa.Column("plan_id", sa.String(40), nullable=False),
         sa.Column("failure_seq", sa.BigInteger(), nullable=False),
         sa.Column("entry_pk", sa.BigInteger(), nullable=False),
+        sa.Column("generation", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("plan_id", "failure_seq", name=op.f("pk_selections")),
         sqlite_with_rowid=False,
     )
@@ -400,6 +402,7 @@ def _create_rest() -> None:
             for name in (
                 *("operations", "millis", "requeued", "skipped", "errored"),
                 *("dismissed", "recovered", "failed_again", "failed_same", "vanished"),
+                "taken_back",
             )
         ),
         sa.PrimaryKeyConstraint("kind", "state", name=op.f("pk_pruned_operations")),
