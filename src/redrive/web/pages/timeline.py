@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import pairwise
 
 from redrive.domain import (
     Chapter,
@@ -45,7 +44,7 @@ def timeline_of(detail: EntryDetail) -> list[Moment]:
     times = _failure_times(entry, chapters)
     recovery = _last_recovery(entry, chapters, times)
     moments = [*_added(entry)]
-    for at, following in pairwise([*times, None]):
+    for at, following in zip(times, [*times[1:], None], strict=True):
         moments.append(_failure(entry, at, chapters))
         for chapter in chapters:
             if chapter.item.failed_at == at:
