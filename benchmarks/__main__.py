@@ -13,6 +13,8 @@ from benchmarks import (
     following,
     neighbours,
     others,
+    pacing,
+    planning,
     reading,
     retention,
 )
@@ -21,7 +23,7 @@ from benchmarks.worlds import world
 
 PARTS = (
     *("bulk-retry", "others", "cancelling", "neighbours", "following"),
-    *("reading", "retention"),
+    *("reading", "planning", "retention", "pacing"),
 )
 
 
@@ -33,10 +35,13 @@ def main() -> None:
     )
     parser.add_argument("--entries", type=int, default=100_000, help="of every other measurement")
     parser.add_argument(
-        "--failed", type=int, help="of the ledger that is read or pruned; default: a tenth"
+        "--failed", type=int, help="of the ledger that is read, planned or pruned; default: a tenth"
     )
     parser.add_argument("--requests", type=int, default=100, help="of each kind and repeat")
     parser.add_argument("--loop-entries", type=int, default=2_000, help="of loops over a call")
+    parser.add_argument(
+        "--paced-seconds", type=int, default=4, help="of each rate that is measured"
+    )
     parser.add_argument("--repeats", type=int, default=3)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
     asyncio.run(_measure(parser.parse_args()))
@@ -63,8 +68,12 @@ async def _measure(given: argparse.Namespace) -> None:
             await reading.run(
                 servers, count=count, failed=failed, requests=given.requests, repeats=repeats
             )
+        if "planning" in parts:
+            await planning.run(servers, count=count, failed=failed, repeats=repeats)
         if "retention" in parts:
             await retention.run(servers, count=count, failed=failed, repeats=repeats)
+        if "pacing" in parts:
+            await pacing.run(servers, seconds=given.paced_seconds)
 
 
 if __name__ == "__main__":

@@ -5,9 +5,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 
 import asyncpg
 from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from benchmarks.history import COLUMNS, History, Row
 from redrive.ledger import Database, migrate
@@ -31,12 +33,15 @@ async def fill(url: str, history: History) -> None:
         )
     )
     if not database.is_sqlite:
-        last = "SELECT setval(pg_get_serial_sequence('entries', 'id'), :last)"
-        await database.write(
-            lambda connection: connection.execute(text(last), {"last": history.count})
-        )
+        for table, key in (("entries", "id"), ("groups", "group_pk")):
+            last = f"SELECT setval(pg_get_serial_sequence('{table}', '{key}'), :last)"
+            await database.write(partial(_execute, last, history.count))
         await database.write(lambda connection: connection.execute(text("ANALYZE")))
     await database.close()
+
+
+async def _execute(statement: str, last: int, connection: AsyncConnection) -> None:
+    await connection.execute(text(statement), {"last": last})
 
 
 def _fill_sqlite(url: str, rows_of: dict[str, Iterator[Row]]) -> None:

@@ -77,8 +77,38 @@ class History:
             *(1, 0 if failed else 1, at, at, at - 60_000, at - 50, over_at),
             *(over_at if state is EntryState.RECOVERED else None, over_at or at),
             *(kind, RARE_ERROR if number % 99_991 == 17 else message, 3, 64, False),
-            None if failed else self.operation_of(number),
+            *(None if failed else self.operation_of(number), self._group(number)),
         )
+
+    def _group(self, number: int) -> int:
+        """Which of the groups an entry is of: an error has as many as there are queues."""
+        return number % 7 % len(ERRORS) * len(QUEUES) + number % len(QUEUES) + 1
+
+    def groups(self) -> Iterator[Row]:
+        failed: Counter[int] = Counter()
+        entries: Counter[int] = Counter()
+        examples: dict[int, int] = {}
+        for number in range(self.count):
+            group = self._group(number)
+            failed[group] += self.state(number) is EntryState.FAILED
+            entries[group] += 1
+            examples[group] = number + 1
+        begin, end = self.at(0), self.at(self.count - 1)
+        for group in sorted(entries):
+            kind, message = ERRORS[(group - 1) // len(QUEUES)]
+            yield (
+                *(group, f"grp_1_{group:024x}", 1, "default", QUEUES[(group - 1) % len(QUEUES)]),
+                *("deliver", kind, message, "message", examples[group], failed[group]),
+                *(entries[group], entries[group], begin, end),
+            )
+
+    def group_activity(self) -> Iterator[Row]:
+        minutes = int(self.span.total_seconds() // 60)
+        begin = self.at(0) // 60_000
+        groups = len(ERRORS) * len(QUEUES)
+        for minute in range(minutes):
+            for group in range(1, groups + 1):
+                yield group, (begin + minute) * 60_000, self.count // minutes // groups
 
     def identities(self) -> Iterator[Row]:
         for number in range(self.count):
@@ -139,7 +169,7 @@ COLUMNS = {
         *("previous_state", "state_reason", "failure_seq", "selectable_seq", "failures"),
         *("generation", "failed_at", "first_failed_at", "created_at", "started_at", "moved_at"),
         *("recovered_at", "heard_at", "error_type", "error_message", "attempts_made"),
-        *("data_size", "forgets", "operation_id"),
+        *("data_size", "forgets", "operation_id", "group_pk"),
     ),
     "identities": ("entry_id", "entry_pk"),
     "payloads": ("entry_id", "data", "options", "extra", "stacktrace"),
@@ -157,4 +187,10 @@ COLUMNS = {
         "counts",
     ),
     "activity": ("minute", "failed", "recovered"),
+    "groups": (
+        *("group_pk", "group_id", "version", "source", "queue", "job_name", "error_type", "title"),
+        *("basis", "example_pk", "failed", "entries", "failures", "first_seen_at"),
+        "last_failed_at",
+    ),
+    "group_activity": ("group_pk", "minute", "failed"),
 }

@@ -88,6 +88,7 @@ def _wanted(history: History) -> dict[str, str]:
     entry = history.entry_id(middle)
     operation = history.operation_of(middle)
     rare = quote(RARE_ERROR)
+    group = f"grp_1_{1:024x}"
     return {
         "page overview": "/admin/",
         "page overview, a week": "/admin/?span=7d",
@@ -114,6 +115,14 @@ def _wanted(history: History) -> dict[str, str]:
         "api entries, 500 of them": "/admin/api/entries?limit=500",
         "api entry": f"/admin/api/entries/{entry}",
         "api apps": "/admin/api/apps",
+        "api groups": "/admin/api/groups",
+        "api groups, an app's": "/admin/api/groups?app_id=client-7",
+        "api groups, by text": "/admin/api/groups?q=provider",
+        "api group": f"/admin/api/groups/{group}",
+        "api entries, failed, a group's": f"/admin/api/entries?state=failed&group={group}",
+        "api entries, failed, a group's of an app": (
+            f"/admin/api/entries?state=failed&group={group}&app_id=client-7"
+        ),
         "api operations": "/admin/api/operations",
         "api items": f"/admin/api/operations/{operation}/items",
         "metrics": "/metrics",

@@ -34,7 +34,7 @@ class Operator:
         """
         path = _PATHS[act.action].format(target=act.target)
         while True:
-            answer = await self._ask(path, {"idempotency_key": key})
+            answer = await self._ask(path, {"idempotency_key": key, **act.controls})
             if answer.status_code == 202:
                 operation_id: str = answer.json()["data"]["operation_id"]
                 return operation_id
@@ -57,14 +57,30 @@ class Operator:
             answer = await self._ask(f"/retry/cancel/{operation_id}", {"undo": undo})
         assert answer.status_code in (202, 409), answer.text
 
+    async def steer(self, operation_id: str, rate: float) -> None:
+        """Give it another rate and pause it; one that is over already stays as it is."""
+        path = f"/operations/{operation_id}"
+        await self._until_taken_in("PATCH", path, {"rate": rate})
+        await self._until_taken_in("POST", f"{path}/pause", {})
+
+    async def resume(self, operation_id: str) -> None:
+        """Resume; one that goes on already stays as it is."""
+        await self._until_taken_in("POST", f"/operations/{operation_id}/resume", {})
+
+    async def _until_taken_in(self, method: str, path: str, body: dict[str, Any]) -> None:
+        answer = await self._ask(path, body, method)
+        while answer.status_code == 503:
+            answer = await self._ask(path, body, method)
+        assert answer.status_code in (200, 202, 409), answer.text
+
     async def close(self) -> None:
         await self._http.aclose()
 
-    async def _ask(self, path: str, body: dict[str, Any]) -> httpx.Response:
-        """The answer to a POST, as soon as there is one from somebody who knows us."""
+    async def _ask(self, path: str, body: dict[str, Any], method: str = "POST") -> httpx.Response:
+        """The answer, as soon as there is one from somebody who knows us."""
         while True:
             try:
-                answer = await self._http.post(path, json=body)
+                answer = await self._http.request(method, path, json=body)
             except httpx.TransportError:
                 await asyncio.sleep(_PAUSE_SECONDS)
                 continue

@@ -9,7 +9,14 @@ import redis
 from sqlalchemy import func, select
 
 from proof.observed import EntrySeen, ItemSeen, JobKey, OperationSeen, seconds
-from redrive.domain import LIVE_STATES, OPEN_STATES, EntryState, OperationId, Outcome
+from redrive.domain import (
+    LIVE_STATES,
+    OPEN_STATES,
+    EntryState,
+    OperationId,
+    OperationState,
+    Outcome,
+)
 from redrive.errors import LedgerUnavailable
 from redrive.ledger import Database
 from redrive.ledger.schema import entries, items, operations
@@ -46,6 +53,16 @@ class LedgerView:
         except LedgerUnavailable:
             return None
         return [(OperationId(row.operation_id), row.runner_epoch) for row in rows]
+
+    async def in_state(self, state: OperationState) -> list[OperationId]:
+        """The operations in a state; none while the database is away."""
+        try:
+            rows = await self._database.rows(
+                select(operations.c.operation_id).where(operations.c.state == state)
+            )
+        except LedgerUnavailable:
+            return []
+        return [OperationId(row.operation_id) for row in rows]
 
     async def unsettled(self) -> int | None:
         """How much the ledger still waits for: open claims, live entries, missing outcomes."""

@@ -70,11 +70,17 @@ class JobPlan:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Act:
-    """What the operator does; ``target`` is an app or a job. ``cancel_after`` is in seconds."""
+    """What the operator does; ``target`` is an app or a job. ``cancel_after`` is in seconds.
+
+    ``controls`` are the limits of a bulk start. One that is ``steered`` is given another rate and
+    paused once it runs. Whatever is paused, by hand or by itself, is resumed.
+    """
 
     action: Action
     target: str = ""
     cancel_after: float | None = None
+    controls: Mapping[str, object] = field(default_factory=dict)
+    steered: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

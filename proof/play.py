@@ -19,6 +19,7 @@ from proof.trouble import Trouble
 _INLINE_SECONDS = 32.0
 _PATIENT_TIMES = 3
 _MOP_UPS = 6
+_STEERED_RATE = 60.0
 _NOWHERE = "redis://127.0.0.1:1"
 
 
@@ -128,7 +129,17 @@ async def _do(stage: Stage, crew: Crew, act: Act, key: str) -> None:
         if operation_id is not None and act.cancel_after is not None:
             await asyncio.sleep(act.cancel_after)
             await stage.operator.cancel(operation_id)
+        if operation_id is not None and act.steered:
+            await _steer(stage, operation_id)
     await _until_quiet(stage, crew)
+
+
+async def _steer(stage: Stage, operation_id: str) -> None:
+    async def begun() -> bool:
+        return await stage.runs_or_ends(operation_id)
+
+    await stage.until(begun, "a runner takes the operation")
+    await stage.operator.steer(operation_id, _STEERED_RATE)
 
 
 async def _until_quiet(stage: Stage, crew: Crew) -> None:
@@ -139,10 +150,10 @@ async def _until_quiet(stage: Stage, crew: Crew) -> None:
     """
     try:
         patience = min(_INLINE_SECONDS, stage.scenario.patience)
-        await stage.until(stage.quiet, "the operations end", patience)
+        await stage.until(stage.resumed_and_quiet, "the operations end", patience)
     except WaitedInVainError:
         await crew.replace(Part.RUNNER)
-        await stage.until(stage.quiet, "the operations end")
+        await stage.until(stage.resumed_and_quiet, "the operations end")
 
 
 async def _mop_up(stage: Stage, crew: Crew) -> None:

@@ -28,6 +28,22 @@ _WEB_BULK = (
     Step.START_ENQUEUED,
 )
 _CANCELLING = (Step.CANCEL_WRITTEN, Step.CANCEL_COMMITTED)
+_STEERING = (
+    Step.PAUSE_WRITTEN,
+    Step.PAUSE_COMMITTED,
+    Step.RESUME_WRITTEN,
+    Step.RESUME_COMMITTED,
+    Step.RESUME_ENQUEUED,
+    Step.CONTROLS_WRITTEN,
+    Step.CONTROLS_COMMITTED,
+)
+_HALTING = (
+    Step.CANARY_WRITTEN,
+    Step.CANARY_MOVED,
+    Step.HALT_WANTED,
+    Step.HALT_WRITTEN,
+    Step.HALTED,
+)
 _WEB_SINGLE = (
     Step.SINGLE_WRITTEN,
     Step.SINGLE_CLAIMED,
@@ -43,8 +59,14 @@ _FOLLOWING = tuple(
 )
 
 _NODE_SHARE = 0.3
+_SLOW_MILLIS = 150
 
 RETRY_ALL = Act(action=Action.RETRY_ALL)
+STEERED = Act(
+    action=Action.RETRY_ALL,
+    controls={"rate": 20, "canary": {"entries": 3, "percent": 1, "seconds": 2}},
+    steered=True,
+)
 
 
 def world(rng: random.Random, count: int = 48) -> tuple[JobPlan, ...]:
@@ -80,9 +102,11 @@ def at_step(step: Step, backend: str, seed: int) -> Scenario:
     """A scenario in which a process surely comes to ``step``, and is killed there."""
     rng = random.Random(f"{seed} {step}")
     jobs = world(rng)
+    if step in _UNDOING:
+        jobs = tuple(replace(job, work_millis=_SLOW_MILLIS) for job in jobs)
     before = _leading_to(step)
     life = 1 + sum(fault.meanwhile is None for fault in before)
-    return Scenario(
+    scenario = Scenario(
         name=f"step-{step}-{seed}",
         backend=backend,
         jobs=jobs,
@@ -91,11 +115,13 @@ def at_step(step: Step, backend: str, seed: int) -> Scenario:
         unreachable=step in _RELEASING,
         strict=True,
     )
+    # Slow jobs, moved all at once: much of what is to be undone still waits for a worker.
+    return replace(scenario, batch_size=len(jobs)) if step in _UNDOING else scenario
 
 
 def part_of(step: Step) -> Part:
     """The part that comes to a step."""
-    if step in (*_WEB_BULK, *_CANCELLING, *_WEB_SINGLE, *_RELEASING):
+    if step in (*_WEB_BULK, *_CANCELLING, *_STEERING, *_WEB_SINGLE, *_RELEASING):
         return Part.WEB
     return Part.FOLLOWER if step in _FOLLOWING else Part.RUNNER
 
@@ -114,6 +140,8 @@ def _leading_to(step: Step) -> tuple[Fault, ...]:
 def _acts_coming_to(step: Step, jobs: Sequence[JobPlan]) -> tuple[Act, ...]:
     if step in (*_WEB_SINGLE, *_RELEASING):
         return (Act(action=Action.RETRY_ONE, target=_first_lasting(jobs)), RETRY_ALL)
+    if step in (*_STEERING, *_HALTING):
+        return (STEERED,)
     if step in _FOLLOWING:
         return (Act(action=Action.RETRY_ELSEWHERE), RETRY_ALL)
     return (RETRY_ALL, Act(action=Action.RETRY_APP, target="app-1"))
@@ -280,6 +308,31 @@ def _undone(rng: random.Random, name: str, backend: str, jobs: tuple[JobPlan, ..
     )
 
 
+def _steered(rng: random.Random, name: str, backend: str, jobs: tuple[JobPlan, ...]) -> Scenario:
+    """A pause by hand, a canary that waits or a guard that pauses, and a death in it."""
+    guard = {"percent": rng.choice((1, 20)), "outcomes": rng.randint(2, 6)}
+    canary = {"entries": rng.randint(2, 8), "percent": rng.choice((50, 100)), "seconds": 1}
+    by_hand, by_canary, by_guard = (
+        Act(action=Action.RETRY_ALL, controls={"rate": 60}, steered=True),
+        Act(action=Action.RETRY_ALL, controls={"canary": canary}),
+        Act(action=Action.RETRY_ALL, controls={"rate": 60, "floor": 20, "guard": guard}),
+    )
+    steps = (*_STEERING, *_HALTING, Step.CLAIMED, Step.MOVED, Step.SETTLED, Step.TOLD)
+    step = rng.choice(steps)
+    return Scenario(
+        name=name,
+        backend=backend,
+        jobs=jobs,
+        acts=(rng.choice((by_hand, by_canary, by_guard)), RETRY_ALL),
+        faults=(Fault(part=part_of(step), step=step, nth=rng.randint(1, 3)),),
+        kills=tuple(
+            Kill(what=Part.RUNNER, after=rng.uniform(0, 1.5)) for _ in range(rng.randint(0, 2))
+        ),
+        runners=rng.choice((1, 2)),
+        batch_size=rng.choice((2, 4, 8)),
+    )
+
+
 def _other_tool(rng: random.Random, name: str, backend: str, jobs: tuple[JobPlan, ...]) -> Scenario:
     """Another tool retries what the runner has claimed, and it fails again."""
     stop = Fault(
@@ -315,4 +368,5 @@ KINDS = (
     _cancelled,
     _other_tool,
     _undone,
+    _steered,
 )

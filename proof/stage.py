@@ -18,6 +18,7 @@ from proof.observed import Loss
 from proof.plan import JobPlan, Scenario
 from proof.proxy import ReplyEater
 from proof.stores import KillableRedis, Ledgers
+from redrive.domain import OperationState
 from tests.support.servers import free_port
 
 _TICK_SECONDS = 0.03
@@ -63,6 +64,17 @@ class Stage:
     async def quiet(self) -> bool:
         """Whether no operation is open."""
         return await self.ledger.open_operations() == []
+
+    async def resumed_and_quiet(self) -> bool:
+        """Whether no operation is open; those that are paused are resumed."""
+        for operation_id in await self.ledger.in_state(OperationState.PAUSED):
+            await self.operator.resume(operation_id)
+        return await self.quiet()
+
+    async def runs_or_ends(self, operation_id: str) -> bool:
+        """Whether a runner has the operation, or it is over."""
+        queued = await self.ledger.in_state(OperationState.QUEUED)
+        return operation_id not in queued
 
     async def all_failed(self) -> bool:
         """Whether every job has failed in the engine."""

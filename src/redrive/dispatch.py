@@ -40,13 +40,16 @@ class BullMQOperationQueue:
         self._connect = connect
         self._queue: Any = None
 
-    async def put(self, operation_id: OperationId) -> None:
+    async def put(self, operation_id: OperationId, turn: int = 0) -> None:
         if self._queue is None:
             self._queue = Queue(QUEUE, {"connection": self._connect()})
-        options = {"jobId": operation_id, "removeOnComplete": True, "removeOnFail": True}
+        # Of a name of its own in each turn: the job of the turn before may not have ended yet.
+        name = f"{operation_id}-{turn}" if turn else operation_id
+        options = {"jobId": name, "removeOnComplete": True, "removeOnFail": True}
         for last_try in (False, True):
             try:
-                await self._queue.add("operation", {"operation_id": operation_id}, options)
+                data = {"operation_id": operation_id, "turn": turn}
+                await self._queue.add("operation", data, options)
             except (RedisError, OSError) as error:
                 # A connection that broke while it lay idle says so only at its next use.
                 if last_try:
@@ -91,9 +94,9 @@ class BullMQOperationQueue:
             with suppress(asyncio.CancelledError, RedisError, OSError):
                 await running
             await client.aclose()
-            for operation_id in runs.unfinished:
+            for operation_id, turn in runs.unfinished:
                 with suppress(StoreUnavailable):
-                    await self.put(operation_id)
+                    await self.put(operation_id, turn)
 
     async def _run(self, worker: Any) -> None:
         """Run the worker; its first step fails while Redis is away, and is tried again."""
@@ -118,25 +121,29 @@ class _Runs:
 
     def __init__(self, run: Callable[[OperationId], Awaitable[bool]]) -> None:
         self._run = run
-        self._in_hand: dict[OperationId, asyncio.Future[None]] = {}
-        self.unfinished: set[OperationId] = set()
+        self._in_hand: dict[OperationId, tuple[int, asyncio.Future[None]]] = {}
+        self.unfinished: set[tuple[OperationId, int]] = set()
 
     async def process(self, job: Any, _token: str) -> None:
         """Run the operation; one that is in hand already is waited for.
 
         After an outage longer than its lock, an operation comes back to the process that still
         runs it. Run twice it would be taken over again and again, because the end of the first
-        run stops the renewal of the second one's lock.
+        run stops the renewal of the second one's lock. Of another turn (resumed before the run
+        that paused it had ended), it is run after that.
         """
-        operation_id = OperationId(job.data["operation_id"])
-        if operation_id in self._in_hand:
-            await asyncio.shield(self._in_hand[operation_id])
-            return
+        operation_id, turn = OperationId(job.data["operation_id"]), int(job.data.get("turn", 0))
+        while operation_id in self._in_hand:
+            in_hand, ending = self._in_hand[operation_id]
+            await asyncio.shield(ending)
+            if in_hand == turn:
+                return
         reach(Step.OPERATION_GIVEN)
-        ended = self._in_hand[operation_id] = asyncio.get_running_loop().create_future()
+        ended = asyncio.get_running_loop().create_future()
+        self._in_hand[operation_id] = (turn, ended)
         try:
             if not await self._run(operation_id):
-                self.unfinished.add(operation_id)
+                self.unfinished.add((operation_id, turn))
             reach(Step.OPERATION_DONE)
         except Exception:
             log.exception("operation_run_failed", operation_id=operation_id)
@@ -148,7 +155,7 @@ class _Runs:
     async def ended(self) -> None:
         """Wait until nothing is in hand."""
         while self._in_hand:
-            await asyncio.wait(list(self._in_hand.values()))
+            await asyncio.wait([ending for _, ending in self._in_hand.values()])
 
 
 async def _close(worker: Any, runs: _Runs) -> None:

@@ -18,6 +18,9 @@ Errors carry fields; the class docstring is the default message. Expected outcom
     │   ├── WrongState
     │   ├── OperationOverlap
     │   ├── OperationFinished
+    │   ├── CannotPause
+    │   ├── NotPaused
+    │   ├── ApprovalNeeded
     │   ├── IdempotencyMismatch
     │   ├── PlanExpired
     │   ├── PlanUsed
@@ -26,6 +29,7 @@ Errors carry fields; the class docstring is the default message. Expected outcom
     │   └── PlanOfAnother
     ├── BadInput
     │   ├── BadCursor
+    │   ├── BadControls
     │   ├── EmptyFilter
     │   └── FilterAndEverything
     ├── Unavailable
@@ -104,6 +108,18 @@ class NothingToTakeBack(Conflict):
     """Operation {operation_id} is {state} and of everything that it has moved something is known: nothing is left to take back. Nothing was changed."""  # noqa: E501 - the first line is the message
 
 
+class CannotPause(Conflict):
+    """Operation {operation_id} is {state} and cannot be paused. Nothing was changed."""
+
+
+class NotPaused(Conflict):
+    """Operation {operation_id} is {state} and not paused. Nothing was changed."""
+
+
+class ApprovalNeeded(Conflict):
+    """Operation {operation_id} needs the approval of another user than {actor}, who started it, signed in at the console. Nothing was changed."""  # noqa: E501 - the first line is the message
+
+
 class IdempotencyMismatch(Conflict):
     """This idempotency key started operation {operation_id}, which asked for something else. Nothing was changed."""  # noqa: E501 - the first line is the message
 
@@ -142,6 +158,10 @@ class EmptyFilter(BadInput):
 
 class FilterAndEverything(BadInput):
     """A filter and everything ({everything}) were both given: leave one of them out. Nothing was changed."""  # noqa: E501 - the first line is the message
+
+
+class BadControls(BadInput):
+    """The limits do not fit together: {problem}. Nothing was changed."""
 
 
 class Unavailable(RedriveError):

@@ -24,6 +24,13 @@ class Step(StrEnum):
     START_ENQUEUED = "start_enqueued"
     CANCEL_WRITTEN = "cancel_written"
     CANCEL_COMMITTED = "cancel_committed"
+    PAUSE_WRITTEN = "pause_written"
+    PAUSE_COMMITTED = "pause_committed"
+    RESUME_WRITTEN = "resume_written"
+    RESUME_COMMITTED = "resume_committed"
+    RESUME_ENQUEUED = "resume_enqueued"
+    CONTROLS_WRITTEN = "controls_written"
+    CONTROLS_COMMITTED = "controls_committed"
 
     SINGLE_WRITTEN = "single_written"
     SINGLE_CLAIMED = "single_claimed"
@@ -56,6 +63,11 @@ class Step(StrEnum):
     UNDO_TAKEN = "undo_taken"
     UNDO_WRITTEN = "undo_written"
     UNDO_SETTLED = "undo_settled"
+    CANARY_WRITTEN = "canary_written"
+    CANARY_MOVED = "canary_moved"
+    HALT_WANTED = "halt_wanted"
+    HALT_WRITTEN = "halt_written"
+    HALTED = "halted"
     FINISH_WANTED = "finish_wanted"
     FINISH_WRITTEN = "finish_written"
     FINISHED = "finished"
@@ -72,8 +84,6 @@ class Step(StrEnum):
     DRIFT_JUDGED = "drift_judged"
     DRIFT_WRITTEN = "drift_written"
     DRIFT_RECORDED = "drift_recorded"
-
-    REGROUPING_WRITTEN = "regrouping_written"
 
 
 Arrival = Callable[[Step], None]

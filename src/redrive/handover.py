@@ -237,7 +237,7 @@ def _parts(
                 ),
                 mark=retry,
                 take_finished=not retry,
-                low_priority=operation.low_priority,
+                low_priority=operation.controls.low_priority,
             ),
             entries,
         )

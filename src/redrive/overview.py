@@ -97,7 +97,7 @@ class Overview(Insight):
 
     async def progress(self, operation_id: OperationId) -> Progress:
         """From the hash; from the ledger when the hash has expired, cannot be read, or was left
-        behind by a runner that could not write it at the end."""
+        behind by who could not write it at a pause, a resume or the end."""
         try:
             fast = await self._progress.read(operation_id)
         except StoreUnavailable:
@@ -105,7 +105,7 @@ class Overview(Insight):
         if fast is not None and fast.state.terminal:
             return fast
         operation = await self.operation(operation_id)
-        if fast is None or operation.state.terminal:
+        if fast is None or operation.state.terminal or operation.turn > fast.turn:
             return progress_of(operation, self._clock.now())
         return fast
 

@@ -20,8 +20,11 @@ from redis.exceptions import RedisError
 
 from redrive.domain import (
     TERMINAL_STATES,
+    CanaryState,
+    Limit,
     OperationId,
     OperationState,
+    Pace,
     Progress,
     from_millis,
     to_millis,
@@ -31,9 +34,15 @@ from redrive.errors import StoreUnavailable
 LIFETIME_SECONDS = 3600
 _POLL_SECONDS = 1.0
 
-_STAGES = {OperationState.QUEUED: 0, OperationState.RUNNING: 1, OperationState.CANCELLING: 2}
-_LAST_STAGE = 3
-_UNDO_STAGE = 3
+_STAGES = {
+    OperationState.QUEUED: 0,
+    OperationState.PAUSED: 0,
+    OperationState.RUNNING: 1,
+    OperationState.CANCELLING: 2,
+}
+_STAGES_OF_A_TURN = len(_STAGES)
+_LAST_STAGE = 1_000_000_000
+_UNDO_STAGE = _LAST_STAGE + 1
 """An operation that was over and is undone stands further on its way than at its first end."""
 
 # KEYS[1] the hash. ARGV[1] its lifetime in seconds, ARGV[2] how far the written state is on an
@@ -150,35 +159,59 @@ class _reaching:  # noqa: N801 - used like a function
             raise asyncio.CancelledError
 
 
-def _stage(progress: Progress) -> int:
-    return _STAGES.get(progress.state, _LAST_STAGE) + _UNDO_STAGE * progress.undo_wanted
-
-
 def _cancellations() -> int:
     task = asyncio.current_task()
     return task.cancelling() if task is not None else 0
 
 
+def _stage(progress: Progress) -> int:
+    """How far the state is on the operation's way; each pause and each resume begins a turn."""
+    stage = _LAST_STAGE
+    if not progress.state.terminal:
+        stage = progress.turn * _STAGES_OF_A_TURN + _STAGES[progress.state]
+    return stage + _UNDO_STAGE * progress.undo_wanted
+
+
 def _fields(progress: Progress) -> dict[str, str | int]:
-    values: dict[str, str | int] = {}
-    for field in fields(progress):
-        value = getattr(progress, field.name)
-        if isinstance(value, bool):
-            values[field.name] = int(value)
-        elif value is None:
-            values[field.name] = ""
-        elif isinstance(value, datetime):
-            values[field.name] = to_millis(value)
-        else:
-            values[field.name] = value if isinstance(value, int) else str(value)
+    """A pace that the writer does not know is left as the runner wrote it last."""
+    values = {
+        field.name: _text(getattr(progress, field.name))
+        for field in fields(progress)
+        if field.name != "pace"
+    }
+    if progress.pace is not None:
+        for field in fields(progress.pace):
+            values[field.name] = _text(getattr(progress.pace, field.name))
     return values
+
+
+def _text(value: object) -> str | int:
+    if isinstance(value, datetime):
+        return to_millis(value)
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, datetime):
+        return to_millis(value)
+    return "" if value is None else str(value)
 
 
 def _progress(values: Mapping[str, str]) -> Progress:
     def number(name: str) -> int:
         return int(values.get(name) or 0)
 
-    eta = values.get("eta_seconds")
+    def decimal(name: str) -> float | None:
+        text = values.get(name)
+        return float(text) if text else None
+
+    limit = values.get("limited_by")
+    pace = None
+    if limit:
+        pace = Pace(
+            effective_rate=decimal("effective_rate"),
+            measured_rate=decimal("measured_rate") or 0.0,
+            limited_by=Limit(limit),
+        )
+    canary = values.get("canary")
     finished = values.get("finished_at")
     return Progress(
         operation_id=OperationId(values["operation_id"]),
@@ -194,7 +227,13 @@ def _progress(values: Mapping[str, str]) -> Progress:
         vanished=number("vanished"),
         cancelled=values.get("cancelled") == "1",
         rate=float(values.get("rate") or 0),
-        eta_seconds=float(eta) if eta else None,
+        eta_seconds=decimal("eta_seconds"),
+        turn=number("turn"),
+        wanted_rate=decimal("wanted_rate"),
+        canary=CanaryState(canary) if canary else None,
+        paused_by=values.get("paused_by") or None,
+        pause_reason=values.get("pause_reason") or None,
+        pace=pace,
         waiting=number("waiting"),
         failed_same=number("failed_same"),
         finished_at=from_millis(int(finished)) if finished else None,

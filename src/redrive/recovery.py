@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
@@ -85,7 +86,8 @@ class Recovery:
         return operation, new
 
     async def announce(self, operation: Operation) -> None:
-        """Tell of an operation that has just been started, and hand it to the runners."""
+        """Tell of an operation that has just been started, and hand it to the runners unless it
+        waits for approval."""
         reach(Step.START_COMMITTED)
         log.info(
             "operation_started",
@@ -96,8 +98,9 @@ class Recovery:
             actor=operation.actor,
         )
         await self._tell(operation)
-        await self.enqueue(operation.operation_id)
-        reach(Step.START_ENQUEUED)
+        if operation.state is not OperationState.PAUSED:
+            await self.enqueue(operation.operation_id)
+            reach(Step.START_ENQUEUED)
 
     async def cancel(
         self, operation_id: OperationId, actor: Actor, *, undo: bool = False
@@ -116,7 +119,47 @@ class Recovery:
         )
         await self._tell(operation)
         if undo and not operation.state.terminal:
-            await self.enqueue(operation_id)
+            await self.enqueue(operation_id, operation.turn)
+        return operation
+
+    async def pause(self, operation_id: OperationId, actor: Actor, reason: str = "") -> Operation:
+        """Let an operation rest: no claim starts after this; what is in hand is finished first.
+
+        Raises OperationNotFound, OperationFinished, CannotPause."""
+        operation = await self._ledger.request_pause(operation_id, actor, reason)
+        reach(Step.PAUSE_COMMITTED)
+        log.info("operation_pause_requested", operation_id=operation_id, actor=actor.name)
+        await self._tell(operation)
+        return operation
+
+    async def resume(self, operation_id: OperationId, actor: Actor) -> Operation:
+        """Let a paused operation go on; approves one that waits for approval.
+
+        Raises OperationNotFound, OperationFinished, NotPaused, ApprovalNeeded."""
+        operation = await self._ledger.resume(operation_id, actor)
+        reach(Step.RESUME_COMMITTED)
+        log.info("operation_resumed", operation_id=operation_id, actor=actor.name)
+        await self._tell(operation)
+        if operation.state is OperationState.QUEUED:
+            await self.enqueue(operation_id, operation.turn)
+            reach(Step.RESUME_ENQUEUED)
+        return operation
+
+    async def change_controls(
+        self, operation_id: OperationId, actor: Actor, changes: Mapping[str, Any]
+    ) -> Operation:
+        """Change the limits of an open operation, from its next batch on; None takes one away.
+
+        Raises OperationNotFound, OperationFinished, BadControls."""
+        operation = await self._ledger.change_controls(operation_id, actor, changes)
+        reach(Step.CONTROLS_COMMITTED)
+        log.info(
+            "operation_controls_changed",
+            operation_id=operation_id,
+            controls=str(operation.controls),
+            actor=actor.name,
+        )
+        await self._tell(operation)
         return operation
 
     async def act_on_one(self, request: StartRequest) -> OneResult:
@@ -214,10 +257,10 @@ class Recovery:
         """See :meth:`redrive.handover.HandOver.take_back`."""
         return await self._hand_over.take_back(operation, batch)
 
-    async def enqueue(self, operation_id: OperationId) -> None:
+    async def enqueue(self, operation_id: OperationId, turn: int = 0) -> None:
         """Hand an open operation to the runners; if that fails their sweep makes up for it."""
         try:
-            await self._queue.put(operation_id)
+            await self._queue.put(operation_id, turn)
         except StoreUnavailable as error:
             log.warning("operation_not_enqueued", operation_id=operation_id, error=str(error))
 

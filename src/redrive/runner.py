@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from enum import Enum, auto
 from typing import TypeVar
 
 import structlog
@@ -21,6 +22,7 @@ from redrive.domain import (
 )
 from redrive.errors import StaleRunner, StoreUnavailable, Unavailable
 from redrive.faultpoints import Step, reach
+from redrive.pacing import Course, Halt, RealTime, Time
 from redrive.ports import Clock, OperationLedger, ProgressStore
 from redrive.recovery import Recovery
 from redrive.undoing import Undoing
@@ -33,6 +35,15 @@ Moved = tuple[Batch, list[Settlement]]
 _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.1, 2.0
 _IN_HAND = 1
 _INLINE_AT_MOST = timedelta(seconds=30)
+
+
+class _End(Enum):
+    """Why nothing more is claimed."""
+
+    DONE = auto()
+    STOPPED = auto()
+    UNHEARD = auto()
+    PAUSED = auto()
 
 
 class _StoppingError(Exception):
@@ -56,6 +67,7 @@ class Runner:
         clock: Clock,
         batch_size: int,
         stop: asyncio.Event | None = None,
+        time: Time | None = None,
     ) -> None:
         self._ledger = ledger
         self._recovery = recovery
@@ -64,12 +76,13 @@ class Runner:
         self._clock = clock
         self._batch_size = batch_size
         self._stop = stop or asyncio.Event()
+        self._time = time or RealTime(self._stop)
 
     async def run(self, operation_id: OperationId) -> bool:
         """Carry the operation out; returns False if this runner was stopped before its end.
 
-        True also when there was nothing to do: the operation is over or unknown, or another
-        runner has taken it over meanwhile.
+        True also when there was nothing to do: the operation is over, paused or unknown, or
+        another runner has taken it over meanwhile; and when the operation was paused.
         """
         over = True
         with structlog.contextvars.bound_contextvars(operation_id=operation_id):
@@ -86,20 +99,23 @@ class Runner:
         return over
 
     async def _carry_out(self, operation: Operation) -> bool:
-        await self._tell(operation)
-        await self._finish_unsettled(operation)
+        course = Course(
+            operation,
+            ledger=self._ledger,
+            clock=self._clock,
+            time=self._time,
+            batch_size=self._batch_size,
+        )
+        await self._tell(course)
+        await self._finish_unsettled(operation, course)
         if operation.scope.kind is not ScopeKind.ENTRY and not operation.undo_wanted:
-            unheard = asyncio.Event()
-            if not await self._pipeline(operation, unheard):
-                return False
-            if unheard.is_set():
-                await self._finish_unsettled(operation)
+            end = await self._work_off(operation, course)
+            if end is not _End.DONE:
+                return end is _End.PAUSED
         finished = None
         while finished is None or not finished.state.terminal:
-            current = await self._persist(lambda: self._ledger.operation(operation.operation_id))
-            if current is None:
-                raise StaleRunner(operation_id=operation.operation_id)
-            if current.undo_wanted and not await self._undo(operation):
+            current = await self._current(operation)
+            if current.undo_wanted and not await self._undo(operation, course):
                 return False
             finished = await self._finish(operation, current)
         log.info(
@@ -111,13 +127,54 @@ class Runner:
             errored=finished.errored,
             released=finished.released,
         )
-        await self._tell(finished)
+        course.see(finished)
+        await self._tell(course)
         return True
 
-    async def _undo(self, operation: Operation) -> bool:
-        return await self._undoing.run(
-            operation, persist=self._persist, tell=self._tell, stop=self._stop
-        )
+    async def _work_off(self, operation: Operation, course: Course) -> _End:
+        """Work the selection off; returns DONE, STOPPED or PAUSED."""
+        while True:
+            end = await self._pipeline(operation, course)
+            if end is _End.STOPPED:
+                return end
+            if end is _End.UNHEARD:
+                await self._finish_unsettled(operation, course)
+                continue
+            turn = course.operation.turn
+            current = await self._current(operation)
+            course.see(current)
+            if current.state is not OperationState.RUNNING or current.completed == current.total:
+                return _End.DONE
+            if course.halt is not None or current.pause_wanted:
+                course.see(await self._pause(operation, course.halt))
+                await self._tell(course)
+                if course.operation.state is OperationState.CANCELLING:
+                    return _End.DONE
+                if course.operation.state is not OperationState.RUNNING:
+                    return _End.PAUSED
+            elif current.turn == turn:
+                return _End.DONE
+
+    async def _pause(self, operation: Operation, halt: Halt | None) -> Operation:
+        by, reason = (None, "") if halt is None else (halt.by, halt.reason)
+        reach(Step.HALT_WANTED)
+        paused = await self._persist(lambda: self._ledger.pause(operation, by, reason))
+        reach(Step.HALTED)
+        log.info("operation_paused", state=paused.state, by=paused.paused_by, reason=reason)
+        return paused
+
+    async def _current(self, operation: Operation) -> Operation:
+        current = await self._persist(lambda: self._ledger.operation(operation.operation_id))
+        if current is None:
+            raise StaleRunner(operation_id=operation.operation_id)
+        return current
+
+    async def _undo(self, operation: Operation, course: Course) -> bool:
+        async def tell(settled: Operation) -> None:
+            course.see(settled)
+            await self._tell(course)
+
+        return await self._undoing.run(operation, persist=self._persist, tell=tell, stop=self._stop)
 
     async def _finish(self, operation: Operation, current: Operation) -> Operation:
         """Finish the operation; it is still open if an undo was asked for in this very moment."""
@@ -133,94 +190,107 @@ class Runner:
         reach(Step.FINISHED)
         return finished
 
-    async def _finish_unsettled(self, operation: Operation) -> None:
+    async def _finish_unsettled(self, operation: Operation, course: Course) -> None:
         """Finish what is claimed and in nobody's hands, each batch under its own number."""
         for batch in await self._persist(lambda: self._ledger.unsettled(operation)):
             reach(Step.UNSETTLED_FOUND)
-            settlements = await self._move_or_withhold(operation, batch)
-            await self._settle(operation, batch, settlements)
+            course.claimed(batch)
+            settlements = await self._move_or_withhold(operation, batch, course)
+            await self._settle(operation, batch, settlements, course)
 
-    async def _pipeline(self, operation: Operation, unheard: asyncio.Event) -> bool:
-        """Claim, move and settle side by side; returns whether the selection is done.
-
-        ``unheard`` is set if the ledger may have written a claim without this runner's hearing of
-        it: that batch is in no stage's hands.
-        """
+    async def _pipeline(self, operation: Operation, course: Course) -> _End:
+        """Claim, move and settle side by side; returns why nothing more was claimed."""
         claimed: asyncio.Queue[Batch | None] = asyncio.Queue(_IN_HAND)
         moved: asyncio.Queue[Moved | None] = asyncio.Queue(_IN_HAND)
         async with asyncio.TaskGroup() as stages:
-            claiming = stages.create_task(self._claim_all(operation, claimed, unheard))
-            stages.create_task(self._move_all(operation, claimed, moved))
-            stages.create_task(self._settle_all(operation, moved))
+            claiming = stages.create_task(self._claim_all(operation, claimed, course))
+            stages.create_task(self._move_all(operation, claimed, moved, course))
+            stages.create_task(self._settle_all(operation, moved, course))
         return claiming.result()
 
     async def _claim_all(
-        self,
-        operation: Operation,
-        claimed: asyncio.Queue[Batch | None],
-        unheard: asyncio.Event,
-    ) -> bool:
-        """Claim until the selection is done or cancelled, or until this runner is stopped.
+        self, operation: Operation, claimed: asyncio.Queue[Batch | None], course: Course
+    ) -> _End:
+        """Claim until the selection is done or cancelled, or the course or this runner stops.
 
-        What is claimed when it stops is still moved and settled: nothing waits in a claim.
+        What is claimed by then is still moved and settled: nothing waits in a claim. A claim that
+        the ledger may have written without this runner's hearing of it ends the pipeline too: that
+        batch is in no stage's hands.
         """
-
-        async def claim() -> Batch | None:
-            try:
-                return await self._ledger.claim(operation, self._batch_size)
-            except Unavailable:
-                unheard.set()
-                raise
-
+        end = _End.STOPPED
         while not self._stop.is_set():
+            limit = await self._persist(
+                lambda: course.next_claim(self._stop.is_set, lambda: self._tell(course))
+            )
+            if limit == 0:
+                end = _End.STOPPED if course.halt is None else _End.DONE
+                break
             reach(Step.CLAIM_WANTED)
-            batch = await self._persist(claim)
-            if batch is not None:
-                reach(Step.CLAIMED)
-            await claimed.put(batch)
+            try:
+                batch = await self._ledger.claim(operation, limit)
+            except Unavailable as error:
+                log.warning("claim_unheard", error=str(error))
+                end = _End.UNHEARD
+                break
             if batch is None:
-                return True
+                end = _End.DONE
+                break
+            reach(Step.CLAIMED)
+            course.claimed(batch)
+            await claimed.put(batch)
         await claimed.put(None)
-        return False
+        return end
 
     async def _move_all(
         self,
         operation: Operation,
         claimed: asyncio.Queue[Batch | None],
         moved: asyncio.Queue[Moved | None],
+        course: Course,
     ) -> None:
         while (batch := await claimed.get()) is not None:
-            await moved.put((batch, await self._move_or_withhold(operation, batch)))
+            await moved.put((batch, await self._move_or_withhold(operation, batch, course)))
         await moved.put(None)
 
-    async def _settle_all(self, operation: Operation, moved: asyncio.Queue[Moved | None]) -> None:
+    async def _settle_all(
+        self, operation: Operation, moved: asyncio.Queue[Moved | None], course: Course
+    ) -> None:
         while (in_hand := await moved.get()) is not None:
-            await self._settle(operation, *in_hand)
+            await self._settle(operation, *in_hand, course)
 
-    async def _move_or_withhold(self, operation: Operation, batch: Batch) -> list[Settlement]:
-        """Hand the batch over, unless the operation was cancelled meanwhile."""
+    async def _move_or_withhold(
+        self, operation: Operation, batch: Batch, course: Course
+    ) -> list[Settlement]:
+        """Hand the batch over when it is due, unless the operation was cancelled meanwhile."""
 
         async def act() -> list[Settlement]:
+            await course.may_hand_over(batch, self._stop.is_set)
             current = await self._ledger.operation(operation.operation_id)
-            if current is not None and current.state is OperationState.CANCELLING:
-                return await self._recovery.withhold(operation, batch)
+            if current is not None:
+                course.see(current)
+                if current.state is OperationState.CANCELLING:
+                    return await self._recovery.withhold(operation, batch)
             return await self._recovery.move(operation, batch)
 
-        return await self._persist(act)
+        settlements = await self._persist(act)
+        course.handed_over(settlements)
+        return settlements
 
     async def _settle(
-        self, operation: Operation, batch: Batch, settlements: list[Settlement]
+        self, operation: Operation, batch: Batch, settlements: list[Settlement], course: Course
     ) -> None:
         reach(Step.SETTLE_WANTED)
         settled = await self._persist(lambda: self._ledger.settle(operation, batch, settlements))
         reach(Step.SETTLED)
-        await self._tell(settled)
+        course.settled(batch, settled)
+        await self._tell(course)
         reach(Step.TOLD)
 
-    async def _tell(self, operation: Operation) -> None:
+    async def _tell(self, course: Course) -> None:
         """Progress is a view: without it the work goes on."""
+        now = self._clock.now()
         try:
-            await self._progress.write(progress_of(operation, self._clock.now()))
+            await self._progress.write(progress_of(course.operation, now, course.pace()))
         except StoreUnavailable as error:
             log.warning("progress_not_written", error=str(error))
 
@@ -245,7 +315,7 @@ async def sweep(ledger: OperationLedger, recovery: Recovery, now: datetime) -> N
 
     For operations whose place in the runners' queue was lost. One that a runner has in hand is
     in the queue already, and stays there once. A single retry that has just begun is left to the
-    process that carries it out.
+    process that carries it out; one that is paused to whoever resumes it.
     """
     released = await ledger.release_loose()
     reach(Step.SWEEP_RELEASED)
@@ -253,6 +323,8 @@ async def sweep(ledger: OperationLedger, recovery: Recovery, now: datetime) -> N
         log.warning("loose_claims_released", entries=released)
     for operation in await ledger.open_operations():
         inline = operation.scope.kind is ScopeKind.ENTRY
+        if operation.state is OperationState.PAUSED:
+            continue
         if not inline or operation.created_at + _INLINE_AT_MOST < now:
-            await recovery.enqueue(operation.operation_id)
+            await recovery.enqueue(operation.operation_id, operation.turn)
             reach(Step.SWEEP_ENQUEUED)

@@ -157,6 +157,12 @@ class Settings(BaseSettings):
         description="Minutes after an operation's end during which it waits for what becomes of "
         "the work that it moved, before its verdict is final.",
     )
+    approval_over: int = Field(
+        0,
+        ge=0,
+        description="Bulk operations over more entries wait until another user approves them; "
+        "0: none does.",
+    )
     retention_days: Days = Field(
         30,
         description="Days that entries which are over, and finished operations, are kept; "

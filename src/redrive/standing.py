@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from redrive.domain import (
     ActivityPoint,
     App,
+    AppId,
     EntryState,
     Group,
     GroupFilter,
@@ -23,6 +24,7 @@ LATELY = timedelta(minutes=5)
 
 _MOST_GROUPS = 6
 _TOP_APPS = 20
+_MOST_APPS = 1000
 _MINUTE = timedelta(minutes=1)
 _HOUR = timedelta(hours=1)
 _DAY = timedelta(hours=24)
@@ -45,12 +47,17 @@ class FollowerLag:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Standing:
-    """What every page shows beside its own content; ``failing_groups`` have failed entries."""
+    """What every page shows beside its own content; ``failing_groups`` have failed entries.
+
+    ``planned`` has the apps of open operations over a selection; one that is left out touches more
+    than were looked for.
+    """
 
     totals: Mapping[EntryState, int]
     operations: list[Operation]
     followers: list[FollowerLag]
     failing_groups: int
+    planned: Mapping[str, frozenset[AppId]] = field(default_factory=dict)
 
     @property
     def failed(self) -> int:
@@ -99,11 +106,14 @@ async def read_followers(
 
 async def read_standing(ledger: ReadingLedger, followers: list[FollowerLag]) -> Standing:
     """Cheap enough for every page."""
+    operations = await ledger.open_operations()
+    plans = [one.plan_id for one in operations if one.plan_id is not None]
     return Standing(
         totals=await ledger.totals(),
-        operations=await ledger.open_operations(),
+        operations=operations,
         followers=followers,
         failing_groups=await ledger.failing_groups(),
+        planned=await ledger.apps_of_plans(plans, _MOST_APPS) if plans else {},
     )
 
 

@@ -15,6 +15,10 @@ from redrive.recovery import Recovery
 
 log = structlog.get_logger()
 
+AT_MOST = 250
+"""Entries of a batch: putting a job back as it was is twice the work of moving it, and a queue's
+store does nothing else meanwhile."""
+
 Persist = Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]]
 
 
@@ -29,7 +33,7 @@ class Undoing:
     def __init__(self, *, ledger: UndoLedger, recovery: Recovery, batch_size: int) -> None:
         self._ledger = ledger
         self._recovery = recovery
-        self._batch_size = batch_size
+        self._batch_size = min(batch_size, AT_MOST)
 
     async def run(
         self,

@@ -148,8 +148,8 @@ def _assemble(
     engines: Mapping[str, Engine],
     queue: BullMQOperationQueue,
 ) -> Services:
-    operations = SqlOperationLedger(database, clock)
-    triage = SqlTriageLedger(database, clock)
+    operations = SqlOperationLedger(database, clock, settings.approval_over)
+    triage = SqlTriageLedger(database, clock, settings.approval_over)
     accounts = SqlAccounts(database, clock)
     progress = RedisProgressStore(redis)
     reports = RedisFollowerReports(redis)

@@ -13,7 +13,7 @@ from benchmarks.__main__ import PARTS
 
 ROOT = Path(__file__).parents[2]
 SMALL = ("--sizes", "50", "--entries", "1000", "--failed", "100", "--loop-entries", "20")
-ONCE = ("--requests", "1", "--repeats", "1")
+ONCE = ("--requests", "1", "--repeats", "1", "--paced-seconds", "1")
 TOO_SHORT_TO_CANCEL = "cancelling"
 
 

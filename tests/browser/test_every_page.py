@@ -55,6 +55,7 @@ async def pages(scene: Scene, hostile_entry: str) -> Mapping[str, str]:
     (entry,) = scene.fail("acme", error="Cannot read properties of undefined", stack=STACK)
     scene.fail("acme", 40, error="the provider answered 503")
     scene.fail("globex", 25, queue="invoices", error="connect ECONNREFUSED 10.0.0.7:443")
+    scene.fail("bulky", 1100, queue="bulky", error="a page too large for it")
     operation = _started(scene, "globex")
     group = _group_of(scene, entry)
     (poison,) = scene.fail("initech", queue="poison")
@@ -63,6 +64,7 @@ async def pages(scene: Scene, hostile_entry: str) -> Mapping[str, str]:
         async with working(scene.server.url, "poison", refuse):
             await asyncio.to_thread(scene.until_ended, again)
     scene.console.http.put(f"/admin/api/groups/{group}/note", json={"note": "ask ada\nshe knows"})
+    dismissal = _dismissed(scene, "globex-test")
 
     async with working(scene.server.url, "invoices", deliver):
         await asyncio.to_thread(scene.until_ended, operation)
@@ -91,6 +93,12 @@ async def pages(scene: Scene, hostile_entry: str) -> Mapping[str, str]:
         "search": "/admin/search?q=acme",
         "search-empty": "/admin/search?q=nothing+like+it",
         "confirm": "/admin/confirm?kind=retry&app_id=acme",
+        "plan": "/admin/plan?kind=retry&app_id=acme",
+        "plan-dismiss": "/admin/plan?kind=dismiss&q=503",
+        "plan-large": "/admin/plan?kind=retry&app_id=bulky",
+        "failures-more": "/admin/failures?attempts_min=1&q=503",
+        "dismiss": f"/admin/entries/{entry}/dismiss",
+        "operation-planned": f"/admin/operations/{dismissal}",
     }
 
 
@@ -207,6 +215,17 @@ async def _overflows(page: Page) -> bool:
         "document.documentElement.scrollWidth > document.documentElement.clientWidth"
     )
     return answer
+
+
+def _dismissed(scene: Scene, app: str) -> str:
+    """An operation that dismisses all failures of an app."""
+    scene.fail(app, 3, queue="test-data", error="a test")
+    asked = {"kind": "dismiss", "filter": {"app_id": app}}
+    token = scene.console.post("/operations/plan", asked).json()["data"]["plan_token"]
+    answer = scene.console.post("/operations", {"plan_token": token, "reason": "test data"})
+    operation_id: str = answer.json()["data"]["operation_id"]
+    scene.until_over(operation_id)
+    return operation_id
 
 
 def _started(scene: Scene, app: str) -> str:

@@ -221,3 +221,22 @@ def test_cancel_of_a_queued_operation_leaves_everything_failed(shell: Shell) -> 
     again = shell.run("cancel", started.operation_id)
     assert again.exit_code == 4
     assert "keeps its counts" in again.stderr
+
+
+def test_cancel_with_undo_takes_back_what_waits(shell: Shell) -> None:
+    shell.fail(sample_jobs(3, apps=1))
+    started = shell.start("retry", "--all")
+    shell.carry_out(started.operation_id)
+    finished = shell.run("cancel", started.operation_id)
+    assert finished.exit_code == 4
+    asked = wire.CancelResponse.model_validate_json(
+        shell.data("cancel", started.operation_id, "--undo").stdout
+    )
+    assert (asked.state, asked.operation_id) == ("cancelling", started.operation_id)
+    shell.carry_out(started.operation_id)
+    undone = shell.operation(started.operation_id)
+    assert (undone.state, undone.succeeded, undone.released) == ("cancelled", 0, 3)
+    assert len(shell.entries()) == 3
+    again = shell.run("cancel", started.operation_id, "--undo")
+    assert again.exit_code == 4
+    assert "nothing is left to take back" in again.stderr

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import pty
+import subprocess
+import sys
+
 import pytest
 
 from redrive import wire
@@ -62,7 +67,30 @@ def test_retry_where_starts_what_fits(shell: Shell) -> None:
     assert len(shell.entries()) == 2
 
 
-def test_retry_where_asks_first_and_a_no_starts_nothing(shell: Shell) -> None:
+@pytest.mark.parametrize(("said", "code", "started"), [("n", 130, 0), ("y", 0, 1)])
+def test_on_a_terminal_the_plan_is_told_and_asked_about_first(
+    shell: Shell, said: str, code: int, started: int
+) -> None:
+    shell.fail(sample_jobs(2, apps=1))
+    controller, terminal = pty.openpty()
+    os.write(controller, f"{said}\n".encode())
+    done = subprocess.run(
+        [sys.executable, "-m", "redrive", "retry", "--where", "queue=mail"],
+        stdin=terminal,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    os.close(terminal)
+    os.close(controller)
+    assert done.returncode == code, done.stderr
+    assert "2 entries, in about" in done.stderr
+    assert "Retry them? [y/N]" in done.stderr
+    assert ("Nothing was started." in done.stderr) is (said == "n")
+    assert shell.run("operations", "--json").stdout.count('"operation_id"') == started
+
+
+def test_where_nobody_can_be_asked_nothing_is_started_without_a_yes(shell: Shell) -> None:
     shell.fail(sample_jobs(1, apps=1))
     result = shell.run("retry", "--where", "queue=mail")
     assert result.exit_code == 2
@@ -77,6 +105,7 @@ def test_retry_where_asks_first_and_a_no_starts_nothing(shell: Shell) -> None:
         ("retry", "ent_1", "--where", "app=a"),
         ("retry", "--all", "--yes"),
         ("retry", "--app", "a", "--include-repeated"),
+        ("retry", "--where", "app=a", "--yes", "--idempotency-key", "k"),
         ("dismiss",),
         ("dismiss", "ent_1", "--where", "app=a", "--yes"),
         ("dismiss", "ent_1", "--watch"),

@@ -117,13 +117,13 @@ def test_a_verdict_by_which_everything_recovered_gives_exit_code_0(shell: Shell)
 
 
 @pytest.mark.parametrize(("process", "same", "other"), [(refuse, "2", "0"), (reject, "0", "2")])
-def test_a_verdict_by_which_something_failed_again_gives_exit_code_7(
+def test_a_verdict_by_which_something_failed_again_gives_exit_code_8(
     shell: Shell, process: Any, same: str, other: str
 ) -> None:
     operation_id = moved(shell, 2)
     shell.work(process)
     result = shell.run("operations", operation_id, "--watch", "--verdict")
-    assert result.exit_code == 7
+    assert result.exit_code == 8
     assert "Of 2 that were moved 0 recovered." in result.stderr
     said = table_of(result.stdout)
     assert (said["the same way"], said["differently"]) == (same, other)
@@ -136,7 +136,7 @@ def test_a_verdict_that_nobody_waits_for_any_more_says_what_still_waits(
     monkeypatch.setenv("REDRIVE_OBSERVE_MINUTES", "0")
     operation_id = moved(shell, 2)
     result = shell.run("operations", operation_id, "--watch", "--verdict", "--json")
-    assert result.exit_code == 7
+    assert result.exit_code == 8
     shown = wire.Operation.model_validate_json(result.stdout)
     assert (shown.phase, shown.verdict.waiting) == ("completed", 2)
     assert shell.run("operations", operation_id, "--watch").exit_code == 0

@@ -245,3 +245,15 @@ async def test_the_entries_of_a_queues_jobs_leave_out_what_was_never_taken_in(
     found = await books.reading.entries_of_jobs(SOURCE, QUEUE, [JobId("b"), JobId("new")])
     assert {job_id: entry.entry_id for job_id, entry in found.items()} == {"b": id_of("b")}
     assert await books.reading.entries_of_jobs(SOURCE, "other", [JobId("a")]) == {}
+
+
+async def test_the_apps_of_a_plan_are_told_unless_they_are_too_many(books: Books) -> None:
+    await books.take_in(failure("1", "acme"), failure("2", "globex"), failure("3", "other"))
+    one = await books.plan(app_id=AppId("acme"))
+    three = await books.plan(job_name="deliver")
+    asked = [str(one.plan_token), str(three.plan_token), "plan_forgotten"]
+    assert await books.reading.apps_of_plans(asked, 3) == {
+        asked[0]: {"acme"},
+        asked[1]: {"acme", "globex", "other"},
+    }
+    assert await books.reading.apps_of_plans(asked, 2) == {asked[0]: {"acme"}}

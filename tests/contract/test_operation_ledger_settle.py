@@ -73,6 +73,7 @@ ITEM = {
     Answer.MISSING: (ItemState.SKIPPED, Reason.MISSING),
     Answer.ERROR: (ItemState.ERRORED, Reason.ERROR),
     Answer.WITHHELD: (ItemState.RELEASED, Reason.CANCELLED),
+    Answer.DISMISSED: (ItemState.DISMISSED, Reason.DISMISSED),
 }
 """What an answer says of the item, whatever was heard."""
 
@@ -187,7 +188,7 @@ async def test_a_batch_can_be_settled_with_a_different_answer_for_each_entry(
     ]
     settled = await books.operations.settle(operation, batch, settlements)
     assert (settled.requeued, settled.skipped, settled.errored, settled.released) == (2, 4, 1, 1)
-    assert settled.completed == 7
+    assert (settled.dismissed, settled.completed) == (1, 8)
     for item in await books.items(operation):
         assert (item.state, item.reason) == ITEM[Answer(item.job_id)]
         assert item.detail == f"detail of {item.job_id}"

@@ -11,11 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from redrive.domain import EntryState, GroupDetail, GroupFilter, GroupId, GroupPoint, Stamp
 from redrive.fingerprint import Basis, Fingerprint
-from redrive.ledger import SqlFollowerLedger, SqlRegroupingLedger
+from redrive.ledger import SqlFollowerLedger, SqlRegroupingLedger, regrouping
 from redrive.ledger.grouping import Fingerprints
 from redrive.ledger.schema import entries
 from redrive.ledger.schema_triage import groups, regroupings
 from redrive.regrouping import Regrouper
+from redrive.testing import Crash, Faults
 from tests.support.books import Books, changes_nothing
 from tests.support.factories import ADA, AT, dropped, failure, later
 
@@ -246,3 +247,54 @@ async def test_failing_the_same_way_stays_so_across_versions(books: Books) -> No
     (row,) = await books.database.rows(select(entries))
     assert row.group_pk == row.previous_group_pk
     assert row.same_failures == 1
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("nth", range(1, 7))
+async def test_one_that_dies_between_batches_is_gone_on_from(
+    books: Books, nth: int, when: str
+) -> None:
+    many, few = await fail_twice_over(books)
+    await books.accounts.note_group(many, "of the many", ADA)
+    faults = Faults("regrouping", "regroup", nth, when)  # type: ignore[arg-type]
+    ledger = SqlRegroupingLedger(books.database, Fingerprints(2, by_type))
+    with pytest.raises(Crash):
+        await Regrouper(ledger=faults.wrap("regrouping", ledger), batch_rows=2).regroup()
+    await books.check_counts()
+    await regrouper(books).regroup()
+    group = (await detail_of(books, few)).group
+    assert (group.failed, group.failures, group.note) == (4, 4, "of the many")
+    assert [point.failed for point in group.chart] == [3, 1]
+    await books.check_counts()
+
+
+@pytest.mark.parametrize("place", ["_count", "take_over_next"])
+async def test_one_that_dies_before_its_batch_is_committed_has_moved_nothing(
+    books: Books, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    await fail_twice_over(books)
+    real = getattr(regrouping, place)
+
+    async def dies(*given: object) -> None:
+        await real(*given)
+        raise Crash
+
+    with monkeypatch.context() as patched:
+        patched.setattr(regrouping, place, dies)
+        with pytest.raises(Crash):
+            await regrouper(books).regroup()
+    await books.check_counts()
+    await regrouper(books).regroup()
+    group = (await detail_of(books, "grp_2_TimeoutError")).group
+    assert (group.failed, group.failures) == (4, 4)
+    assert [point.failed for point in group.chart] == [3, 1]
+    await books.check_counts()
+
+
+async def test_a_long_history_is_handed_over_in_parts(books: Books) -> None:
+    books.clock.advance(minutes=30)
+    for minute in range(7):
+        await books.fail(str(minute), at=60 * minute, error_message="full", stacktrace="")
+    assert await regrouper(books, rows=2).regroup() == (7, 1)
+    group = (await detail_of(books, "grp_2_TimeoutError")).group
+    assert [point.failed for point in group.chart] == [1] * 7

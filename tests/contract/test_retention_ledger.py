@@ -17,6 +17,7 @@ from redrive.domain import (
     Retention,
 )
 from redrive.ledger.schema import entries, identities, payloads
+from redrive.ledger.schema_triage import group_activity, groups
 from tests.support.books import Books, results
 from tests.support.factories import ADA, AT, active, completed, id_of
 from tests.support.pruning import DAYS_30, MILLISECOND, prune, prune_batch
@@ -157,7 +158,7 @@ async def test_a_minute_of_activity_goes_when_all_of_it_is_old_enough(books: Boo
     books.clock.advance(minutes=DAYS_30 / timedelta(minutes=1))
     assert await prune(books) == {}
     books.clock.advance(minutes=1)
-    assert await prune(books) == {Prunable.ACTIVITY: 1}
+    assert await prune(books) == {Prunable.ACTIVITY: 2}, "the failure's group has a chart, too"
 
 
 async def test_the_chart_of_a_week_stays_whole_whatever_the_time(books: Books) -> None:
@@ -263,3 +264,49 @@ async def test_what_a_settle_ends_counts_as_heard_of_then(
     await books.operations.settle(operation, batch, results(batch, answer))
     (row,) = await books.database.rows(select(entries.c.heard_at))
     assert (row.heard_at == books.clock.now()) is heard
+
+
+async def groups_left(books: Books) -> set[str]:
+    return {row.title for row in await books.database.rows(select(groups))}
+
+
+async def test_a_group_goes_when_no_entry_belongs_to_it_and_it_is_old_enough(
+    books: Books,
+) -> None:
+    for state in (*OVER, *NOT_OVER):
+        await books.fail(state.value, error_message=state.value, stacktrace="")
+    await books.make(EntryState.RECOVERED, "moved")
+    await books.fail("moved", error_message="another way", stacktrace="", at=20)
+    (quiet,) = await groups_left(books) - {state.value for state in EntryState} - {"another way"}
+    for state in OVER:
+        await books.drift(state.value, state)
+    await books.requeue_one("queued")
+    books.clock.advance(milliseconds=DAYS_30 / MILLISECOND - 1)
+    assert Prunable.GROUPS not in await prune(books)
+    books.clock.advance(days=1)
+    assert (await prune(books))[Prunable.GROUPS] == len(OVER) + 1
+    assert await groups_left(books) == {state.value for state in NOT_OVER} | {"another way"}
+    assert quiet == "the provider did not answer for moved"
+    await books.check_counts()
+
+
+async def test_a_group_with_a_note_stays(books: Books) -> None:
+    await books.make(EntryState.RECOVERED, "1")
+    group_id = (await books.entry("1")).group_id
+    assert group_id is not None
+    await books.accounts.note_group(group_id, "ask the hoster", ADA)
+    await months_later(books)
+    assert Prunable.GROUPS not in await prune(books)
+    await books.accounts.note_group(group_id, "", ADA)
+    assert (await prune(books))[Prunable.GROUPS] == 1
+    await books.fail("1")
+    await books.check_counts()
+
+
+async def test_the_charts_of_groups_go_with_the_chart_of_everything(books: Books) -> None:
+    await books.fail("1", "2", "3", error_message="full", stacktrace="")
+    books.clock.advance(days=31)
+    await books.fail("4", error_message="full", stacktrace="", at=31 * 86_400)
+    await prune(books)
+    left = await books.database.rows(select(group_activity))
+    assert [row.failed for row in left] == [1]

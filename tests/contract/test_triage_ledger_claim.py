@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import delete, select
 
 from redrive.domain import (
     BATCH_BYTES,
@@ -11,9 +12,11 @@ from redrive.domain import (
     Operation,
     OperationKind,
     OperationState,
+    Scope,
 )
 from redrive.errors import StaleRunner
-from tests.support.books import Books, job_ids, named, results
+from redrive.ledger.schema import entries, items
+from tests.support.books import Books, job_ids, named, request, results
 from tests.support.factories import ADA
 
 RESYNC = OperationKind.RESYNC
@@ -95,6 +98,18 @@ async def test_what_left_the_selection_is_skipped_with_its_one_reason(
     }
 
 
+async def test_what_others_did_before_the_plan_is_no_reason(books: Books) -> None:
+    await books.fail("1")
+    await leave(books, "1", "is dismissed")
+    entry = await books.entry("1")
+    scope = Scope.of_entry(entry.app_id, entry.entry_id)
+    await books.triage.restore(request(scope, OperationKind.DISMISS))
+    operation = await books.begin_plan()
+    await books.drift("1", EntryState.RECOVERED)
+    finished = await work_off(books, operation)
+    assert named(await books.items(finished)) == {"1": ("skipped", "resolved_elsewhere", None)}
+
+
 async def test_an_entry_that_was_taken_and_given_back_is_still_selected(books: Books) -> None:
     await books.fail("1")
     plan = await books.plan()
@@ -131,6 +146,21 @@ async def test_a_resync_takes_what_recovered_after_it_was_planned(books: Books) 
     operation = await books.begin_plan(RESYNC)
     await books.drift("1", EntryState.RECOVERED)
     assert sorted(job_ids(await books.claim(operation))) == ["1", "2"]
+
+
+async def test_an_entry_of_which_the_ledger_knows_nothing_any_more_is_skipped(
+    books: Books,
+) -> None:
+    await books.fail("1", "2")
+    operation = await books.begin_plan()
+    pk = await books.pk("1")
+    await books.database.write(
+        lambda connection: connection.execute(delete(entries).where(entries.c.id == pk))
+    )
+    assert job_ids(await books.claim(operation)) == ["2"]
+    (item,) = await books.database.rows(select(items).where(items.c.entry_pk == pk))
+    assert (item.state, item.reason) == ("skipped", "resolved_elsewhere")
+    assert (await books.operation(operation)).skipped == 1
 
 
 async def test_a_batch_ends_where_its_data_becomes_large(books: Books) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from redrive.domain import (
+    Answer,
     EntryFilter,
     EntryState,
     ItemState,
@@ -40,8 +42,8 @@ STEPS = [
 ]
 
 
-async def start_plan(rig: Rig, kind: OperationKind, **narrowed: object) -> Operation:
-    wanted = EntryFilter(**narrowed)  # type: ignore[arg-type]
+async def start_plan(rig: Rig, kind: OperationKind, **narrowed: Any) -> Operation:
+    wanted = EntryFilter(**narrowed)
     forecast = await rig.planning.plan(PlanRequest(kind=kind, entry_filter=wanted, actor=OPERATOR))
     assert forecast.plan.plan_token is not None
     operation, new = await rig.planning.start(
@@ -66,7 +68,7 @@ async def test_a_crash_at_any_step_works_off_the_selection_and_nothing_else(
     by_hand = await run_all(world)
     await survivor.hear()
 
-    doomed = make_rig(faults=Faults(*step, when))  # type: ignore[arg-type]
+    doomed = make_rig(faults=Faults(*step, when))
     await crash(lambda: doomed.runner.run(operation.operation_id))
     ran = await run_all(world)
     assert await survivor.runner.run(operation.operation_id)
@@ -100,7 +102,7 @@ async def test_a_crash_while_dismissing_dismisses_each_entry_once_and_moves_no_j
     await survivor.follower.scan()
     operation = await start_plan(survivor, OperationKind.DISMISS, queue=QUEUE)
 
-    doomed = make_rig(faults=Faults(*step, when))  # type: ignore[arg-type]
+    doomed = make_rig(faults=Faults(*step, when))
     await crash(lambda: doomed.runner.run(operation.operation_id))
     assert await survivor.runner.run(operation.operation_id)
 
@@ -140,7 +142,7 @@ async def test_a_crash_at_the_start_starts_one_operation_or_none(
     await fail_some(world, 2)
     survivor = make_rig()
     await survivor.follower.scan()
-    doomed = make_rig(faults=Faults("triage", "start_plan", 1, when))  # type: ignore[arg-type]
+    doomed = make_rig(faults=Faults("triage", "start_plan", 1, when))
     forecast = await survivor.planning.plan(
         PlanRequest(kind=OperationKind.RETRY, entry_filter=EntryFilter(), actor=OPERATOR)
     )
@@ -153,6 +155,24 @@ async def test_a_crash_at_the_start_starts_one_operation_or_none(
     assert await survivor.runner.run(operation.operation_id)
     assert sum((await run_all(world)).values()) == 2
     assert len(await survivor.operations.open_operations()) == 0
+
+
+async def test_a_dismissal_is_cancelled_without_a_queue_system(
+    database: Database, redis_server: RedisServer
+) -> None:
+    engine = InMemoryEngine()
+    engine.fail(QUEUE, "1")
+    rig = Rig(database, engine, redis_server.url)
+    await rig.follower.scan()
+    started = await start_plan(rig, OperationKind.DISMISS, queue=QUEUE)
+    operation = await rig.operations.take_over(started.operation_id)
+    assert operation is not None
+    batch = await rig.operations.claim(operation, 1)
+    assert batch is not None
+    engine.away = True
+    (settlement,) = await rig.recovery.withhold(operation, batch)
+    assert settlement.answer is Answer.WITHHELD
+    await rig.close()
 
 
 async def test_a_queue_system_that_is_away_or_not_watched_is_a_warning_and_no_error(

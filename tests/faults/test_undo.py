@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
@@ -238,20 +239,19 @@ async def test_a_crash_at_any_step_of_an_undo_loses_nothing_and_runs_nothing_twi
 
 
 async def test_an_undo_asked_for_as_the_operation_finishes_is_carried_out(
-    make_rig: MakeRig, world: BullMQWorld
+    rig: Rig, world: BullMQWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await fail_some(world, 4)
-    rig = make_rig()
     await rig.follower.scan()
     operation = await rig.start()
     finish = rig.operations.finish
 
-    async def ask_first(*arguments: object) -> Operation:
-        rig.operations.finish = finish
+    async def ask_first(*arguments: Any) -> Operation:
+        monkeypatch.setattr(rig.operations, "finish", finish)
         await rig.recovery.cancel(operation.operation_id, OPERATOR, undo=True)
         return await finish(*arguments)
 
-    rig.operations.finish = ask_first
+    monkeypatch.setattr(rig.operations, "finish", ask_first)
     assert await rig.runner.run(operation.operation_id)
 
     undone = await rig.operation(operation.operation_id)
@@ -373,7 +373,9 @@ async def test_progress_is_told_of_an_operation_that_is_opened_again(
     operation = await retried(rig, world, 3)
     await rig.recovery.cancel(operation.operation_id, OPERATOR, undo=True)
     asked = await rig.progress.read(operation.operation_id)
+    assert asked is not None
     assert (asked.state, asked.undo_wanted) == (OperationState.CANCELLING, True)
     await rig.runner.run(operation.operation_id)
     ended = await rig.progress.read(operation.operation_id)
+    assert ended is not None
     assert (ended.state, ended.succeeded, ended.released) == (OperationState.CANCELLED, 0, 3)

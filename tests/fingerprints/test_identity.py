@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from redrive.fingerprint import VERSION, Basis, Fingerprint, fingerprint
+from redrive.fingerprint import VERSION, Basis, Fingerprint, fingerprint, key_of
 from redrive.fingerprint.identity import LONGEST_TITLE
 
 ROOTS = (
@@ -165,3 +165,17 @@ def test_keys_stay_what_they_are_within_a_version() -> None:
     assert VERSION == 1
     assert of(python("/app", 1, "f", "x"), "no order 17").key == "grp_1_07f618eb05469bed15e9e89c"
     assert of(message="no order 17").key == "grp_1_b6b2423bf802e3f3a92a0697"
+
+
+@pytest.mark.parametrize(
+    ("message", "stacktrace"),
+    [
+        ("connect ECONNREFUSED 10.0.0.7:443", "Error: x\n    at send (/srv/app/src/mail.js:1:1)"),
+        ("the disk is full", ""),
+        ("", "Error\n    at emit (node:events:1:1)"),
+        ("", ""),
+    ],
+)
+def test_a_key_alone_is_that_of_the_fingerprint(message: str, stacktrace: str) -> None:
+    told = ("default", "mail", "deliver", "Error", message, stacktrace)
+    assert key_of(*told) == fingerprint(*told).key

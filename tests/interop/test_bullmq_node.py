@@ -9,10 +9,17 @@ from typing import Any
 
 import pytest
 
-from redrive.domain import Answer, Failure, JobId, JobState, OutcomeKind
+from redrive.domain import Answer, Failure, JobId, JobState, OutcomeKind, TakenBack
 from redrive.engines.bullmq import BullMQEngine, open_engine
 from redrive.settings import Source
-from tests.support.bullmq_batches import all_failures, answers, batch_of, failure_of
+from tests.support.bullmq_batches import (
+    all_failures,
+    answers,
+    batch_of,
+    failure_of,
+    taken,
+    undo_of,
+)
 from tests.support.bullmq_node import NodeSide, need_node, node_side, recorded, until_counts
 from tests.support.servers import RedisServer
 
@@ -225,6 +232,56 @@ async def test_nothing_is_lost_when_a_paused_queue_gets_jobs_from_all_sides_and_
     await until_counts(node, QUEUE, waiting=0, prioritized=0, active=0, failed=0)
     expected = Counter([*ids, *before["ids"], *after["ids"]])
     assert Counter(job["id"] for job in recorded(record)) == expected
+
+
+async def test_live_jobs_of_node_are_worked_before_retried_ones_of_low_priority(
+    node: NodeSide, engine: BullMQEngine, tmp_path: Path
+) -> None:
+    kinds: list[dict[str, Any]] = [{}, {"priority": 3}, {"lifo": True}]
+    jobs = [{"name": "job", "data": {"n": n}, "opts": kinds[n % 3]} for n in range(30)]
+    await add_and_fail(node, jobs)
+    failures = sorted(await all_failures(engine, QUEUE), key=lambda failure: int(failure.job_id))
+    await node.tell("pause", queue=QUEUE)
+    batch = batch_of(QUEUE, failures, low_priority=True)
+    assert set(answers(await engine.requeue(batch)).values()) == {Answer.REQUEUED}
+    live = [
+        {"name": "live", "data": {"n": 100 + n}, "opts": {"priority": 9} if n % 2 else {}}
+        for n in range(20)
+    ]
+    await node.tell("add", queue=QUEUE, jobs=live)
+    record = tmp_path / "record"
+    await node.tell("work", queue=QUEUE, record=str(record), concurrency=1)
+    await node.tell("resume", queue=QUEUE)
+    await until_counts(node, QUEUE, waiting=0, prioritized=0, active=0, failed=0)
+    ran = [job["data"]["n"] for job in recorded(record)]
+    assert sorted(ran[:20]) == list(range(100, 120))
+    assert ran[20:] == list(range(30))
+
+
+async def test_jobs_that_node_has_taken_are_left_to_it_and_the_others_are_failed_as_before(
+    node: NodeSide, engine: BullMQEngine, tmp_path: Path
+) -> None:
+    ids = await add_and_fail(node, various_jobs(400))
+    failures = await all_failures(engine, QUEUE)
+    before = {failure.job_id: failure for failure in failures}
+    batches = [
+        batch_of(QUEUE, failures[n : n + 100], number=1 + n // 100) for n in (0, 100, 200, 300)
+    ]
+    for batch in batches:
+        await engine.requeue(batch)
+    record = tmp_path / "record"
+    await node.tell("work", queue=QUEUE, record=str(record), concurrency=1)
+    found: dict[str, TakenBack] = {}
+    for batch in reversed(batches):
+        found |= taken(await engine.take_back(undo_of(batch, number=100 + batch.number)))
+    await until_counts(node, QUEUE, waiting=0, prioritized=0, active=0)
+    await node.tell("rest", queue=QUEUE)
+
+    back = {job_id for job_id, answer in found.items() if answer is TakenBack.TAKEN_BACK}
+    assert len(back) > 0
+    assert Counter(job["id"] for job in recorded(record)) == Counter(set(ids) - back)
+    now = {failure.job_id: failure for failure in await all_failures(engine, QUEUE)}
+    assert now == {job_id: before[JobId(job_id)] for job_id in back}
 
 
 async def test_counts_agree_with_what_the_library_counts(

@@ -10,7 +10,7 @@ import pytest
 
 from redrive import faultpoints
 from redrive.dispatch import BullMQOperationQueue
-from redrive.domain import AppId, EntryState, JobState, OperationId, Scope
+from redrive.domain import AppId, Canary, Controls, EntryState, JobState, OperationId, Scope
 from redrive.errors import EngineUnavailable
 from redrive.faultpoints import Step
 from redrive.ledger import Database
@@ -55,6 +55,7 @@ async def test_a_run_of_everything_comes_to_every_step(
     await cancel_what_another_runner_left(rig)
     await undo_a_retry(rig)
     await carry_out_by_the_runners_queue(rig, world, Scope.everything())
+    await steer_an_operation(rig, world)
     await sweep_an_open_operation(rig, world)
     await run_all(world)
     await rig.hear()
@@ -114,6 +115,20 @@ async def sweep_an_open_operation(rig: Rig, world: BullMQWorld) -> None:
     operation = await rig.start()
     await sweep(rig.operations, rig.recovery, rig.clock.now() + timedelta(minutes=1))
     await rig.runner.run(operation.operation_id)
+
+
+async def steer_an_operation(rig: Rig, world: BullMQWorld) -> None:
+    """Paused by its canary, resumed, its canary taken away."""
+    await fail_some(world, 2, app="steered")
+    await take_in(rig, 2)
+    operation = await rig.start(controls=Controls(canary=Canary(entries=1, seconds=1)))
+    name = operation.operation_id
+    await rig.runner.run(name)
+    await rig.recovery.resume(name, OPERATOR)
+    await rig.recovery.pause(name, OPERATOR)
+    await rig.recovery.change_controls(name, OPERATOR, {"canary": None})
+    await rig.recovery.resume(name, OPERATOR)
+    await rig.runner.run(name)
 
 
 async def retry_elsewhere(rig: Rig, world: BullMQWorld) -> None:

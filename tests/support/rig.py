@@ -36,7 +36,7 @@ from redrive.ledger import (
 )
 from redrive.overview import Overview
 from redrive.planning import Planning
-from redrive.ports import Engine
+from redrive.ports import Clock, Engine
 from redrive.progress import RedisFollowerReports, RedisProgressStore
 from redrive.recovery import OneResult, Recovery
 from redrive.runner import Runner
@@ -45,6 +45,7 @@ from redrive.undoing import Undoing
 from redrive.wiring import SystemClock, connect_redis
 from tests.support.counts import check_counts
 from tests.support.judged import check_outcomes
+from tests.support.manual_time import ManualTime
 
 QUEUE = "mail"
 OPERATOR = Actor(name="ada", origin="test")
@@ -61,16 +62,18 @@ class Rig:
         *,
         faults: Faults | None = None,
         batch_size: int = 4,
+        approval_over: int = 0,
+        time: ManualTime | None = None,
     ) -> None:
         wrap = faults.wrap if faults is not None else lambda _name, real: real
-        self.clock = SystemClock()
+        self.clock: Clock = SystemClock() if time is None else time
         self.database = database
         self.redis: Redis = connect_redis(redis_url)
-        self.operations = wrap("ledger", SqlOperationLedger(database, self.clock))
+        self.operations = wrap("ledger", SqlOperationLedger(database, self.clock, approval_over))
         self.undo_ledger = wrap("undo", SqlUndoLedger(database, self.clock))
         self.following = wrap("following", SqlFollowerLedger(database, self.clock))
         self.reading = SqlReadingLedger(database)
-        self.triage = wrap("triage", SqlTriageLedger(database, self.clock))
+        self.triage = wrap("triage", SqlTriageLedger(database, self.clock, approval_over))
         self.accounts = SqlAccounts(database, self.clock)
         self.progress = wrap("progress", RedisProgressStore(self.redis))
         self.reports = RedisFollowerReports(self.redis)
@@ -101,6 +104,7 @@ class Rig:
             progress=self.progress,
             clock=self.clock,
             batch_size=batch_size,
+            time=time,
         )
         self.follower = Follower(
             engine=self.engine,
@@ -122,9 +126,13 @@ class Rig:
         return StartRequest(kind=kind, scope=scope, actor=OPERATOR, **values)
 
     async def start(
-        self, scope: Scope | None = None, kind: OperationKind = OperationKind.RETRY
+        self,
+        scope: Scope | None = None,
+        kind: OperationKind = OperationKind.RETRY,
+        **values: Any,
     ) -> Operation:
-        operation, new = await self.recovery.start(self.request(scope or Scope.everything(), kind))
+        request = self.request(scope or Scope.everything(), kind, **values)
+        operation, new = await self.recovery.start(request)
         assert new
         return operation
 

@@ -106,6 +106,9 @@ def running_redis(folder: Path, *, appendonly: bool = True) -> Iterator[RedisSer
         server.stop()
 
 
+_STARTS = 6
+
+
 class PostgresServer:
     """A real PostgreSQL, reached over its Unix socket, with as many databases as wanted.
 
@@ -155,7 +158,13 @@ class PostgresServer:
             time.sleep(0.01)
 
     def start(self) -> None:
-        self._server.ensure_postgres_running()
+        """Start, or wait for a start that goes on: the package waits ten seconds, and on a machine
+        with other work it takes longer to recover."""
+        for _ in range(_STARTS):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._server.ensure_postgres_running()
+                return
+        raise AssertionError("PostgreSQL does not start")
 
     def postmaster_pid(self) -> int:
         """The process above all others of the server."""

@@ -11,11 +11,12 @@ from bullmq import Queue
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from redrive.domain import from_millis
+from redrive.domain import TakenBack, from_millis
 from redrive.engines.bullmq import open_engine
 from redrive.settings import Source
-from tests.support.bullmq_batches import batch_of, item
+from tests.support.bullmq_batches import batch_of, item, taken, undo_of
 from tests.support.bullmq_states import (
+    BASE,
     FAILED_AT,
     GeneratedJob,
     GeneratedQueue,
@@ -26,6 +27,8 @@ from tests.support.bullmq_states import (
 from tests.support.servers import RedisServer
 
 OURS, THEIRS = 0, 1
+ONLY_GOES_ON = {BASE + name for name in ("events", "marker", "pc", "meta")}
+"""What a queue does not take back: it has been told, and it has counted."""
 OWN_FIELDS = ("redrive",)
 
 
@@ -68,6 +71,23 @@ def without_our_marks(state: dict[str, object]) -> dict[str, object]:
     return state
 
 
+async def move_and_take_back(
+    url: str, queue: GeneratedQueue, take_finished: bool, low_priority: bool
+) -> set[TakenBack]:
+    engine = open_engine(Source(), url, 0)
+    asked = [queue.jobs[number] for number in queue.requests]
+    batch = batch_of(
+        "q",
+        [item(job.job_id, from_millis(FAILED_AT)) for job in asked if job.is_finished],
+        take_finished=take_finished,
+        low_priority=low_priority,
+    )
+    await engine.requeue(batch)
+    answers = taken(await engine.take_back(undo_of(batch)))
+    await engine.close()
+    return set(answers.values())
+
+
 @pytest.fixture(scope="session")
 def databases(shared_redis: RedisServer) -> tuple[redis.Redis, redis.Redis]:
     return (
@@ -91,3 +111,25 @@ def test_requeue_leaves_the_queue_as_the_librarys_own_script_does(
     asyncio.run(run_ours(shared_redis.url, queue, take_finished))
     asyncio.run(run_theirs(shared_redis.url.removesuffix("0") + "1", queue, take_finished))
     assert without_our_marks(dump(ours)) == dump(theirs)
+
+
+@settings(deadline=None)
+@given(queue=queues(), take_finished=st.booleans(), low_priority=st.booleans())
+def test_what_is_moved_and_taken_back_leaves_the_queue_as_it_was(
+    shared_redis: RedisServer,
+    databases: tuple[redis.Redis, redis.Redis],
+    queue: GeneratedQueue,
+    take_finished: bool,
+    low_priority: bool,
+) -> None:
+    client, _ = databases
+    client.flushdb()
+    write(client, queue)
+    before = dump(client)
+    answers = asyncio.run(move_and_take_back(shared_redis.url, queue, take_finished, low_priority))
+    assert answers <= {TakenBack.TAKEN_BACK, TakenBack.CHANGED}
+    after = dump(client)
+    for state in (before, after):
+        for key in ONLY_GOES_ON:
+            state.pop(key, None)
+    assert after == before

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from redrive.domain import AppId, EntryFilter, EntryState, OperationKind, Prunable
+from redrive.domain import AppId, EntryFilter, EntryState, GroupFilter, OperationKind, Prunable
 from redrive.ledger import Database, SqlRetentionLedger
 from tests.support.books import Books
 from tests.support.factories import AT, SOURCE, id_of
@@ -29,7 +31,7 @@ async def books(url: str) -> AsyncIterator[Books]:
     await database.close()
 
 
-ASKED = ("SELECT", "UPDATE", "DELETE", "INSERT INTO selections")
+ASKED = ("SELECT", "UPDATE", "DELETE", "WITH", "INSERT INTO selections")
 
 
 async def plans(
@@ -141,3 +143,64 @@ async def test_a_planned_claim_takes_its_rows_by_their_numbers(books: Books) -> 
     assert "SEARCH selections USING PRIMARY KEY (plan_id=? AND failure_seq>?)" in plan
     assert "SEARCH entries USING INDEX ux_entries_failure_seq (failure_seq=?)" in plan
     assert "SCAN entries" not in plan
+
+
+@pytest.mark.parametrize("oldest_first", [True, False])
+async def test_failed_entries_of_a_group_are_listed_in_the_order_of_their_index(
+    books: Books, oldest_first: bool
+) -> None:
+    await books.fail("1", "2", "3", error_message="full", stacktrace="")
+    group_id = (await books.entry("1")).group_id
+    failed = EntryFilter(group_id=group_id, states=(EntryState.FAILED,), failed_from=AT)
+    page = await books.reading.entries(failed, None, 1, oldest_first)
+    for cursor in (None, page.next_cursor):
+        plan = await plans(books, partial(books.reading.entries, failed, cursor, 1, oldest_first))
+        assert "USING INDEX ix_entries_failed_group_at" in plan
+        assert "TEMP B-TREE" not in plan
+    count = await plans(books, lambda: books.reading.count(failed, 10, 10))
+    assert "INDEX ix_entries_failed_group_at" in count
+
+
+@pytest.mark.parametrize("with_quiet", [True, False])
+async def test_groups_are_listed_in_the_order_of_their_index(
+    books: Books, with_quiet: bool
+) -> None:
+    await books.fail("1")
+    wanted = GroupFilter(with_quiet=with_quiet, app_id=AppId("acme"))
+    for one in (wanted, replace(wanted, app_id=None)):
+        step = timedelta(hours=1)
+        plan = await plans(books, partial(books.reading.groups, one, AT, step, None, 10))
+        assert "groups USING INDEX ix_groups_failed" in plan
+        assert "SCAN entries" not in plan
+        assert "SCAN group_activity" not in plan
+        assert "entries USING INDEX ix_entries_failed_group_app (group_pk=? AND app_id>?)" in plan
+
+
+async def test_the_group_of_a_failure_is_found_by_its_key(
+    books: Books,
+) -> None:
+    plan = await plans(books, lambda: books.fail("1"))
+    assert "SCAN groups" not in plan
+
+
+async def test_groups_that_are_over_are_found_by_their_index(books: Books) -> None:
+    ledger = SqlRetentionLedger(books.database)
+    plan = await plans(books, lambda: ledger.prune(Prunable.GROUPS, AT, 100, None))
+    assert "groups USING INDEX ix_groups_failed" in plan
+    plan = await plans(books, lambda: ledger.prune(Prunable.ACTIVITY, AT, 100, None))
+    assert "SCAN group_activity" not in plan
+
+
+async def test_a_plan_is_told_without_holding_the_only_writer(books: Books) -> None:
+    written: list[str] = []
+
+    def note(_c: object, _k: object, statement: str, *_more: object) -> None:
+        written.append(statement)
+
+    await books.fail("1", "2")
+    engine = books.database._writer.sync_engine
+    event.listen(engine, "before_cursor_execute", note)
+    await books.plan()
+    event.remove(engine, "before_cursor_execute", note)
+    assert any(statement.startswith("INSERT INTO selections") for statement in written)
+    assert not any("GROUP BY" in statement for statement in written)

@@ -212,3 +212,19 @@ def test_days_of_retention_that_are_none_are_refused(given: object) -> None:
         "retention_days (REDRIVE_RETENTION_DAYS): must be a whole number of days up to 36500, "
         f"or 0 or never (given: {given!r})"
     )
+
+
+@pytest.mark.parametrize(("given", "minutes"), [(None, 60), ("0", 0), ("5", 5), ("10080", 10_080)])
+def test_outcomes_are_waited_for_so_many_minutes(
+    monkeypatch: pytest.MonkeyPatch, given: str | None, minutes: int
+) -> None:
+    if given is not None:
+        monkeypatch.setenv("REDRIVE_OBSERVE_MINUTES", given)
+    assert load_settings().observe_for == timedelta(minutes=minutes)
+
+
+@pytest.mark.parametrize("given", ["-1", "10081", "1h", "1.5"])
+def test_minutes_that_are_none_are_refused_with_what_is_allowed(given: str) -> None:
+    (problem,) = problems_of(observe_minutes=given)
+    assert problem.startswith("observe_minutes (REDRIVE_OBSERVE_MINUTES): ")
+    assert problem.endswith(f"(given: {given!r})")

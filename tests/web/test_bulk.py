@@ -205,3 +205,39 @@ async def test_progress_is_still_told_when_redis_has_forgotten_it(
         redis.delete(f"redrive:operation:{started.operation_id}")
     progress = await progress_of(operator, started.operation_id)
     assert (progress.state, progress.succeeded) == (OperationState.COMPLETED, 1)
+
+
+async def test_a_finished_operation_can_be_undone_while_what_it_moved_waits(
+    console: Console, operator: httpx.AsyncClient
+) -> None:
+    for number in range(3):
+        await console.fail(f"a{number}")
+    started = await start(operator)
+    assert await console.run(started.operation_id) is OperationState.COMPLETED
+    path = f"/admin/api/retry/cancel/{started.operation_id}"
+
+    response = await operator.post(path, json={"undo": True})
+    assert response.status_code == 202
+    answer = wire.CancelResponse.model_validate(response.json()["data"])
+    assert answer.state is OperationState.CANCELLING
+    assert "taken back (of 3 nothing is known yet)" in answer.message
+    assert (await progress_of(operator, started.operation_id)).undo_wanted is True
+
+    assert await console.run(started.operation_id) is OperationState.CANCELLED
+    after = await progress_of(operator, started.operation_id)
+    assert (after.succeeded, after.released, after.completed) == (0, 3, 0)
+    assert (await operator.get("/admin/api/overview")).json()["data"]["failed"] == 3
+    again = await operator.post(path, json={"undo": True})
+    assert (again.status_code, again.json()["code"]) == (409, "nothing_to_take_back")
+    assert "Nothing was changed" in again.json()["detail"]
+
+
+@pytest.mark.parametrize("body", [{"undo": "perhaps"}, {"redo": True}])
+async def test_a_malformed_cancel_changes_nothing(
+    console: Console, operator: httpx.AsyncClient, body: dict[str, object]
+) -> None:
+    await console.fail("17")
+    started = await start(operator)
+    response = await operator.post(f"/admin/api/retry/cancel/{started.operation_id}", json=body)
+    assert response.status_code == 422
+    assert (await progress_of(operator, started.operation_id)).state is OperationState.QUEUED

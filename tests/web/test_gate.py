@@ -20,6 +20,7 @@ from tests.web.support import Console
 
 BROWSER = {"accept": "text/html,application/xhtml+xml"}
 NAMES = {"app_id": "no/such", "entry_id": "no-such", "operation_id": "no-such", "name": "no-such"}
+NAMES |= {"group_id": "no-such"}
 JSON = {"content-type": "application/json"}
 
 
@@ -75,7 +76,7 @@ def test_the_routes_that_need_no_session_are_these() -> None:
 async def test_without_a_session_a_route_answers_401_and_does_nothing(
     stranger: httpx.AsyncClient, method: str, path: str
 ) -> None:
-    body = "{not json" if method in ("POST", "PATCH") else ""
+    body = "{not json" if method in ("POST", "PATCH", "PUT") else ""
     assert_problem(await stranger.request(method, path, content=body, headers=JSON), 401)
 
 

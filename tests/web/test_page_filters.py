@@ -36,7 +36,7 @@ async def test_an_error_type_is_a_filter_of_the_list_and_of_the_api(
     assert len(answer.json()["data"]["items"]) == 3
 
 
-async def test_buttons_act_on_what_their_label_says_and_never_on_a_filter(
+async def test_buttons_act_on_what_their_label_says(
     console: Console, operator: httpx.AsyncClient
 ) -> None:
     await console.fail("1", app_id="acme")
@@ -48,7 +48,17 @@ async def test_buttons_act_on_what_their_label_says_and_never_on_a_filter(
     for query in ("q=refused", "state=any", "app_id=acme&queue=mail", "error_type=Error"):
         filtered = await operator.get(f"/admin/failures?{query}", headers=BROWSER)
         assert "/admin/confirm" not in filtered.text
-        assert "never only this filter" in filtered.text
+    for query, label in (
+        ("q=refused", "Retry all 2…"),
+        ("app_id=acme&queue=mail", "Retry all 1…"),
+        ("error_type=Error", "Dismiss all 2…"),
+    ):
+        filtered = await operator.get(f"/admin/failures?{query}", headers=BROWSER)
+        assert label in await text_of(operator, f"/admin/failures?{query}")
+        kind = label.split()[0].lower()
+        place = f"/admin/plan?kind={kind}&{query}".replace("&", "&amp;")
+        assert f'href="{place}"' in filtered.text
+    assert "all 2…" not in await text_of(operator, "/admin/failures?state=any")
 
 
 async def test_the_heading_counts_the_list_below_it(

@@ -188,8 +188,8 @@ async def test_overlaps_are_refused_both_ways_with_who_and_what(
     response = await start(operator, waiting.plan_token)
     assert (response.status_code, response.json()["code"]) == (409, "operation_overlap")
     assert response.json()["operation_id"] == running
-    for said in ("admin", "app acme"):
-        assert said in response.json()["detail"]
+    assert (response.json()["actor"], response.json()["scope"]) == ("admin", "app acme")
+    assert "of admin is already working on app acme" in response.json()["detail"]
     await operator.post(f"/admin/api/retry/cancel/{running}")
     planned = (await start(operator, waiting.plan_token)).json()["data"]["operation_id"]
     response = await operator.post("/admin/api/retry/all")
@@ -214,6 +214,8 @@ async def test_a_planned_dismissal_dismisses_and_asks_no_queue(
     )
     with console.server.client() as client:
         assert client.zcard("bull:mail:failed") == 1
+    told = 'redrive_retries_total{kind="dismiss",result="dismissed"} 1.0'
+    assert told in (await operator.get("/metrics")).text
 
 
 async def test_one_entry_is_dismissed_and_restored(

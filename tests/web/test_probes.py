@@ -96,6 +96,20 @@ async def test_metrics_tell_what_failed_again_the_same_way(
     assert found["redrive_failed_same_total", ("retry",)] == 1
 
 
+async def test_the_counter_of_moved_entries_does_not_go_down_with_an_undo(
+    console: Console, operator: httpx.AsyncClient
+) -> None:
+    for number in range(3):
+        await console.fail(str(number))
+    started = (await operator.post("/admin/api/retry/all")).json()["data"]["operation_id"]
+    await console.run(started)
+    await operator.post(f"/admin/api/retry/cancel/{started}", json={"undo": True})
+    await console.run(started)
+    found = await samples(operator)
+    assert found["redrive_retries_total", ("retry", "requeued")] == 3
+    assert found["redrive_retries_total", ("retry", "taken_back")] == 3
+
+
 async def test_metrics_tell_operations_from_postgresql_too(
     redis_server: RedisServer, postgres: PostgresServer, tmp_path: Path
 ) -> None:

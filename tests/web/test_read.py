@@ -12,7 +12,7 @@ from redrive import wire
 from redrive.domain import JobState
 from tests.web.support import Console, retry_elsewhere
 
-LISTS = ("apps", "entries", "operations", "audit", "queues/mail/jobs")
+LISTS = ("apps", "entries", "operations", "audit", "groups", "queues/mail/jobs")
 
 
 async def items_of(client: httpx.AsyncClient, path: str, **params: str) -> list[dict[str, object]]:

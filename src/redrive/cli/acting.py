@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from redrive import wire
+from redrive.cli import controls as limits
 from redrive.cli.command import Context, command
 from redrive.cli.exit_codes import ExitCode
 from redrive.cli.output import say
@@ -16,6 +17,7 @@ from redrive.cli.starting import Bulk, KeyOption, ReasonOption, WatchOption, tel
 from redrive.cli.watching import Outcomes, UntilVerdict, refuse_waiting_alone
 from redrive.cli.where import Where, filter_of
 from redrive.domain import (
+    NO_CONTROLS,
     AppId,
     EntryId,
     OperationId,
@@ -51,12 +53,37 @@ async def retry(
     watch: WatchOption = False,
     outcomes: Outcomes = 0,
     verdict: UntilVerdict = False,
+    rate: limits.Rate = None,
+    floor: limits.Floor = None,
+    canary: limits.CanaryEntries = None,
+    canary_percent: limits.CanaryPercent = None,
+    canary_seconds: limits.CanarySeconds = None,
+    guard: limits.GuardPercent = None,
+    guard_outcomes: limits.GuardOutcomes = None,
+    low_priority: limits.LowPriority = False,
 ) -> None:
     """Put failed work back: one entry, an app's, what fits, or all of it."""
     if [entry is not None, app is not None, everything, bool(where)].count(True) != 1:
         raise typer.BadParameter("name one of: ENTRY, --app APP, --where …, --all")
-    _refuse_what_does_not_fit_a_plan(where, include_repeated, yes)
-    bulk = Bulk(reason=reason, key=idempotency_key, watch=watch, outcomes=outcomes, verdict=verdict)
+    controls = limits.controls_of(
+        rate=rate,
+        floor=floor,
+        canary=canary,
+        canary_percent=canary_percent,
+        canary_seconds=canary_seconds,
+        guard=guard,
+        guard_outcomes=guard_outcomes,
+        low_priority=low_priority,
+    )
+    bulk = Bulk(
+        reason=reason,
+        key=idempotency_key,
+        watch=watch,
+        outcomes=outcomes,
+        verdict=verdict,
+        controls=controls,
+    )
+    _refuse_what_does_not_fit_a_plan(where, bulk, include_repeated, yes)
     _refuse_what_does_not_fit(entry, bulk)
     wanted = Wanted(
         kind=OperationKind.RETRY,
@@ -82,11 +109,36 @@ async def resync(
     watch: WatchOption = False,
     outcomes: Outcomes = 0,
     verdict: UntilVerdict = False,
+    rate: limits.Rate = None,
+    floor: limits.Floor = None,
+    canary: limits.CanaryEntries = None,
+    canary_percent: limits.CanaryPercent = None,
+    canary_seconds: limits.CanarySeconds = None,
+    guard: limits.GuardPercent = None,
+    guard_outcomes: limits.GuardOutcomes = None,
+    low_priority: limits.LowPriority = False,
 ) -> None:
     """Run work again from scratch, whatever its state: one entry, or an app's."""
     if (entry is None) == (app is None):
         raise typer.BadParameter("name one of: ENTRY, --app APP")
-    bulk = Bulk(reason=reason, key=idempotency_key, watch=watch, outcomes=outcomes, verdict=verdict)
+    controls = limits.controls_of(
+        rate=rate,
+        floor=floor,
+        canary=canary,
+        canary_percent=canary_percent,
+        canary_seconds=canary_seconds,
+        guard=guard,
+        guard_outcomes=guard_outcomes,
+        low_priority=low_priority,
+    )
+    bulk = Bulk(
+        reason=reason,
+        key=idempotency_key,
+        watch=watch,
+        outcomes=outcomes,
+        verdict=verdict,
+        controls=controls,
+    )
     _refuse_what_does_not_fit(entry, bulk)
     async with opened(context.settings) as services:
         if entry is not None:
@@ -101,14 +153,13 @@ async def dismiss(
     where: Where = [],  # noqa: B006 - Typer reads the default, nobody changes it
     yes: Yes = False,
     reason: ReasonOption = "",
-    idempotency_key: KeyOption = None,
     watch: WatchOption = False,
 ) -> None:
     """Decide against failed work: one entry, or what fits. Its jobs stay as they are."""
     if (entry is None) == (not where):
         raise typer.BadParameter("name one of: ENTRY, --where …")
-    _refuse_what_does_not_fit_a_plan(where, False, yes)
-    bulk = Bulk(reason=reason, key=idempotency_key, watch=watch, outcomes=0)
+    bulk = Bulk(reason=reason, key=None, watch=watch, outcomes=0)
+    _refuse_what_does_not_fit_a_plan(where, bulk, False, yes)
     _refuse_what_does_not_fit(entry, bulk)
     wanted = Wanted(kind=OperationKind.DISMISS, entry_filter=filter_of(where))
     async with opened(context.settings) as services:
@@ -168,6 +219,7 @@ def _refuse_what_does_not_fit(entry: str | None, bulk: Bulk) -> None:
         "--watch": bulk.watch,
         "--outcomes": bulk.outcomes > 0,
         "--verdict": bulk.verdict,
+        "a limit of the pace": bulk.controls != NO_CONTROLS,
     }
     of_bulk_starts = [option for option, is_given in given.items() if is_given]
     if entry is not None and of_bulk_starts:
@@ -177,13 +229,19 @@ def _refuse_what_does_not_fit(entry: str | None, bulk: Bulk) -> None:
     refuse_waiting_alone(bulk.watch, bulk.outcomes, bulk.verdict)
 
 
-def _refuse_what_does_not_fit_a_plan(where: list[str], include_repeated: bool, yes: bool) -> None:
-    """Raises BadParameter for options that say how a plan is made or started, without a plan;
-    and for a plan that nobody can be asked about."""
+def _refuse_what_does_not_fit_a_plan(
+    where: list[str], bulk: Bulk, include_repeated: bool, yes: bool
+) -> None:
+    """Raises BadParameter for options that say how a plan is made or started, without a plan; for
+    a key, which every new plan would meet as another's; and where nobody can be asked."""
     given = {"--include-repeated": include_repeated, "--yes": yes}
     of_plans = [option for option, is_given in given.items() if is_given]
     if of_plans and not where:
         raise typer.BadParameter(f"{', '.join(of_plans)}: goes with --where")
+    if where and bulk.key is not None:
+        raise typer.BadParameter(
+            "--idempotency-key: goes with a plan that was made before: redrive start PLAN"
+        )
     if where:
         refuse_without_answer(yes)
 
@@ -227,6 +285,7 @@ async def _start(
             actor=this_user(),
             reason=bulk.reason,
             idempotency_key=bulk.key,
+            controls=bulk.controls,
         )
     )
     await tell_started(context, services, operation, new, bulk)

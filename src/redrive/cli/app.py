@@ -8,7 +8,18 @@ from typing import Annotated
 import typer
 
 from redrive import faultpoints
-from redrive.cli import acting, audit, demo, groups, operations, planning, processes, reading, users
+from redrive.cli import (
+    acting,
+    audit,
+    demo,
+    groups,
+    operations,
+    planning,
+    processes,
+    reading,
+    steering,
+    users,
+)
 from redrive.cli.exit_codes import MEANINGS
 from redrive.cli.output import Output
 from redrive.settings import Settings
@@ -37,7 +48,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for family in (processes, reading, groups, operations, planning, acting, audit, users, demo):
+for family in (
+    *(processes, reading, groups, operations, planning),
+    *(acting, steering, audit, users, demo),
+):
     family.register(app)
 
 

@@ -34,7 +34,8 @@ class ExitCode(IntEnum):
     CONFLICT = 4
     UNAVAILABLE = 5
     NOT_ALL_DONE = 6
-    NOT_ALL_RECOVERED = 7
+    PAUSED = 7
+    NOT_ALL_RECOVERED = 8
     INTERRUPTED = 130
 
 
@@ -42,10 +43,11 @@ MEANINGS = {
     ExitCode.OK: "done",
     ExitCode.FAILED: "something unexpected went wrong",
     ExitCode.USAGE: "wrong usage or wrong settings; nothing was started",
-    ExitCode.NOT_FOUND: "no such entry, app, operation, plan or queue, or nothing to do",
+    ExitCode.NOT_FOUND: "no such entry, app, group, operation, plan or queue, or nothing to do",
     ExitCode.CONFLICT: "the present state does not allow it; no job was moved",
     ExitCode.UNAVAILABLE: "a store or a queue system cannot be reached",
     ExitCode.NOT_ALL_DONE: "a watched operation ended cancelled, failed or with errors",
+    ExitCode.PAUSED: "a watched operation has paused, and can be resumed",
     ExitCode.NOT_ALL_RECOVERED: "a verdict that was waited for with --verdict: something failed "
     "again, vanished or still waits",
     ExitCode.INTERRUPTED: "interrupted with Ctrl-C, or a question was answered with no",

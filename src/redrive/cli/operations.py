@@ -74,6 +74,7 @@ async def operations(
             model = _shown(services, found)
             titles = (column.title for column in COLUMNS)
             facts = [*zip(titles, _row(model), strict=True), ("ERROR", model.error)]
+            facts += _pace(found, model)
             context.output.table(model, FACT_COLUMNS, facts + _verdict(model.verdict))
 
 
@@ -124,6 +125,18 @@ def _row(one: wire.Operation) -> tuple[object, ...]:
         one.reason,
         one.entry_id,
     )
+
+
+def _pace(found: Operation, model: wire.Operation) -> list[tuple[str, object]]:
+    """The limits and what they have done, where there are any."""
+    facts: list[tuple[str, object]] = [("LIMITS", found.controls)]
+    if model.canary is not None:
+        facts.append(("CANARY", model.canary))
+    if model.state is OperationState.PAUSED or model.pause_wanted:
+        facts += [("PAUSED BY", model.paused_by), ("BECAUSE", model.pause_reason)]
+    if model.approved_by is not None:
+        facts.append(("APPROVED BY", model.approved_by))
+    return facts
 
 
 def _scope(one: wire.Operation) -> str:

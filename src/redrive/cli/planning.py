@@ -140,6 +140,7 @@ async def start_planned(context: Context, services: Services, token: str, bulk: 
             actor=this_user(),
             reason=bulk.reason,
             idempotency_key=bulk.key,
+            controls=bulk.controls,
         )
     )
     await tell_started(context, services, operation, new, bulk)

@@ -6,7 +6,7 @@ import getpass
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from redrive.domain import Actor
+from redrive.domain import COMMAND_LINE, Actor
 from redrive.embedded import read_redis_url
 from redrive.errors import SettingsError
 from redrive.settings import Settings
@@ -45,4 +45,4 @@ def this_user() -> Actor:
         name = getpass.getuser()
     except (KeyError, OSError):
         name = "unknown"
-    return Actor(name=name, origin="cli")
+    return Actor(name=name, origin=COMMAND_LINE)

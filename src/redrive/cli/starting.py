@@ -11,7 +11,7 @@ from redrive import wire
 from redrive.cli.command import Context
 from redrive.cli.output import say
 from redrive.cli.watching import watch_to_the_end
-from redrive.domain import Operation
+from redrive.domain import NO_CONTROLS, Controls, Operation, OperationState
 from redrive.wiring import Services
 
 ReasonOption = Annotated[str, typer.Option(help="Why; kept in the audit trail.")]
@@ -33,6 +33,7 @@ class Bulk:
     watch: bool
     outcomes: float
     verdict: bool = False
+    controls: Controls = NO_CONTROLS
 
 
 async def tell_started(
@@ -44,6 +45,8 @@ async def tell_started(
         f"{started} {operation.kind} of {operation.total} entries of {operation.scope}: "
         f"{operation.operation_id}"
     )
+    if operation.state is OperationState.PAUSED:
+        message += f". It is paused: {operation.pause_reason}"
     if bulk.watch:
         say(message)
         await watch_to_the_end(

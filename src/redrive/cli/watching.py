@@ -19,6 +19,7 @@ from redrive.cli.exit_codes import ExitCode
 from redrive.cli.output import Output, say
 from redrive.domain import (
     ItemState,
+    Limit,
     OperationId,
     OperationPhase,
     OperationState,
@@ -51,7 +52,7 @@ UntilVerdict = Annotated[
     bool,
     typer.Option(
         "--verdict",
-        help="With --watch: then wait until the verdict is final; exit code 7 unless everything "
+        help="With --watch: then wait until the verdict is final; exit code 8 unless everything "
         "that was moved recovered.",
     ),
 ]
@@ -81,15 +82,18 @@ async def watch_to_the_end(
     """Show the progress until the operation ends, then what happened.
 
     In between, wait up to ``outcome_seconds``, or until the verdict is final, for what becomes of
-    the moved jobs. Exit code 6 unless it completed without errors, 7 for a verdict that was waited
-    for unless everything recovered. Interrupted, it leaves the operation running and says how to
-    go on.
+    the moved jobs. Exit code 6 unless it completed without errors, 7 as soon as it pauses, 8 for a
+    verdict that was waited for unless everything recovered. Interrupted, it leaves the operation
+    running and says how to go on.
     """
     try:
         with _shown(services) as show:
             async for progress in _watched(services, operation_id, until_verdict):
                 show(progress)
-            await _wait_for_outcomes(services, operation_id, outcome_seconds, show)
+                if progress.state is OperationState.PAUSED:
+                    break
+            else:
+                await _wait_for_outcomes(services, operation_id, outcome_seconds, show)
     except asyncio.CancelledError:
         say(
             f"The operation goes on. Watch it: redrive operations --watch {operation_id}\n"
@@ -100,6 +104,13 @@ async def watch_to_the_end(
     now, observe_for = services.clock.now(), services.overview.observe_for
     model = wire.Operation.of(operation, now, observe_for)
     output.table(model, ("WHAT HAPPENED", "ENTRIES"), await _rows(services, model))
+    if operation.state is OperationState.PAUSED:
+        say(
+            f"The operation is paused by {operation.paused_by}. {operation.pause_reason or ''}\n"
+            f"Go on: redrive resume {operation_id}\nStop it: redrive cancel {operation_id}",
+            bad=True,
+        )
+        raise typer.Exit(ExitCode.PAUSED)
     if operation.state is not OperationState.COMPLETED or operation.errored:
         say(f"The operation ended {operation.state}. {operation.error or ''}".strip(), bad=True)
         raise typer.Exit(ExitCode.NOT_ALL_DONE)
@@ -192,9 +203,12 @@ class _Lines:
 
 def _counts(progress: Progress) -> str:
     """The counts in few words, so that a terminal of 80 columns holds them beside the bar."""
-    parts = [f"{progress.rate:.0f}/s", f"{progress.recovered} recovered"]
+    rate = progress.rate if progress.measured_rate is None else progress.measured_rate
+    parts = [f"{rate:.0f}/s", f"{progress.recovered} recovered"]
     if progress.failed_again:
         parts.append(f"{progress.failed_again} failed again")
+    if progress.limited_by not in (None, Limit.NONE, Limit.PAUSED):
+        parts.append(f"limited by {progress.limited_by}")
     if progress.skipped:
         parts.append(f"{progress.skipped} skipped")
     if progress.failed:

@@ -168,6 +168,8 @@ class EntryFilter:
     def indexed(self) -> EntryFilter:
         """The part of it that a ledger finds without looking at entries that do not fit: of an
         app and a group, the group."""
+        if self.entry_ids:
+            return EntryFilter(entry_ids=self.entry_ids, states=self.states)
         if not self.is_by_time:
             return EntryFilter(app_id=self.app_id)
         return EntryFilter(

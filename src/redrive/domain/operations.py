@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from redrive.domain.controls import NO_CONTROLS, CanaryState, Controls, Limit
 from redrive.domain.names import AppId, EntryId, OperationId
 from redrive.domain.states import OperationKind, OperationState, ScopeKind
 
@@ -41,6 +42,9 @@ class Scope:
         return Scope(kind=ScopeKind.FILTER)
 
 
+COMMAND_LINE = "cli"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Actor:
     """Who acts, and from where (an address, or ``cli``)."""
@@ -48,16 +52,23 @@ class Actor:
     name: str
     origin: str
 
+    @property
+    def signed_in(self) -> bool:
+        """Whether a password stands behind the name; on the command line none was asked for."""
+        return self.origin != COMMAND_LINE
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Operation:
     """A durable action on a frozen selection, with its counts.
 
     ``total`` is frozen at the start. ``requeued``, ``skipped``, ``errored`` and ``dismissed`` count
-    settled items; ``released`` counts items claimed and given back by a cancel. ``recovered``,
+    settled items; ``released`` counts items claimed and given back by a cancel, ``taken_back``
+    those of them that had been moved and were taken back by an undo. ``recovered``,
     ``failed_again`` and ``vanished`` count the outcomes of requeued items, ``failed_same`` those of
     ``failed_again`` whose failure is of the same group as before. ``filter`` is that of the plan
-    ``plan_id``, as JSON.
+    ``plan_id``, as JSON. ``turn`` counts pauses and resumes; ``heard_before`` and ``failed_before``
+    are the outcomes, and the failed ones among them, that were there when it was resumed last.
     """
 
     operation_id: OperationId
@@ -90,8 +101,15 @@ class Operation:
     paused_by: str | None = None
     pause_reason: str | None = None
     approved_by: str | None = None
-    low_priority: bool = False
     filter: str | None = None
+    controls: Controls = NO_CONTROLS
+    canary: CanaryState | None = None
+    canary_until: datetime | None = None
+    canary_begun: bool = False
+    turn: int = 0
+    heard_before: int = 0
+    failed_before: int = 0
+    taken_back: int = 0
 
     @property
     def completed(self) -> int:
@@ -101,6 +119,24 @@ class Operation:
     def waiting(self) -> int:
         """How many were handed over and have no outcome yet."""
         return self.requeued - self.recovered - self.failed_again - self.vanished
+
+    @property
+    def heard(self) -> int:
+        """How many of the moved entries have an outcome."""
+        return self.recovered + self.failed_again + self.vanished
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pace:
+    """How fast an operation goes right now, as its runner knows it; in entries per second.
+
+    ``effective_rate`` is what it may do, None for as fast as it goes; ``measured_rate`` what it
+    handed over in the last seconds.
+    """
+
+    effective_rate: float | None
+    measured_rate: float
+    limited_by: Limit
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -121,6 +157,8 @@ class OperationTally:
     failed_again: int
     failed_same: int
     vanished: int
+    taken_back: int = 0
+    dismissed: int = 0
 
     @property
     def waiting(self) -> int:
@@ -154,9 +192,28 @@ class Progress:
     failed_same: int = 0
     finished_at: datetime | None = None
     undo_wanted: bool = False
+    turn: int = 0
+    wanted_rate: float | None = None
+    canary: CanaryState | None = None
+    paused_by: str | None = None
+    pause_reason: str | None = None
+    pace: Pace | None = None
+    """None: only the operation's runner knows."""
+
+    @property
+    def effective_rate(self) -> float | None:
+        return None if self.pace is None else self.pace.effective_rate
+
+    @property
+    def measured_rate(self) -> float | None:
+        return None if self.pace is None else self.pace.measured_rate
+
+    @property
+    def limited_by(self) -> Limit | None:
+        return None if self.pace is None else self.pace.limited_by
 
 
-def progress_of(operation: Operation, now: datetime) -> Progress:
+def progress_of(operation: Operation, now: datetime, pace: Pace | None = None) -> Progress:
     """The progress that an operation's row tells, with rate and time left as of ``now``."""
     completed = operation.completed
     rate = 0.0
@@ -167,6 +224,10 @@ def progress_of(operation: Operation, now: datetime) -> Progress:
     eta: float | None = None
     if operation.state.terminal:
         eta = 0.0
+    elif operation.state is OperationState.PAUSED:
+        eta = None
+    elif pace is not None and pace.effective_rate is not None:
+        eta = (operation.total - completed) / pace.effective_rate
     elif rate > 0:
         eta = (operation.total - completed) / rate
     return Progress(
@@ -188,6 +249,22 @@ def progress_of(operation: Operation, now: datetime) -> Progress:
         failed_same=operation.failed_same,
         finished_at=operation.finished_at,
         undo_wanted=operation.undo_wanted,
+        turn=operation.turn,
+        wanted_rate=operation.controls.rate,
+        canary=operation.canary,
+        paused_by=operation.paused_by,
+        pause_reason=operation.pause_reason,
+        pace=_pace_of(operation) if operation.state is not OperationState.RUNNING else pace,
+    )
+
+
+def _pace_of(operation: Operation) -> Pace:
+    """The pace of an operation of which nothing is handed over."""
+    paused = operation.state is OperationState.PAUSED
+    return Pace(
+        effective_rate=operation.controls.rate,
+        measured_rate=0.0,
+        limited_by=Limit.PAUSED if paused else Limit.NONE,
     )
 
 
@@ -200,3 +277,4 @@ class StartRequest:
     actor: Actor
     reason: str = ""
     idempotency_key: str | None = None
+    controls: Controls = NO_CONTROLS

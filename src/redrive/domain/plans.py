@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from redrive.domain.controls import NO_CONTROLS, Controls
 from redrive.domain.history import Entry, EntryFilter
 from redrive.domain.names import OperationId
 from redrive.domain.operations import Actor
@@ -43,6 +44,7 @@ class PlanStart:
     actor: Actor
     reason: str = ""
     idempotency_key: str | None = None
+    controls: Controls = NO_CONTROLS
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,7 +6,7 @@ length of what they read, which is capped.
 
 from __future__ import annotations
 
-from redrive.fingerprint.identity import VERSION, Basis, Fingerprint, fingerprint
+from redrive.fingerprint.identity import VERSION, Basis, Fingerprint, fingerprint, key_of
 from redrive.fingerprint.lines import Frame
 from redrive.fingerprint.message import normalise
 from redrive.fingerprint.trace import Call, Section, calls_of, read_trace
@@ -20,6 +20,7 @@ __all__ = [
     "Section",
     "calls_of",
     "fingerprint",
+    "key_of",
     "normalise",
     "read_trace",
 ]

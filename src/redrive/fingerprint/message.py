@@ -40,6 +40,8 @@ _NUMBERS = re.compile(r"<(number|time)>(?:(?:[.]|, ?)<number>)++")
 _DURATION = re.compile(
     r"<number> ?(?:(?:nano|micro|milli)?second|sec|minute|min|hour|day|week|ms|us|s|h)s?+(?!\w)"
 )
+_MAYBE_CODE = re.compile(r"(?<!\d)\d{3}(?!\d)|E[A-Z]|CERT_|DEPTH_|(?i:errno|sqlstate)")
+"""Met by every line that holds a code: looking closer takes ten times as long."""
 
 
 def normalise(message: str) -> tuple[str, ...]:
@@ -59,7 +61,7 @@ def shape_of(words: tuple[str, ...]) -> tuple[str, ...]:
 def codes_of(message: str) -> tuple[str, ...]:
     """What a message tells by a code: HTTP statuses, names of system errors, each once."""
     codes: dict[str, None] = {}
-    for line in _lines(message):
+    for line in filter(_MAYBE_CODE.search, _lines(message)):
         pieces = _pieces(line)
         for at, piece in enumerate(pieces):
             word = piece.text.strip(".:-")

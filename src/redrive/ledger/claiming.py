@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, func, select, update
+from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, false, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from redrive.domain import (
@@ -71,6 +71,7 @@ async def claim(
             own,
             operations.c.runner_epoch == operation.runner_epoch,
             operations.c.state == OperationState.RUNNING,
+            operations.c.pause_wanted.is_(false()),
         )
         .values(
             claimed_through=found.through,

@@ -29,35 +29,37 @@ from redrive.ledger.schema import FAILURE_SEQ, activity, items, operations, sequ
 from redrive.ledger.schema_triage import group_activity
 
 
-async def add_activity(
-    connection: AsyncConnection,
-    now: datetime,
-    *,
-    failed: Iterable[datetime] = (),
-    recovered: Iterable[datetime] = (),
+async def add_recoveries(
+    connection: AsyncConnection, now: datetime, recovered: Iterable[datetime]
 ) -> None:
-    """Count failures and recoveries in the minutes in which they happened, minutes in order.
+    """Count recoveries in the minutes in which they happened, minutes in order.
 
     Times come from workers' clocks: one that lies in the future counts as now.
     """
-    failures = Counter(minute_of(min(at, now)) for at in failed)
     recoveries = Counter(minute_of(min(at, now)) for at in recovered)
-    minutes = sorted(failures.keys() | recoveries.keys())
-    if minutes:
+    if recoveries:
         await connection.execute(
             upsert(connection, activity, ["minute"], add=["failed", "recovered"]),
             [
-                {"minute": minute, "failed": failures[minute], "recovered": recoveries[minute]}
-                for minute in minutes
+                {"minute": minute, "failed": 0, "recovered": recoveries[minute]}
+                for minute in sorted(recoveries)
             ],
         )
 
 
-async def add_group_activity(
+async def add_failures(
     connection: AsyncConnection, now: datetime, failed: Iterable[tuple[int, datetime]]
 ) -> None:
-    """Count failures of groups in the minutes in which they happened, groups in order."""
+    """Count failures in the minutes in which they happened, as
+    :func:`add_recoveries` does, and those of each group, groups in order."""
     failures = Counter((group_pk, minute_of(min(at, now))) for group_pk, at in failed)
+    of_all: Counter[int] = Counter()
+    for (_, minute), number in failures.items():
+        of_all[minute] += number
+    await connection.execute(
+        upsert(connection, activity, ["minute"], add=["failed", "recovered"]),
+        [{"minute": minute, "failed": of_all[minute], "recovered": 0} for minute in sorted(of_all)],
+    )
     await connection.execute(
         upsert(connection, group_activity, ["group_pk", "minute"], add=["failed"]),
         [

@@ -20,7 +20,6 @@ from sqlalchemy import (
     event,
     func,
     select,
-    text,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -251,13 +250,6 @@ def _away(reason: BaseException, engine: AsyncEngine, in_doubt: bool) -> LedgerU
     else:
         message = f"The ledger cannot be reached: {detail}. Nothing was changed."
     return LedgerUnavailable(message, detail=detail)
-
-
-async def hold_view(connection: AsyncConnection) -> None:
-    """Let everything that the transaction reads be of one moment, said before its first statement;
-    it must change no row that others change. On SQLite that is so by nature."""
-    if connection.dialect.name != "sqlite":
-        await connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
 
 
 def insert_or_ignore(connection: AsyncConnection, table: Any) -> Insert:

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from redrive.domain import EntryState, OperationId, Reason
 from redrive.ledger.counting import (
-    add_activity,
+    add_recoveries,
     next_sequences,
     withdraw,
 )
@@ -58,7 +58,7 @@ async def apply_verdicts(
         leaving = [row for row, verdict in valid if verdict.to_state is to_state]
         await withdraw(connection, leaving, Reason.RESOLVED_ELSEWHERE, now, to_state=to_state)
     recovered = sum(verdict.to_state is EntryState.RECOVERED for _, verdict in valid)
-    await add_activity(connection, now, recovered=[now] * recovered)
+    await add_recoveries(connection, now, [now] * recovered)
     attributed = await attribute(database, connection, _attributions(valid, now))
     return await move_outcome_counts(connection, attributed, now)
 

@@ -54,8 +54,8 @@ from redrive.ledger.schema_triage import (
 
 _KIND = "prunable-entries"
 _SUMMED = (
-    *("requeued", "skipped", "errored"),
-    *("recovered", "failed_again", "failed_same", "vanished"),
+    *("requeued", "skipped", "errored", "dismissed"),
+    *("recovered", "failed_again", "failed_same", "vanished", "taken_back"),
 )
 
 

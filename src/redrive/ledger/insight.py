@@ -35,7 +35,7 @@ from redrive.ledger.rows import (
     select_failing_since,
 )
 from redrive.ledger.schema import activity, apps, cursors, entries, items
-from redrive.ledger.schema_triage import operation_activity
+from redrive.ledger.schema_triage import operation_activity, plan_apps
 from redrive.ledger.snapshot import Readable
 
 _MOST_QUEUES = 1000
@@ -98,6 +98,18 @@ class SqlInsightLedger:
             )
         )
         return int(row[0])
+
+    async def apps_of_plans(
+        self, plan_ids: Sequence[str], most: int
+    ) -> Mapping[str, frozenset[AppId]]:
+        found: dict[str, frozenset[AppId]] = {}
+        for plan_id in plan_ids:
+            rows = await self._database.rows(
+                select(plan_apps.c.app_id).where(plan_apps.c.plan_id == plan_id).limit(most + 1)
+            )
+            if 0 < len(rows) <= most:
+                found[plan_id] = frozenset(AppId(row.app_id) for row in rows)
+        return found
 
     async def entries_of_jobs(
         self, source: str, queue: str, job_ids: Sequence[JobId]

@@ -12,13 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from redrive.domain import EntryState, Failure, Reason
 from redrive.ledger.counting import (
-    add_activity,
-    add_group_activity,
+    add_failures,
     next_sequences,
     withdraw,
 )
 from redrive.ledger.database import Database, insert_or_ignore, upsert
-from redrive.ledger.grouping import Fingerprints, Grouped, Told, group_pks
+from redrive.ledger.grouping import Fingerprints, Told, group_pks
 from redrive.ledger.identities import add_identities, any_named
 from redrive.ledger.judging import move_outcome_counts
 from redrive.ledger.moves import Moves, move_counts
@@ -71,9 +70,9 @@ class Intake:
             for key, failure in latest.items()
             if key in known and is_new(known[key], failure)
         ]
-        occurrences = await self._numbered([*fresh, *again], first_seq)
-        if not occurrences:
+        if not fresh and not again:
             return []
+        occurrences = await self._numbered([*fresh, *again], first_seq)
         await self._ensure_apps(
             [failure for row, failure in (*fresh, *again) if row is None or not failure.event_only]
         )
@@ -91,30 +90,14 @@ class Intake:
     async def _numbered(
         self, found: Sequence[tuple[Row[Any] | None, Failure]], first_seq: int
     ) -> list[Occurrence]:
-        grouped = [self._grouped(row, failure) for row, failure in found]
-        wanted = {one.fingerprint.key: one for one in grouped}
-        pks = await group_pks(self._database, self._connection, wanted) if wanted else {}
+        told = [(_told(row, failure), failure.failed_at) for row, failure in found]
+        keys = [self._fingerprints.key_of(one) for one, _ in told]
+        wanted = dict(zip(keys, told, strict=True))
+        pks = await group_pks(self._database, self._connection, self._fingerprints, wanted)
         return [
-            Occurrence(
-                failure=failure,
-                seq=first_seq + number,
-                group_pk=pks[one.fingerprint.key],
-                row=row,
-            )
-            for number, ((row, failure), one) in enumerate(zip(found, grouped, strict=True))
+            Occurrence(failure=failure, seq=first_seq + number, group_pk=pks[key], row=row)
+            for number, ((row, failure), key) in enumerate(zip(found, keys, strict=True))
         ]
-
-    def _grouped(self, row: Row[Any] | None, failure: Failure) -> Grouped:
-        told = Told(
-            source=failure.source,
-            queue=failure.queue,
-            job_name=job_name_of(row, failure),
-            error_type=failure.error_type,
-            error_message=failure.error_message,
-            stacktrace=failure.stacktrace,
-        )
-        found = self._fingerprints.of(told)
-        return Grouped(fingerprint=found, told=told, failed_at=failure.failed_at)
 
     async def _write_entries(self, occurrences: Sequence[Occurrence], first_seq: int) -> None:
         rows = [self._new_row(one) for one in occurrences if one.row is None]
@@ -215,13 +198,8 @@ class Intake:
             to_state=EntryState.FAILED,
             new_occurrence=True,
         )
-        happened = [one.failure.failed_at for one in occurrences]
-        await add_activity(self._connection, self._now, failed=happened)
-        await add_group_activity(
-            self._connection,
-            self._now,
-            [(one.group_pk, one.failure.failed_at) for one in occurrences],
-        )
+        happened = [(one.group_pk, one.failure.failed_at) for one in occurrences]
+        await add_failures(self._connection, self._now, happened)
 
     async def _attribute(self, occurrences: Sequence[Occurrence]) -> list[Row[Any]]:
         """Tie the new occurrences to the hand-overs that they came after."""
@@ -233,6 +211,17 @@ class Intake:
         ]
         moves = await attribute(self._database, self._connection, found)
         return await move_outcome_counts(self._connection, moves, self._now)
+
+
+def _told(row: Row[Any] | None, failure: Failure) -> Told:
+    return Told(
+        failure.source,
+        failure.queue,
+        job_name_of(row, failure),
+        failure.error_type,
+        failure.error_message,
+        failure.stacktrace,
+    )
 
 
 def _again_statement() -> Any:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, update
+from sqlalchemy import Row, bindparam, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from redrive.domain import Operation, OperationId, Outcome
 from redrive.ledger.counting import minute_of
 from redrive.ledger.database import upsert
-from redrive.ledger.schema import operations
+from redrive.ledger.schema import items, operations
 from redrive.ledger.schema_triage import operation_activity
 
 FAILED_SAME = "failed_same"
@@ -90,5 +90,28 @@ async def add_operation_activity(
                     "failed_again": minutes[operation_id, minute, Outcome.FAILED_AGAIN],
                 }
                 for operation_id, minute in sorted({(key[0], key[1]) for key in minutes})
+            ],
+        )
+
+
+EarlyOutcome = tuple[int, Outcome, bool | None]
+"""What was heard of an entry's hand-over before its settle, and whether it failed as before."""
+
+
+async def set_outcomes(
+    connection: AsyncConnection, operation_id: OperationId, outcomes: Sequence[EarlyOutcome]
+) -> None:
+    """Give an operation's items the outcomes that came early, in one round trip."""
+    if outcomes:
+        await connection.execute(
+            update(items)
+            .where(items.c.operation_id == operation_id, items.c.entry_pk == bindparam("pk"))
+            .values(
+                outcome=bindparam("new_outcome"),
+                same_way=bindparam("new_same_way", type_=items.c.same_way.type),
+            ),
+            [
+                {"pk": entry_pk, "new_outcome": outcome.value, "new_same_way": same_way}
+                for entry_pk, outcome, same_way in outcomes
             ],
         )

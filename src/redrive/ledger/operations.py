@@ -23,7 +23,7 @@ from redrive.domain import (
     Settlement,
     StartRequest,
 )
-from redrive.errors import OperationFinished, OperationNotFound, StaleRunner
+from redrive.errors import StaleRunner
 from redrive.faultpoints import Step, reach
 from redrive.ledger import claiming, releasing, settling, starting
 from redrive.ledger.auditing import add_audit, scope_in_words
@@ -33,20 +33,26 @@ from redrive.ledger.judging import add_operation_activity
 from redrive.ledger.payloads import read_payload
 from redrive.ledger.rows import operation_of, operations_of, select_open_operations
 from redrive.ledger.schema import Millis, entries, operations
+from redrive.ledger.steering import SqlSteeringLedger, locked_operation, open_operation
 from redrive.ledger.undoing import request_undo
 from redrive.ports import Clock
 
 
-class SqlOperationLedger:
-    """:class:`redrive.ports.OperationLedger` in SQL."""
+class SqlOperationLedger(SqlSteeringLedger):
+    """:class:`redrive.ports.OperationLedger` in SQL.
 
-    def __init__(self, database: Database, clock: Clock) -> None:
-        self._database = database
-        self._clock = clock
+    Bulk operations over more than ``approval_over`` entries wait for approval; 0: none does.
+    """
+
+    def __init__(self, database: Database, clock: Clock, approval_over: int = 0) -> None:
+        super().__init__(database, clock)
+        self._approval_over = approval_over
 
     async def start_bulk(self, request: StartRequest) -> tuple[Operation, bool]:
         async def work(connection: AsyncConnection) -> tuple[Operation, bool]:
-            started = await starting.start_bulk(connection, request, self._clock.now())
+            started = await starting.start_bulk(
+                connection, request, self._clock.now(), self._approval_over
+            )
             reach(Step.START_WRITTEN)
             return started
 
@@ -67,6 +73,7 @@ class SqlOperationLedger:
                 .where(
                     operations.c.operation_id == operation_id,
                     operations.c.state.in_(OPEN_STATES),
+                    operations.c.state != OperationState.PAUSED,
                 )
                 .values(
                     runner_epoch=operations.c.runner_epoch + 1,
@@ -166,6 +173,7 @@ class SqlOperationLedger:
                     state=case((cancelling, OperationState.CANCELLED.value), else_=state.value),
                     finished_at=now,
                     error=error,
+                    pause_wanted=False,
                 )
                 .returning(operations)
             )
@@ -184,29 +192,21 @@ class SqlOperationLedger:
     ) -> Operation:
         async def work(connection: AsyncConnection) -> Operation:
             now = self._clock.now()
-            own = operations.c.operation_id == operation_id
-            found = await connection.execute(select(operations).where(own).with_for_update())
-            row = found.first()
-            if row is None:
-                raise OperationNotFound(operation_id=operation_id)
-            operation = operation_of(row)
-            if undo and operation.state is not OperationState.QUEUED:
-                after = await request_undo(connection, operation, actor, now)
-                reach(Step.CANCEL_WRITTEN)
-                return after
-            if operation.state.terminal:
-                raise OperationFinished(operation_id=operation_id, state=operation.state)
+            if undo:
+                row = await locked_operation(connection, operation_id)
+                if row.state is not OperationState.QUEUED:
+                    after = await request_undo(connection, row, actor, now)
+                    reach(Step.CANCEL_WRITTEN)
+                    return after
+            operation = await open_operation(connection, operation_id)
             if operation.state is OperationState.CANCELLING:
                 return operation
             values: dict[str, Any] = {"cancelled_by": actor.name}
-            if operation.state is OperationState.QUEUED:
+            if operation.state in (OperationState.QUEUED, OperationState.PAUSED):
                 values |= {"state": OperationState.CANCELLED, "finished_at": now}
             else:
                 values |= {"state": OperationState.CANCELLING}
-            changed = await connection.execute(
-                update(operations).where(own).values(values).returning(operations)
-            )
-            after = operation_of(changed.one())
+            after = await self._change(connection, operation_id, values)
             await add_audit(
                 connection,
                 now,
@@ -293,8 +293,8 @@ async def _audit_end(
             "skipped": operation.skipped,
             "errored": operation.errored,
             "released": operation.released,
-            "dismissed": operation.dismissed,
-        },
+        }
+        | ({"dismissed": operation.dismissed} if operation.dismissed else {}),
         before={"state": before},
         after={"state": operation.state, "completed": operation.completed},
     )

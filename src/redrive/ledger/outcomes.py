@@ -23,7 +23,7 @@ from redrive.domain import (
     Reason,
 )
 from redrive.ledger.counting import (
-    add_activity,
+    add_recoveries,
     next_sequences,
     withdraw,
 )
@@ -237,7 +237,7 @@ async def _apply(
         now,
         to_state=EntryState.ACTIVE,
     )
-    await add_activity(connection, now, recovered=[outcome.at for _, outcome in recovered])
+    await add_recoveries(connection, now, [outcome.at for _, outcome in recovered])
     attributed = await attribute(
         database,
         connection,

@@ -30,14 +30,19 @@ from redrive.ledger.overlapping import refuse_overlap_of_plan
 from redrive.ledger.rows import operation_of
 from redrive.ledger.schema import operations
 from redrive.ledger.schema_triage import plan_apps, plans, selections
-from redrive.ledger.starting import insert_operation, new_operation_id, started_by_key
+from redrive.ledger.starting import (
+    how_it_begins,
+    insert_operation,
+    new_operation_id,
+    started_by_key,
+)
 
 _CLOCKS_DIFFER = timedelta(minutes=1)
 """A plan that one process finds expired may be started by another whose clock is behind."""
 
 
 async def start_planned(
-    connection: AsyncConnection, start: PlanStart, now: datetime
+    connection: AsyncConnection, start: PlanStart, now: datetime, approval_over: int
 ) -> tuple[Operation, bool]:
     """See :meth:`redrive.ports.TriageLedger.start_plan`."""
     await freeze_selection(connection)
@@ -68,6 +73,7 @@ async def start_planned(
         total=plan.total,
         plan_id=plan.plan_id,
         filter=plan.filter,
+        **how_it_begins(start.controls, plan.total, approval_over),
     )
     return operation_of(row), True
 

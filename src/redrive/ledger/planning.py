@@ -1,9 +1,14 @@
-"""Freezing what a filter selects: counted, told apart and kept, in one transaction."""
+"""Freezing what a filter selects, and telling it.
+
+The selection is written by one statement, of one moment. It is told afterwards, by reading alone:
+a look at a million entries takes seconds, for which SQLite's only writer is not held.
+"""
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, and_, func, insert, literal, literal_column, not_, select
@@ -13,7 +18,6 @@ from redrive.domain import (
     BULK_TAKES,
     PLAN_LASTS,
     REPEATED_AT,
-    EntryFilter,
     EntryState,
     LeftOut,
     OperationKind,
@@ -28,108 +32,114 @@ from redrive.ledger.overlapping import overlapping_operations
 from redrive.ledger.schema import FAILURE_SEQ, entries, identities, sequences
 from redrive.ledger.schema_triage import plan_apps, plans, selections
 
-Conditions = Sequence[ColumnElement[bool]]
-
+_NEWEST = select(sequences.c.value).where(sequences.c.name == FAILURE_SEQ)
 _REPEATED = and_(
     entries.c.state == literal_column("'failed'"),
     entries.c.same_failures >= literal_column(str(REPEATED_AT)),
 )
 
 
-async def make_plan(connection: AsyncConnection, request: PlanRequest, now: datetime) -> Plan:
-    """See :meth:`redrive.ports.TriageLedger.plan`."""
-    cutoff = await _newest_sequence(connection)
-    fitting: Conditions = [
-        one_of(entries.c.state, BULK_TAKES[request.kind]),
-        *conditions_of(request.entry_filter),
-    ]
-    wanted = fitting if request.takes_repeated else [*fitting, not_(_REPEATED)]
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Frozen:
+    """A selection that was written, and the newest failure that it could know of."""
+
+    plan_id: str
+    cutoff_seq: int
+    total: int
+    created_at: datetime
+
+
+async def freeze(connection: AsyncConnection, request: PlanRequest, now: datetime) -> Frozen:
+    """Write what the filter selects, in the order in which it is kept, and its plan."""
     plan_id = f"plan_{secrets.token_hex(12)}"
-    total = await _freeze(connection, plan_id, request.entry_filter, wanted)
-    look = await telling.look_at(connection, plan_id)
+    cutoff = int((await connection.execute(_NEWEST)).scalar_one())
+    total = await _write_selection(connection, plan_id, request)
     if total:
-        await _keep(connection, plan_id, request, cutoff, look, now)
-    left_out = await _left_out(connection, request, fitting)
-    return Plan(
-        plan_token=plan_id if total else None,
+        await connection.execute(
+            insert(plans),
+            {
+                "plan_id": plan_id,
+                "actor": request.actor.name,
+                "kind": request.kind,
+                "filter": filter_json(request.entry_filter),
+                "cutoff_seq": cutoff,
+                "total": total,
+                "created_at": now,
+                "expires_at": now + PLAN_LASTS,
+            },
+        )
+    return Frozen(plan_id=plan_id, cutoff_seq=cutoff, total=total, created_at=now)
+
+
+async def tell(
+    connection: AsyncConnection, request: PlanRequest, frozen: Frozen
+) -> tuple[Plan, telling.Look]:
+    """What is to be said of a frozen selection; reads only."""
+    look = await telling.look_at(connection, frozen.plan_id)
+    left_out = await _left_out(connection, request)
+    plan = Plan(
+        plan_token=frozen.plan_id if frozen.total else None,
         kind=request.kind,
         filter=filter_json(request.entry_filter),
-        cutoff_seq=cutoff,
-        total=total,
-        created_at=now,
-        expires_at=now + PLAN_LASTS,
+        cutoff_seq=frozen.cutoff_seq,
+        total=frozen.total,
+        created_at=frozen.created_at,
+        expires_at=frozen.created_at + PLAN_LASTS,
         apps=telling.apps_of(look),
         groups=await telling.groups_of(connection, look),
         queues=telling.queues_of(look),
-        samples=await telling.samples(connection, plan_id, total),
+        samples=await telling.samples(connection, frozen.plan_id, frozen.total),
         left_out=tuple(left_out),
-        warnings=(
-            *_warnings(request, left_out, look.unreadable),
-            *await _overlaps(connection, plan_id),
-        ),
+        warnings=_warnings(request, left_out, look.unreadable),
         typical_rate=await telling.typical_rate(connection, request.kind),
     )
+    return plan, look
 
 
-async def _newest_sequence(connection: AsyncConnection) -> int:
-    row = await connection.execute(select(sequences.c.value).where(sequences.c.name == FAILURE_SEQ))
-    return int(row.scalar_one())
+async def keep_apps(connection: AsyncConnection, plan: Plan, look: telling.Look) -> Plan:
+    """Keep which apps a plan touches, and tell what is in its way. Its token is told only after
+    this, so that no plan is started without."""
+    if plan.plan_token is None:
+        return plan
+    await connection.execute(
+        insert(plan_apps),
+        [
+            {"plan_id": plan.plan_token, "app_id": app_id, "entries": number}
+            for app_id, number in look.by_app.items()
+        ],
+    )
+    overlaps = await _overlaps(connection, plan.plan_token)
+    return replace(plan, warnings=(*plan.warnings, *overlaps))
 
 
-async def _freeze(
-    connection: AsyncConnection, plan_id: str, entry_filter: EntryFilter, wanted: Conditions
-) -> int:
-    """Write the selection, in the order in which it is kept; returns how many entries it has.
-
-    Where times narrow it, their index is worth more than the order, and is nearly in it.
-    """
-    chosen = select(literal(plan_id), entries.c.failure_seq, entries.c.id).where(*wanted)
-    if entry_filter.failed_from is None and entry_filter.failed_before is None:
+async def _write_selection(connection: AsyncConnection, plan_id: str, request: PlanRequest) -> int:
+    """Returns how many entries it has. Where times narrow it, their index is worth more than the
+    order, and is nearly in it."""
+    narrowed = request.entry_filter
+    wanted = _fitting(request)
+    if not request.takes_repeated:
+        wanted.append(not_(_REPEATED))
+    frozen = (entries.c.failure_seq, entries.c.id, entries.c.generation)
+    chosen = select(literal(plan_id), *frozen).where(*wanted)
+    if narrowed.failed_from is None and narrowed.failed_before is None:
         chosen = chosen.order_by(entries.c.failure_seq)
     written = await connection.execute(
-        insert(selections).from_select(["plan_id", "failure_seq", "entry_pk"], chosen)
+        insert(selections).from_select(["plan_id", "failure_seq", "entry_pk", "generation"], chosen)
     )
     return written.rowcount
 
 
-async def _keep(
-    connection: AsyncConnection,
-    plan_id: str,
-    request: PlanRequest,
-    cutoff: int,
-    look: telling.Look,
-    now: datetime,
-) -> None:
-    await connection.execute(
-        insert(plan_apps),
-        [
-            {"plan_id": plan_id, "app_id": app_id, "entries": number}
-            for app_id, number in look.by_app.items()
-        ],
-    )
-    await connection.execute(
-        insert(plans),
-        {
-            "plan_id": plan_id,
-            "actor": request.actor.name,
-            "kind": request.kind,
-            "filter": filter_json(request.entry_filter),
-            "cutoff_seq": cutoff,
-            "total": look.by_app.total(),
-            "created_at": now,
-            "expires_at": now + PLAN_LASTS,
-        },
-    )
+def _fitting(request: PlanRequest) -> list[ColumnElement[bool]]:
+    takeable = one_of(entries.c.state, BULK_TAKES[request.kind])
+    return [takeable, *conditions_of(request.entry_filter)]
 
 
-async def _left_out(
-    connection: AsyncConnection, request: PlanRequest, fitting: Conditions
-) -> list[LeftOut]:
+async def _left_out(connection: AsyncConnection, request: PlanRequest) -> list[LeftOut]:
     """What fits and was not selected. Only entries that are named by hand are looked for in other
     states: elsewhere nobody expects them."""
     left: list[LeftOut] = []
     if not request.takes_repeated:
-        repeated = select(func.count()).select_from(entries).where(_REPEATED, *fitting)
+        repeated = select(func.count()).select_from(entries).where(_REPEATED, *_fitting(request))
         number = int((await connection.execute(repeated)).scalar_one())
         left += [LeftOut(reason="repeated", entries=number)] if number else []
     by_hand = request.entry_filter.entry_ids
@@ -150,7 +160,7 @@ async def _left_out(
 
 def _warnings(
     request: PlanRequest, left_out: Sequence[LeftOut], unreadable: int
-) -> list[PlanWarning]:
+) -> tuple[PlanWarning, ...]:
     repeated = sum(left.entries for left in left_out if left.reason == "repeated")
     warnings = []
     if repeated:
@@ -165,7 +175,7 @@ def _warnings(
             "jobs; each will be counted as failed, with the reason."
         )
         warnings.append(PlanWarning(code="unreadable", message=message, entries=unreadable))
-    return warnings
+    return tuple(warnings)
 
 
 async def _overlaps(connection: AsyncConnection, plan_id: str) -> list[PlanWarning]:

@@ -72,8 +72,8 @@ T = TypeVar("T")
 
 _CHAPTERS = 100
 _TALLIED = (
-    *("requeued", "skipped", "errored"),
-    *("recovered", "failed_again", "failed_same", "vanished"),
+    *("requeued", "skipped", "errored", "dismissed"),
+    *("recovered", "failed_again", "failed_same", "vanished", "taken_back"),
 )
 
 

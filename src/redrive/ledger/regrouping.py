@@ -18,10 +18,9 @@ from sqlalchemy import Row, Select, bindparam, case, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from redrive.domain import DROPPED_AT_ONCE, EntryState, RegroupedBatch
-from redrive.faultpoints import Step, reach
 from redrive.ledger.counting import an_operation_is_open, freeze_selection
 from redrive.ledger.database import Database, upsert
-from redrive.ledger.grouping import CURRENT, Fingerprints, Grouped, Told, group_pks
+from redrive.ledger.grouping import CURRENT, Fingerprints, Told, group_pks
 from redrive.ledger.moves import GroupNews, Moves, move_group_counts
 from redrive.ledger.rows import unpack
 from redrive.ledger.schema import cursors, entries, payloads
@@ -75,7 +74,8 @@ class SqlRegroupingLedger:
         last = rows[-1].id if len(rows) == limit else None
         seen = {row.id: row for row in rows if self._is_old(row)}
         traces = await self._traces(seen.values())
-        found = {pk: self._grouped(row, traces.get(row.entry_id, "")) for pk, row in seen.items()}
+        told = {pk: _told(row, traces.get(row.entry_id, "")) for pk, row in seen.items()}
+        found = {pk: (self._fingerprints.key_of(one), one) for pk, one in told.items()}
 
         async def work(connection: AsyncConnection) -> RegroupedBatch | None:
             await freeze_selection(connection)
@@ -84,7 +84,6 @@ class SqlRegroupingLedger:
             if not await self._go_on(connection, place, last):
                 return RegroupedBatch(moved=0, merged=0, more=True)
             moved = await self._move_entries(connection, seen, found) if found else 0
-            reach(Step.REGROUPING_WRITTEN)
             return RegroupedBatch(moved=moved, merged=0, more=True)
 
         return await self._database.write(work)
@@ -103,18 +102,6 @@ class SqlRegroupingLedger:
         )
         return {row.entry_id: unpack(row.stacktrace).decode() for row in kept}
 
-    def _grouped(self, row: Row[Any], stacktrace: str) -> Grouped:
-        told = Told(
-            source=row.source,
-            queue=row.queue,
-            job_name=row.job_name,
-            error_type=row.error_type,
-            error_message=row.error_message,
-            stacktrace=stacktrace,
-        )
-        found = self._fingerprints.of(told)
-        return Grouped(fingerprint=found, told=told, failed_at=row.failed_at)
-
     async def _go_on(self, connection: AsyncConnection, place: _Place, last: int | None) -> bool:
         """Move the cursor, unless another has moved it since it was read."""
         held = await connection.execute(
@@ -131,7 +118,10 @@ class SqlRegroupingLedger:
         return True
 
     async def _move_entries(
-        self, connection: AsyncConnection, seen: dict[int, Row[Any]], found: dict[int, Grouped]
+        self,
+        connection: AsyncConnection,
+        seen: dict[int, Row[Any]],
+        found: dict[int, tuple[str, Told]],
     ) -> int:
         locked = await connection.execute(
             select(entries)
@@ -147,9 +137,10 @@ class SqlRegroupingLedger:
         ]
         if not rows:
             return 0
-        wanted = {found[row.id].fingerprint.key: found[row.id] for row in rows}
-        pks = await group_pks(self._database, connection, wanted)
-        going = [(row, pks[found[row.id].fingerprint.key]) for row in rows]
+        keys = {row.id: found[row.id][0] for row in rows}
+        wanted = {keys[row.id]: (found[row.id][1], row.failed_at) for row in rows}
+        pks = await group_pks(self._database, connection, self._fingerprints, wanted)
+        going = [(row, pks[keys[row.id]]) for row in rows]
         await connection.execute(
             _MOVE, [{"pk": row.id, "new_group": group_pk} for row, group_pk in going]
         )
@@ -173,7 +164,6 @@ class SqlRegroupingLedger:
             if await an_operation_is_open(connection):
                 return None
             merged = await take_over_next(self._database, connection, limit)
-            reach(Step.REGROUPING_WRITTEN)
             if merged is not None:
                 return RegroupedBatch(moved=0, merged=merged, more=True)
             if (await connection.execute(left.limit(1))).first() is not None:
@@ -181,6 +171,10 @@ class SqlRegroupingLedger:
             return RegroupedBatch(moved=0, merged=0, more=False)
 
         return await self._database.write(work)
+
+
+def _told(row: Row[Any], stacktrace: str) -> Told:
+    return Told(row.source, row.queue, row.job_name, row.error_type, row.error_message, stacktrace)
 
 
 def _walk(after_pk: int, limit: int) -> Select[Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import zlib
 from collections.abc import Sequence
 from typing import Any
@@ -13,6 +12,7 @@ from redrive.domain import (
     OPEN_STATES,
     App,
     AppId,
+    CanaryState,
     Chapter,
     ClaimedEntry,
     Entry,
@@ -30,6 +30,7 @@ from redrive.domain import (
     Reason,
     Scope,
     ScopeKind,
+    controls_from_text,
 )
 from redrive.ledger.filters import one_of
 from redrive.ledger.schema import apps, entries, operations
@@ -81,14 +82,21 @@ def operation_of(row: Row[Any]) -> Operation:
         error=row.error,
         dismissed=row.dismissed,
         failed_same=row.failed_same,
+        taken_back=row.taken_back,
         plan_id=row.plan_id,
         pause_wanted=row.pause_wanted,
         undo_wanted=row.undo_wanted,
         paused_by=row.paused_by,
         pause_reason=row.pause_reason,
         approved_by=row.approved_by,
-        low_priority=bool(json.loads(row.controls or "{}").get("low_priority")),
         filter=row.filter,
+        controls=controls_from_text(row.controls),
+        canary=None if row.canary is None else CanaryState(row.canary),
+        canary_until=row.canary_until,
+        canary_begun=row.canary_after is not None,
+        turn=row.turn,
+        heard_before=row.heard_before,
+        failed_before=row.failed_before,
     )
 
 

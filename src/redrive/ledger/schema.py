@@ -29,6 +29,7 @@ from sqlalchemy import (
 )
 
 from redrive.domain import (
+    CanaryState,
     EntryState,
     ItemState,
     OperationKind,
@@ -257,6 +258,8 @@ operations = Table(
     # Of those that failed again: the same way as before.
     count_column("failed_same"),
     count_column("vanished"),
+    # Of those released: moved, and taken back by an undo.
+    count_column("taken_back"),
     Column("actor", Text, nullable=False),
     Column("origin", Text, nullable=False),
     Column("reason", Text, nullable=False, server_default=""),
@@ -272,15 +275,23 @@ operations = Table(
     # Pace, canary and guard as JSON; null: as fast as it goes.
     Column("controls", Text),
     Column("canary", String(10)),
+    # Where in the selection the canary began, and how long it waits for outcomes.
+    Column("canary_after", BigInteger),
+    Column("canary_until", Millis),
     Column("pause_wanted", Boolean, nullable=False, server_default=false()),
     Column("undo_wanted", Boolean, nullable=False, server_default=false()),
     # Who or what paused it, and why.
     Column("paused_by", Text),
     Column("pause_reason", Text),
     Column("approved_by", Text),
+    # Pauses and resumes, and the outcomes that were there at the last resume.
+    Column("turn", Integer, nullable=False, server_default=text("0")),
+    count_column("heard_before"),
+    count_column("failed_before"),
     one_of("kind", OperationKind),
     one_of("scope", ScopeKind),
     one_of("state", OperationState),
+    one_of("canary", CanaryState, nullable=True),
     CheckConstraint(
         "requeued + skipped + errored + dismissed <= total", name="counts_within_total"
     ),
@@ -396,10 +407,12 @@ pruned_operations = Table(
     count_column("requeued"),
     count_column("skipped"),
     count_column("errored"),
+    count_column("dismissed"),
     count_column("recovered"),
     count_column("failed_again"),
     count_column("failed_same"),
     count_column("vanished"),
+    count_column("taken_back"),
     PrimaryKeyConstraint("kind", "state"),
 )
 

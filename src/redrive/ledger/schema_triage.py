@@ -72,13 +72,14 @@ plans = Table(
     Index("ix_plans_expires_at", "expires_at"),
 )
 
-# What a plan has frozen: an entry and which of its failures.
+# What a plan has frozen: an entry, which of its failures, and how often it had been taken.
 selections = Table(
     "selections",
     metadata,
     Column("plan_id", String(40), nullable=False),
     Column("failure_seq", BigInteger, nullable=False),
     Column("entry_pk", BigInteger, nullable=False),
+    Column("generation", Integer, nullable=False),
     PrimaryKeyConstraint("plan_id", "failure_seq"),
     # One tree that grows at its end, in place of a table and an index.
     sqlite_with_rowid=False,

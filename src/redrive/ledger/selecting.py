@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, exists, insert, select, update
+from sqlalchemy import Row, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from redrive.domain import (
@@ -24,6 +24,8 @@ from redrive.ledger.rows import CLAIMED_COLUMNS
 from redrive.ledger.schema import entries, items
 from redrive.ledger.schema_triage import selections
 from redrive.ledger.starting import claim_values
+
+_SELECTED = selections.outerjoin(entries, entries.c.id == selections.c.entry_pk)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,8 +84,8 @@ async def _next_rows(
     connection: AsyncConnection, operation: Operation, after: int, limit: int
 ) -> Sequence[Any]:
     found = await connection.execute(
-        select(selections.c.failure_seq, entries.c.data_size)
-        .join(entries, entries.c.id == selections.c.entry_pk)
+        select(selections.c.failure_seq, func.coalesce(entries.c.data_size, 0).label("data_size"))
+        .select_from(_SELECTED)
         .where(selections.c.plan_id == operation.plan_id, selections.c.failure_seq > after)
         .order_by(selections.c.failure_seq)
         .limit(limit)
@@ -113,24 +115,17 @@ async def _gone(
     """The items of selected entries that could not be taken."""
     if not seqs:
         return []
-    taken_by_another = exists().where(
-        items.c.entry_pk == entries.c.id,
-        items.c.failure_seq == selections.c.failure_seq,
-        items.c.operation_id != operation.operation_id,
-        items.c.batch_number > 0,
-        items.c.state.not_in((ItemState.RELEASED.value, ItemState.ERRORED.value)),
-    )
     found = await connection.execute(
         select(
             selections.c.failure_seq,
-            entries.c.id,
+            selections.c.entry_pk,
             entries.c.failure_seq.label("newest_seq"),
-            entries.c.state,
-            entries.c.generation,
+            func.coalesce(entries.c.state, EntryState.VANISHED.value).label("state"),
+            func.coalesce(entries.c.generation, 0).label("generation"),
             entries.c.failed_at,
-            taken_by_another.label("taken"),
+            (entries.c.generation > selections.c.generation).label("taken"),
         )
-        .select_from(selections.join(entries, entries.c.id == selections.c.entry_pk))
+        .select_from(_SELECTED)
         .where(
             selections.c.plan_id == operation.plan_id,
             database.any_of(selections.c.failure_seq, "seqs"),
@@ -141,10 +136,10 @@ async def _gone(
         {
             "operation_id": operation.operation_id,
             "failure_seq": row.failure_seq,
-            "entry_pk": row.id,
+            "entry_pk": row.entry_pk,
             "batch_number": 0,
             "generation": row.generation,
-            "failed_at": row.failed_at,
+            "failed_at": row.failed_at or now,
             "from_state": row.state,
             "state": ItemState.SKIPPED,
             "reason": _reason(row),
@@ -155,8 +150,9 @@ async def _gone(
 
 
 def _reason(row: Row[Any]) -> Reason:
-    """One that is failed again with nothing new was in another's hands just now."""
-    if row.newest_seq != row.failure_seq:
+    """One that is failed again with nothing new was in another's hands just now. One of which the
+    ledger knows nothing any more was over, and was pruned."""
+    if row.newest_seq is not None and row.newest_seq != row.failure_seq:
         return Reason.FAILED_AGAIN_BEFORE
     by_another = row.taken or row.state == EntryState.FAILED
     return Reason.TAKEN_BY_ANOTHER if by_another else Reason.RESOLVED_ELSEWHERE

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, assert_never
 
-from sqlalchemy import ColumnElement, Row, and_, bindparam, func, select, update
+from sqlalchemy import ColumnElement, Row, and_, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from redrive.domain import (
@@ -22,9 +22,9 @@ from redrive.domain import (
     Reason,
     Settlement,
 )
-from redrive.ledger.counting import add_activity, next_sequences
+from redrive.ledger.counting import add_recoveries, next_sequences
 from redrive.ledger.database import Database
-from redrive.ledger.judging import CountMoves
+from redrive.ledger.judging import CountMoves, EarlyOutcome, set_outcomes
 from redrive.ledger.moves import Moves, move_counts
 from redrive.ledger.schema import entries, items
 
@@ -112,7 +112,7 @@ async def settle(
     claimed = {entry.entry_pk: entry for entry in batch.entries}
     moved = CountMoves()
     moves: Moves = Counter()
-    outcomes: list[tuple[int, Outcome, bool | None]] = []
+    outcomes: list[EarlyOutcome] = []
     settled: list[tuple[tuple[Answer, str, datetime], list[int]]] = []
     recoveries: list[datetime] = []
     for key, ids in groups.items():
@@ -146,8 +146,8 @@ async def settle(
     for key, ids in settled:
         whole = len(ids) == len(batch.entries)
         await _settle_items(database, connection, operation, batch, key, ids, whole, now)
-    await _set_outcomes(connection, operation, outcomes)
-    await add_activity(connection, now, recovered=recoveries)
+    await set_outcomes(connection, operation.operation_id, outcomes)
+    await add_recoveries(connection, now, recoveries)
     return moved
 
 
@@ -317,26 +317,3 @@ async def _settle_items(
         ),
         parameters,
     )
-
-
-async def _set_outcomes(
-    connection: AsyncConnection,
-    operation: Operation,
-    outcomes: Sequence[tuple[int, Outcome, bool | None]],
-) -> None:
-    if outcomes:
-        await connection.execute(
-            update(items)
-            .where(
-                items.c.operation_id == operation.operation_id,
-                items.c.entry_pk == bindparam("pk"),
-            )
-            .values(
-                outcome=bindparam("new_outcome"),
-                same_way=bindparam("new_same_way", type_=items.c.same_way.type),
-            ),
-            [
-                {"pk": entry_pk, "new_outcome": outcome.value, "new_same_way": same_way}
-                for entry_pk, outcome, same_way in outcomes
-            ],
-        )

@@ -26,6 +26,7 @@ from redrive.domain import (
     SINGLE_TAKES,
     Actor,
     Batch,
+    Controls,
     EntryState,
     ItemState,
     Operation,
@@ -34,6 +35,7 @@ from redrive.domain import (
     Reason,
     ScopeKind,
     StartRequest,
+    controls_as_text,
     to_millis,
 )
 from redrive.errors import (
@@ -54,6 +56,7 @@ from redrive.ledger.moves import Moves, move_counts
 from redrive.ledger.overlapping import refuse_overlap
 from redrive.ledger.rows import CLAIMED_COLUMNS, claimed_of, operation_of
 from redrive.ledger.schema import apps, entries, items, operations
+from redrive.ledger.steering import APPROVAL, first_canary
 
 
 def new_operation_id(now: datetime) -> OperationId:
@@ -62,7 +65,7 @@ def new_operation_id(now: datetime) -> OperationId:
 
 
 async def start_bulk(
-    connection: AsyncConnection, request: StartRequest, now: datetime
+    connection: AsyncConnection, request: StartRequest, now: datetime, approval_over: int = 0
 ) -> tuple[Operation, bool]:
     """See :meth:`redrive.ports.OperationLedger.start_bulk`."""
     cutoff = await freeze_selection(connection)
@@ -73,7 +76,14 @@ async def start_bulk(
     total = await _count_selection(connection, request)
     if total == 0:
         raise NothingToDo(scope=str(request.scope))
-    row = await insert_operation(connection, request, now, cutoff_seq=cutoff, total=total)
+    row = await insert_operation(
+        connection,
+        request,
+        now,
+        cutoff_seq=cutoff,
+        total=total,
+        **how_it_begins(request.controls, total, approval_over),
+    )
     return operation_of(row), True
 
 
@@ -122,6 +132,18 @@ async def start_single(
     batch = Batch(operation_id=operation_id, number=1, entries=(claimed_of(claimed.one()),))
     await insert_items(connection, operation_id, 1, entries.c.id == entry.id)
     return operation_of(row), batch
+
+
+def how_it_begins(controls: Controls, total: int, approval_over: int) -> dict[str, Any]:
+    """The limits of a new bulk operation; over a set size it waits for approval."""
+    values = {"controls": controls_as_text(controls), **first_canary(controls)}
+    if 0 < approval_over < total:
+        values |= {
+            "state": OperationState.PAUSED,
+            "paused_by": APPROVAL,
+            "pause_reason": f"over {approval_over:,} entries: another user has to approve it",
+        }
+    return values
 
 
 def claim_values(operation_id: OperationId) -> dict[str, Any]:
@@ -235,7 +257,7 @@ async def insert_operation(
         scope_in_words(str(request.scope), row.filter),
         app_id=request.scope.app_id,
         reason=request.reason,
-        result="started",
+        result="waits for approval" if row.state == OperationState.PAUSED else "started",
         operation_id=row.operation_id,
         counts={"total": row.total},
         after={"state": row.state, "total": row.total},

@@ -21,12 +21,12 @@ from redrive.errors import EntryNotFound, WrongState
 from redrive.faultpoints import Step, reach
 from redrive.ledger.auditing import add_audit
 from redrive.ledger.counting import next_sequences
-from redrive.ledger.database import Database, hold_view
+from redrive.ledger.database import Database
 from redrive.ledger.identities import named
 from redrive.ledger.moves import move_counts
 from redrive.ledger.planned import forget_plans, start_planned
-from redrive.ledger.planning import make_plan
-from redrive.ledger.rows import entry_of
+from redrive.ledger.planning import freeze, keep_apps, tell
+from redrive.ledger.rows import entry_of, select_entries
 from redrive.ledger.schema import entries
 from redrive.ports import Clock
 
@@ -34,20 +34,21 @@ from redrive.ports import Clock
 class SqlTriageLedger:
     """:class:`redrive.ports.TriageLedger` in SQL."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, approval_over: int = 0) -> None:
         self._database = database
         self._clock = clock
+        self._approval_over = approval_over
 
     async def plan(self, request: PlanRequest) -> Plan:
-        async def work(connection: AsyncConnection) -> Plan:
-            await hold_view(connection)
-            return await make_plan(connection, request, self._clock.now())
-
-        return await self._database.write(work)
+        frozen = await self._database.write(
+            lambda connection: freeze(connection, request, self._clock.now())
+        )
+        plan, look = await self._database.read(lambda connection: tell(connection, request, frozen))
+        return await self._database.write(lambda connection: keep_apps(connection, plan, look))
 
     async def start_plan(self, start: PlanStart) -> tuple[Operation, bool]:
         async def work(connection: AsyncConnection) -> tuple[Operation, bool]:
-            started = await start_planned(connection, start, self._clock.now())
+            started = await start_planned(connection, start, self._clock.now(), self._approval_over)
             reach(Step.START_WRITTEN)
             return started
 
@@ -82,12 +83,12 @@ async def _restore(connection: AsyncConnection, request: StartRequest, now: date
         raise WrongState(
             entry_id=scope.entry_id, state=row.state, allowed=EntryState.DISMISSED.value
         )
-    changed = await connection.execute(
+    await connection.execute(
         update(entries)
         .where(entries.c.id == row.id)
         .values(state=EntryState.FAILED, state_reason="", selectable_seq=seq, heard_at=now)
-        .returning(entries)
     )
+    changed = await connection.execute(select_entries().where(entries.c.id == row.id))
     restored = entry_of(changed.one())
     await move_counts(
         connection,

@@ -115,8 +115,8 @@ class SqlUndoLedger:
             if not rows:
                 await _own_number(connection, operation, next_one=False)
                 return None
-            position = rows[-1].failure_seq
             newest = [row for row in rows if row.batch_number == rows[0].batch_number]
+            position = newest[-1].failure_seq
             taken = await self._take(connection, operation, newest)
             if taken:
                 number = await _own_number(connection, operation, next_one=True)
@@ -165,6 +165,7 @@ class SqlUndoLedger:
             )
             # Those that stay moved were counted when they were moved; the others are so no more.
             settled.counts["requeued"] = -settled.counts["released"]
+            settled.counts["taken_back"] = settled.counts["released"]
             after = await move_own_counts(connection, operation, settled.counts)
             await add_operation_activity(connection, [(after, settled)], now)
             await self._release_items(connection, operation, batch, results, now)

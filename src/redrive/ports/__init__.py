@@ -11,6 +11,7 @@ from redrive.ports.following import DriftVerdict, FollowerLedger, FollowerReport
 from redrive.ports.keeping import Accounts, RegroupingLedger, RetentionLedger
 from redrive.ports.operations import OperationLedger, OperationQueue, ProgressStore
 from redrive.ports.reading import GroupInsight, InsightLedger, ReadingLedger
+from redrive.ports.steering import SteeringLedger, Tried
 from redrive.ports.triage import TriageLedger
 from redrive.ports.undoing import UndoLedger
 
@@ -31,7 +32,9 @@ __all__ = [
     "ReadingLedger",
     "RegroupingLedger",
     "RetentionLedger",
+    "SteeringLedger",
     "T",
     "TriageLedger",
+    "Tried",
     "UndoLedger",
 ]

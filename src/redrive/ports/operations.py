@@ -16,9 +16,10 @@ from redrive.domain import (
     Settlement,
     StartRequest,
 )
+from redrive.ports.steering import SteeringLedger
 
 
-class OperationLedger(Protocol):
+class OperationLedger(SteeringLedger, Protocol):
     """The ledger's side of the operation protocol. One method is one transaction.
 
     Raises LedgerUnavailable when the store cannot be reached or stays locked; nothing has
@@ -34,7 +35,8 @@ class OperationLedger(Protocol):
 
         Returns the operation and whether it is new: the same idempotency key by the same actor
         answers with the operation it started. Raises AppNotFound, NothingToDo,
-        OperationOverlap, IdempotencyMismatch.
+        OperationOverlap, IdempotencyMismatch. One over more entries than a second person has to
+        approve is paused from the start, by ``approval``.
         """
 
     async def start_single(self, request: StartRequest) -> tuple[Operation, Batch]:
@@ -46,13 +48,13 @@ class OperationLedger(Protocol):
     async def take_over(self, operation_id: OperationId) -> Operation | None:
         """Raise the runner epoch of an open operation; a queued one is running then.
 
-        None if the operation is unknown or terminal.
+        None if the operation is unknown, terminal or paused.
         """
 
     async def claim(self, operation: Operation, limit: int) -> Batch | None:
         """Claim the next entries in the order they failed: ``limit`` at most, and fewer where
-        their data is large (BATCH_BYTES). None when the selection is done or the operation is
-        cancelling."""
+        their data is large (BATCH_BYTES). None when the selection is done, or the operation is
+        cancelling, paused or to be paused."""
 
     async def unsettled(self, operation: Operation) -> list[Batch]:
         """The batches that are claimed and not settled, each under its own number."""
@@ -84,7 +86,8 @@ class OperationLedger(Protocol):
     async def request_cancel(
         self, operation_id: OperationId, actor: Actor, *, undo: bool = False
     ) -> Operation:
-        """Ask the runner to stop: running becomes cancelling, queued becomes cancelled at once.
+        """Ask the runner to stop: running becomes cancelling; queued and paused become cancelled at
+        once, because nothing of them is in hand.
 
         With ``undo`` also to take back what was moved and has not started. An operation that is
         over is opened again for that, as cancelling, while something that it moved is waiting.
@@ -126,5 +129,5 @@ class ProgressStore(Protocol):
 class OperationQueue(Protocol):
     """Hands open operations to the runners. Raises StoreUnavailable."""
 
-    async def put(self, operation_id: OperationId) -> None:
-        """Make sure that a runner gets the operation; twice is as good as once."""
+    async def put(self, operation_id: OperationId, turn: int = 0) -> None:
+        """Make sure that a runner gets the operation; twice in one turn is as good as once."""

@@ -63,6 +63,12 @@ class InsightLedger(Protocol):
     async def apps_named(self, query: str, limit: int) -> list[App]:
         """Apps whose id or display name contains ``query``, most failed entries first."""
 
+    async def apps_of_plans(
+        self, plan_ids: Sequence[str], most: int
+    ) -> Mapping[str, frozenset[AppId]]:
+        """The apps that each plan's selection touches; a plan that touches more than ``most`` is
+        left out, as is one that is forgotten."""
+
     async def failing_apps(self) -> int:
         """How many apps have failed entries."""
 

@@ -8,7 +8,7 @@ from redrive.domain import Entry, Operation, Plan, PlanRequest, PlanStart, Start
 
 
 class TriageLedger(Protocol):
-    """Plans, and dismissals that are taken back. One method is one transaction.
+    """Plans, and dismissals that are taken back. One method is one transaction, but for plan.
 
     Raises LedgerUnavailable; nothing has changed then.
     """
@@ -17,8 +17,9 @@ class TriageLedger(Protocol):
         """Freeze what the filter selects now, whatever its states say: the entries that a bulk
         operation of the kind takes.
 
-        No entry changes. Everything that the plan tells is of one moment. A plan that selects
-        nothing is told and not kept. Every call makes another plan.
+        No entry changes. The selection and its total are of one moment; what else the plan tells
+        is read from it right afterwards. A crash in between leaves a plan of which nobody has the
+        token. A plan that selects nothing is told and not kept. Every call makes another plan.
         """
 
     async def start_plan(self, start: PlanStart) -> tuple[Operation, bool]:

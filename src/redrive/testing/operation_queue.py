@@ -13,7 +13,7 @@ class ListOperationQueue:
         self.waiting: list[OperationId] = []
         self.away = False
 
-    async def put(self, operation_id: OperationId) -> None:
+    async def put(self, operation_id: OperationId, turn: int = 0) -> None:
         if self.away:
             raise StoreUnavailable
         if operation_id not in self.waiting:

@@ -20,6 +20,7 @@ from redrive.web.api import (
     read,
     session,
     single,
+    steering,
     verdicts,
 )
 from redrive.web.client import ClientReader
@@ -41,6 +42,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     single.router,
     bulk.router,
     plans.router,
+    steering.router,
     progress.router,
     verdicts.router,
     read.router,

@@ -147,8 +147,10 @@ def _operations(tallies: Sequence[OperationTally]) -> tuple[Metric, ...]:
         operations.add_metric([kind, tally.state.value], tally.operations)
         if tally.state.terminal:
             seconds.add_metric([kind, tally.state.value], tally.operations, tally.seconds)
-        for result in ("requeued", "skipped", "errored"):
+        for result in ("skipped", "errored", "dismissed", "taken_back"):
             results[kind, result] += getattr(tally, result)
+        # A counter never goes down: what was taken back had been moved all the same.
+        results[kind, "requeued"] += tally.requeued + tally.taken_back
         for outcome in ("recovered", "failed_again", "vanished"):
             became[kind, outcome] += getattr(tally, outcome)
         became[kind, "waiting"] += tally.waiting

@@ -21,6 +21,7 @@ STATUS: Mapping[type[errors.RedriveError], HTTPStatus] = {
     errors.NotFound: HTTPStatus.NOT_FOUND,
     errors.Conflict: HTTPStatus.CONFLICT,
     errors.Forbidden: HTTPStatus.FORBIDDEN,
+    errors.ApprovalNeeded: HTTPStatus.FORBIDDEN,
     errors.BadInput: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.HandOverPending: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -29,7 +30,10 @@ STATUS: Mapping[type[errors.RedriveError], HTTPStatus] = {
 }
 """A class without a line of its own has its parent's; one without either is a 500."""
 
-_SHOWN_FIELDS = ("operation_id", "app_id", "entry_id", "state", "queue", "source", "group_id")
+_SHOWN_FIELDS = (
+    *("operation_id", "app_id", "entry_id", "state", "queue", "source", "group_id"),
+    *("scope", "actor"),
+)
 
 DETAILS: Mapping[int, tuple[str, str]] = {
     400: ("bad_request", "The request cannot be read. Nothing was changed."),

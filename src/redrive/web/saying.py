@@ -56,7 +56,30 @@ def started(operation: Operation, new: bool) -> str:
             f"This idempotency key has started operation {operation.operation_id} before "
             f"({entries} of {operation.scope}); nothing new was started."
         )
-    return f"{_VERBS[operation.kind]} {entries} of {operation.scope}."
+    said = f"{_VERBS[operation.kind]} {entries} of {operation.scope}."
+    if operation.state is OperationState.PAUSED:
+        return f"{said} It is paused: {operation.pause_reason}."
+    return said
+
+
+def paused(operation: Operation) -> str:
+    """What a pause has done so far."""
+    if operation.state is OperationState.PAUSED:
+        return "The operation is paused."
+    return "The operation is being paused: no further entry is taken; what is in hand is finished."
+
+
+def resumed(operation: Operation) -> str:
+    """What a resume has done."""
+    first = operation.turn == 1 and operation.approved_by is not None
+    approved = f"Approved by {operation.approved_by}. " if first else ""
+    left = operation.total - operation.completed
+    return f"{approved}The operation goes on; {left:,} of {operation.total:,} are left."
+
+
+def controls_changed(operation: Operation) -> str:
+    """The limits that an operation has now."""
+    return f"From the next batch on: {operation.controls}."
 
 
 def cancelled(operation: Operation, in_hand: int) -> str:

@@ -31,6 +31,13 @@ _PROGRESS_EXAMPLE: JsonDict = {
     "rate": 400.0,
     "eta_seconds": 1.0,
     "undo_wanted": False,
+    "wanted_rate": 500.0,
+    "effective_rate": 500.0,
+    "measured_rate": 498.2,
+    "limited_by": "rate",
+    "canary": "passed",
+    "paused_by": None,
+    "pause_reason": None,
 }
 
 
@@ -104,6 +111,49 @@ class CancelResponse(Output):
     state: domain.OperationState
 
 
+class SteerResponse(Output):
+    """A pause, a resume or a change of limits was taken in."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "message": "The operation is paused.",
+                "operation_id": "op_01jd9x2m7k",
+                "state": "paused",
+            }
+        }
+    )
+
+    message: Shown
+    operation_id: str
+    state: domain.OperationState
+
+
+class CanaryControl(Output):
+    """As :class:`redrive.wire.Canary`, which is set."""
+
+    entries: int
+    percent: float
+    seconds: float
+
+
+class GuardControl(Output):
+    """As :class:`redrive.wire.Guard`, which is set."""
+
+    percent: float
+    outcomes: int
+
+
+class Controls(Output):
+    """The limits of an operation; null is no limit."""
+
+    rate: float | None = None
+    floor: float | None = None
+    canary: CanaryControl | None = None
+    guard: GuardControl | None = None
+    low_priority: bool = False
+
+
 class BulkProgressResponse(Output):
     """How far an operation is. ``completed = succeeded + failed + skipped``, at most ``total``."""
 
@@ -138,6 +188,18 @@ class BulkProgressResponse(Output):
     """Entries per second."""
     eta_seconds: float | None
     """Null where it cannot be told."""
+    wanted_rate: float | None = None
+    """Entries per second that were asked for; null: as fast as it goes."""
+    effective_rate: float | None = None
+    """What it may hand over per second right now; null: as fast as it goes, or not known."""
+    measured_rate: float | None = None
+    """What it handed over per second in the last five; null where only its runner knows."""
+    limited_by: domain.Limit | None = None
+    """What keeps it from going faster; ``none``: the queues and the ledger."""
+    canary: domain.CanaryState | None = None
+    paused_by: Shown | None = None
+    """A user's name, or ``canary``, ``guard`` or ``approval``."""
+    pause_reason: Shown | None = None
     undo_wanted: bool
     """Whether an undo was asked for: what was moved and no worker has started is taken back."""
 
@@ -178,6 +240,16 @@ class Operation(BulkProgressResponse):
                 "dismissed": 0,
                 "plan_id": None,
                 "filter": None,
+                "controls": {
+                    "rate": 500.0,
+                    "floor": None,
+                    "canary": {"entries": 20, "percent": 80.0, "seconds": 300.0},
+                    "guard": {"percent": 50.0, "outcomes": 100},
+                    "low_priority": False,
+                },
+                "pause_wanted": False,
+                "approved_by": None,
+                "taken_back": 0,
             }
         }
     )
@@ -202,6 +274,13 @@ class Operation(BulkProgressResponse):
     """The plan whose selection it works off."""
     filter: dict[str, object] | None = None
     """What the plan was asked for."""
+    controls: Controls = Controls()
+    pause_wanted: bool = False
+    """Asked to pause: what is in hand is finished first."""
+    approved_by: str | None = None
+    """Who approved it, where it needed approval."""
+    taken_back: int
+    """Of the released: had been moved, and were taken back by an undo."""
 
     @staticmethod
     def of(operation: domain.Operation, now: datetime, observe_for: timedelta) -> Operation:
@@ -228,6 +307,10 @@ class Operation(BulkProgressResponse):
             dismissed=operation.dismissed,
             plan_id=operation.plan_id,
             filter=None if operation.filter is None else shown_filter(operation.filter),
+            controls=Controls.model_validate(operation.controls),
+            pause_wanted=operation.pause_wanted,
+            approved_by=operation.approved_by,
+            taken_back=operation.taken_back,
         )
 
 

@@ -20,7 +20,7 @@ from redrive.wire.base import (
 )
 from redrive.wire.entries import Entry
 from redrive.wire.operations import shown_filter
-from redrive.wire.requests import IdempotencyKey, RetryRequest
+from redrive.wire.requests import IdempotencyKey, LimitedStart, RetryRequest
 
 FilterText = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=NO_CONTROL)]
 Count = Annotated[int, Field(ge=0, le=1_000_000)]
@@ -228,7 +228,7 @@ class Plan(Output):
         )
 
 
-class StartPlanRequest(Input):
+class StartPlanRequest(LimitedStart):
     """Start exactly what a plan selected."""
 
     model_config = ConfigDict(
@@ -236,6 +236,7 @@ class StartPlanRequest(Input):
             "example": {
                 "plan_token": "plan_0a1b2c3d4e5f60718293a4b5",
                 "reason": "the mail provider is back",
+                "canary": {"entries": 20, "percent": 80, "seconds": 300},
             }
         }
     )

@@ -170,6 +170,7 @@ def _create_operations() -> None:
                 "failed_again",
                 "failed_same",
                 "vanished",
+                "taken_back",
             )
         ),
         sa.Column("actor", sa.Text(), nullable=False),
@@ -185,11 +186,16 @@ def _create_operations() -> None:
         sa.Column("filter", sa.Text()),
         sa.Column("controls", sa.Text()),
         sa.Column("canary", sa.String(10)),
+        sa.Column("canary_after", sa.BigInteger()),
+        sa.Column("canary_until", sa.BigInteger()),
         sa.Column("pause_wanted", sa.Boolean(), nullable=False, server_default=sa.false()),
         sa.Column("undo_wanted", sa.Boolean(), nullable=False, server_default=sa.false()),
         sa.Column("paused_by", sa.Text()),
         sa.Column("pause_reason", sa.Text()),
         sa.Column("approved_by", sa.Text()),
+        sa.Column("turn", sa.Integer(), nullable=False, server_default=sa.text("0")),
+        _count("heard_before"),
+        _count("failed_before"),
         sa.PrimaryKeyConstraint("operation_id", name=op.f("pk_operations")),
         _one_of("operations", "kind", *_KINDS),
         _one_of("operations", "scope", "entry", "app", "all", "filter"),
@@ -199,6 +205,7 @@ def _create_operations() -> None:
             *("queued", "running", "cancelling", "paused"),
             *("completed", "cancelled", "failed"),
         ),
+        _one_of("operations", "canary", "pending", "waiting", "passed", nullable=True),
         sa.CheckConstraint(
             "requeued + skipped + errored + dismissed <= total",
             name=op.f("ck_operations_counts_within_total"),
@@ -309,6 +316,7 @@ def _create_plans() -> None:
         sa.Column("plan_id", sa.String(40), nullable=False),
         sa.Column("failure_seq", sa.BigInteger(), nullable=False),
         sa.Column("entry_pk", sa.BigInteger(), nullable=False),
+        sa.Column("generation", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("plan_id", "failure_seq", name=op.f("pk_selections")),
         sqlite_with_rowid=False,
     )
@@ -393,7 +401,8 @@ def _create_rest() -> None:
             _count(name)
             for name in (
                 *("operations", "millis", "requeued", "skipped", "errored"),
-                *("recovered", "failed_again", "failed_same", "vanished"),
+                *("dismissed", "recovered", "failed_again", "failed_same", "vanished"),
+                "taken_back",
             )
         ),
         sa.PrimaryKeyConstraint("kind", "state", name=op.f("pk_pruned_operations")),

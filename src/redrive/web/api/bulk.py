@@ -106,6 +106,7 @@ async def _start(
         actor=actor,
         reason=asked.reason,
         idempotency_key=asked.idempotency_key,
+        controls=asked.controls(),
     )
     operation, new = await console.services.recovery.start(request)
     return answer(

@@ -50,6 +50,7 @@ async def start(body: wire.StartPlanRequest, console: ConsoleOf, actor: ActorOf)
             actor=actor,
             reason=body.reason,
             idempotency_key=body.idempotency_key,
+            controls=body.controls(),
         )
     )
     return answer(

@@ -8,11 +8,13 @@ from redrive.web.pages import (
     acting,
     apps,
     audit,
+    dismissing,
     failures,
     groups,
     login,
     operations,
     overview,
+    plans,
     queues,
     search,
 )
@@ -27,5 +29,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     queues.router,
     audit.router,
     search.router,
+    plans.router,
+    dismissing.router,
     acting.router,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from redrive.domain import Operation
+from redrive.domain import Operation, OperationKind
 from redrive.web.pages.words import waiting_outcomes
 
 
@@ -22,10 +22,13 @@ class Segment:
 
 def progress(operation: Operation) -> list[Segment]:
     """What was done with the selection so far."""
+    done = ("moved", "moved", operation.requeued)
+    if operation.kind is OperationKind.DISMISS:
+        done = ("dismissed", "dismissed", operation.dismissed)
     return _segments(
         operation.total,
         [
-            ("moved", "moved", operation.requeued),
+            done,
             ("skipped", "skipped", operation.skipped),
             ("errors", "errors", operation.errored),
         ],

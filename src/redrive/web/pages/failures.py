@@ -26,9 +26,10 @@ from redrive.web.api.params import EntryIdPath
 from redrive.web.context import Console, ConsoleOf
 from redrive.web.pages.formats import number
 from redrive.web.pages.json_view import lay_out
-from redrive.web.pages.params import PAGE, FailuresQuery, Since
+from redrive.web.pages.params import PAGE, FailuresQuery
 from redrive.web.pages.patience import in_time
 from redrive.web.pages.rendering import show
+from redrive.web.pages.selecting import Since
 from redrive.web.pages.stacktrace import take_apart
 from redrive.web.pages.timeline import timeline_of
 
@@ -54,7 +55,7 @@ async def entry(request: Request, entry_id: EntryIdPath, console: ConsoleOf) -> 
 async def failures_context(console: Console, query: FailuresQuery) -> Mapping[str, Any]:
     """The list, the counts above it, and the entry beside it."""
     reading = console.services.overview
-    wanted = query.filter(console.services.clock.now())
+    wanted = query.filter(console.services.clock.now(), query.states)
     count = await reading.count(wanted) if query.narrows else None
     app = await _app(console, query.app_id)
     page = await reading.look_for(wanted, query.cursor, PAGE, query.order == "oldest")
@@ -63,6 +64,7 @@ async def failures_context(console: Console, query: FailuresQuery) -> Mapping[st
         "page": page,
         "matches": matches(count) if count else None,
         "of_list": _of_list(count, app),
+        "all_matching": _all_matching(count, app) if query.kinds_of_all else None,
         "app": app,
         "group": await _group(console, query.group_id),
         "apps": (await reading.apps(None, PAGE)).items,
@@ -91,6 +93,8 @@ async def entry_context(console: Console, entry_id: EntryId) -> Mapping[str, Any
         "group": await _group(console, found.group_id),
         "can_retry": found.state in SINGLE_TAKES[OperationKind.RETRY],
         "can_resync": found.state in SINGLE_TAKES[OperationKind.RESYNC],
+        "can_dismiss": found.state in SINGLE_TAKES[OperationKind.DISMISS],
+        "can_restore": found.state is EntryState.DISMISSED,
         "is_moving": found.state is EntryState.CLAIMED or found.state in LIVE_STATES,
     }
 
@@ -111,6 +115,15 @@ def _of_list(count: MatchCount | None, app: App | None) -> str | None:
     if count is not None:
         return f"{number(count.found)}{'+' if count.is_bounded else ''}"
     return None if app is None else number(app.failed)
+
+
+def _all_matching(count: MatchCount | None, app: App | None) -> str | None:
+    """How many a choice of all that fit takes, as far as they were counted; None for none."""
+    if count is None:
+        return number(app.failed) if app and app.failed else None
+    if not count.found:
+        return None
+    return f"more than {number(count.found)}" if count.is_bounded else number(count.found)
 
 
 async def _chosen(console: Console, entry_id: str | None) -> Mapping[str, Any] | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal, TypeVar
+from collections.abc import Container
+from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import parse_qsl
 
 from fastapi import Request
@@ -12,12 +13,15 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Field,
     StringConstraints,
     ValidationError,
     model_validator,
 )
 
-from redrive.wire.base import NO_CONTROL, NO_CONTROL_BUT_LINES, AppIdText, ReasonText
+from redrive.web.pages.params import PlanQuery
+from redrive.web.pages.selecting import OrNone
+from redrive.wire.base import NO_CONTROL, NO_CONTROL_BUT_LINES, AppIdText, EntryIdText, ReasonText
 from redrive.wire.requests import IdempotencyKey
 
 LARGE = 1000
@@ -79,15 +83,60 @@ class BulkForm(BaseModel):
     @property
     def is_confirmed(self) -> bool:
         """Whether a large number was typed as it was shown, with or without separators."""
-        return self.count <= LARGE or re.sub(r"\D", "", self.typed) == str(self.count)
+        return is_typed(self.count, self.typed)
 
 
-async def read_form(request: Request, model: type[_M]) -> _M:
-    """The form in the request's body. Raises RequestValidationError."""
+class PlanForm(PlanQuery):
+    """What to plan, and the start of what was planned.
+
+    A list sends ``rows`` with the checked rows (``entry_id``), and with ``page`` those of its page
+    (``page_ids``), or ``all`` for its filter. A plan sends what it was made from, its ``token``
+    and the ``count`` that it showed.
+    """
+
+    act: Literal["plan", "start"] = "plan"
+    rows: bool = False
+    entry_id: Annotated[tuple[EntryIdText, ...], Field(max_length=1000)] = ()
+    page: bool = False
+    page_ids: Annotated[str, StringConstraints(max_length=8000)] = ""
+    all: bool = False
+    """Instead of rows."""
+    token: Annotated[str, StringConstraints(max_length=64)] = ""
+    key: Annotated[IdempotencyKey | None, OrNone] = None
+    count: int = 0
+    typed: Annotated[str, StringConstraints(max_length=40)] = ""
+    reason: ReasonText = ""
+    back: _Address = ""
+
+    @property
+    def entry_ids(self) -> tuple[str, ...]:
+        """The entries that were chosen by hand."""
+        of_page = self.page_ids.split() if self.page else []
+        return tuple(dict.fromkeys((*of_page, *self.entry_id)))
+
+    @property
+    def by_hand(self) -> bool:
+        return not self.all and (self.rows or bool(self.entry_id))
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether a large number was typed as it was shown, with or without separators."""
+        return is_typed(self.count, self.typed)
+
+
+def is_typed(count: int, typed: str) -> bool:
+    """Whether a large number was typed as it was shown, with or without separators."""
+    return count <= LARGE or re.sub(r"\D", "", typed) == str(count)
+
+
+async def read_form(request: Request, model: type[_M], many: Container[str] = ()) -> _M:
+    """The form in the request's body; fields that are ``many`` may be there more than once. Raises
+    RequestValidationError."""
     try:
-        fields = dict(
-            parse_qsl((await request.body()).decode(), keep_blank_values=True, errors="strict")
-        )
+        fields: dict[str, Any] = {}
+        body = (await request.body()).decode()
+        for name, value in parse_qsl(body, keep_blank_values=True, errors="strict"):
+            fields[name] = (*fields.get(name, ()), value) if name in many else value
         return model.model_validate(fields)
     except ValidationError as error:
         problems = [

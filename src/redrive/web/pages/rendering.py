@@ -16,7 +16,7 @@ from redrive.standing import Standing
 from redrive.web.assets import address_of
 from redrive.web.context import console_of
 from redrive.web.gate import is_poll
-from redrive.web.pages import bars, formats, sparks, words
+from redrive.web.pages import bars, formats, selecting, sparks, words
 from redrive.web.pages.flash import clear_flash, read_flash
 from redrive.web.pages.frame import frame_of
 
@@ -43,6 +43,7 @@ def _environment() -> Environment:
         "size",
         "percent",
         "first_line",
+        "field_time",
     ):
         environment.filters[name] = getattr(formats, name)
     environment.globals.update(
@@ -52,6 +53,7 @@ def _environment() -> Environment:
         bars=bars,
         domain=domain,
         sparks=sparks,
+        selecting=selecting,
         words=words,
     )
     return environment

@@ -40,7 +40,7 @@ local receipt_key = KEYS[13]
 local quoted_key, mark, operation_id = ARGV[2], ARGV[3], ARGV[4]
 local jobs = cmsgpack.unpack(ARGV[7])
 -- List elements that one call may look at, some ten milliseconds.
-local LIST_BUDGET = 100000
+local LIST_BUDGET = 50000
 local TAKEN = { 'finishedOn', 'processedOn', 'atm', 'ats', 'stc', 'defa' }
 local RESULT = { failed = 'failedReason', completed = 'returnvalue' }
 local SETS = { failed = KEYS[FAILED], completed = KEYS[COMPLETED] }

@@ -1,0 +1,83 @@
+"""Steering an open operation: pause, resume, its pace."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from redrive import wire
+from redrive.cli import controls as limits
+from redrive.cli.command import Context, command
+from redrive.cli.services import opened, this_user
+from redrive.domain import Operation, OperationId
+from redrive.web import saying
+
+OperationArgument = Annotated[str, typer.Argument(metavar="OP")]
+
+
+def register(app: typer.Typer) -> None:
+    command(app, "pause")(pause)
+    command(app, "resume")(resume)
+    command(app, "pace")(pace)
+
+
+async def pause(
+    context: Context,
+    operation_id: OperationArgument,
+    reason: Annotated[str, typer.Option(help="Why; shown to whoever resumes it.")] = "",
+) -> None:
+    """Let an operation rest: what is in hand is finished, nothing more is taken."""
+    async with opened(context.settings) as services:
+        operation = await services.recovery.pause(OperationId(operation_id), this_user(), reason)
+    _say(context, operation, saying.paused(operation))
+
+
+async def resume(context: Context, operation_id: OperationArgument) -> None:
+    """Let a paused operation go on. Approval is given at the console only."""
+    async with opened(context.settings) as services:
+        operation = await services.recovery.resume(OperationId(operation_id), this_user())
+    _say(context, operation, saying.resumed(operation))
+
+
+async def pace(
+    context: Context,
+    operation_id: OperationArgument,
+    rate: limits.Rate = None,
+    floor: limits.Floor = None,
+    canary: limits.CanaryEntries = None,
+    canary_percent: limits.CanaryPercent = None,
+    canary_seconds: limits.CanarySeconds = None,
+    guard: limits.GuardPercent = None,
+    guard_outcomes: limits.GuardOutcomes = None,
+    low_priority: limits.LowPriority = False,
+    without: Annotated[
+        list[limits.Limit] | None,
+        typer.Option("--without", help="Take a limit away; may be given repeatedly."),
+    ] = None,
+) -> None:
+    """Change the limits of an open operation, from its next batch on."""
+    changes = limits.taken_away(without or []) | limits.changes_of(
+        rate=rate,
+        floor=floor,
+        canary=canary,
+        canary_percent=canary_percent,
+        canary_seconds=canary_seconds,
+        guard=guard,
+        guard_outcomes=guard_outcomes,
+        low_priority=low_priority,
+    )
+    if not changes:
+        raise typer.BadParameter("name at least one limit to set, or one to go --without")
+    async with opened(context.settings) as services:
+        operation = await services.recovery.change_controls(
+            OperationId(operation_id), this_user(), changes
+        )
+    _say(context, operation, saying.controls_changed(operation))
+
+
+def _say(context: Context, operation: Operation, message: str) -> None:
+    model = wire.SteerResponse(
+        message=message, operation_id=operation.operation_id, state=operation.state
+    )
+    context.output.model(model, message)

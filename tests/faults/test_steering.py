@@ -1,0 +1,384 @@
+"""Pace, canary, guard and pause on a real queue, and a crash at each of their steps."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from redrive.domain import (
+    Canary,
+    CanaryState,
+    Controls,
+    Guard,
+    Limit,
+    Operation,
+    OperationState,
+)
+from redrive.ledger import Database
+from redrive.pacing import Course
+from redrive.runner import sweep
+from redrive.testing import Faults
+from tests.faults.test_crashes import crash
+from tests.support.bullmq_world import BullMQWorld
+from tests.support.manual_time import ManualTime
+from tests.support.rig import OPERATOR, Rig, check_adds_up
+from tests.support.servers import RedisServer
+from tests.support.working import fail_some, run_all, waiting
+
+RUNNING, PAUSED = OperationState.RUNNING, OperationState.PAUSED
+COMPLETED = OperationState.COMPLETED
+CANARY = Controls(canary=Canary(entries=3, percent=60.0, seconds=5.0))
+GUARD = Controls(rate=20.0, guard=Guard(percent=50.0, outcomes=4))
+
+
+class Scene:
+    """Rigs whose time passes when a runner waits."""
+
+    def __init__(self, database: Database, world: BullMQWorld, server: RedisServer) -> None:
+        self.world = world
+        self.time = ManualTime()
+        self.names: list[str] = []
+        self._made: list[Rig] = []
+        self._parts = (database, world.engine, server.url)
+        self.rig = self.make()
+
+    def make(self, faults: Faults | None = None) -> Rig:
+        self._made.append(Rig(*self._parts, faults=faults, batch_size=2, time=self.time))
+        return self._made[-1]
+
+    async def close(self) -> None:
+        for rig in self._made:
+            await rig.close()
+
+    async def fail(self, count: int = 10) -> list[str]:
+        self.names = await fail_some(self.world, count)
+        await self.rig.follower.scan()
+        return self.names
+
+    async def work(self, *, fail: bool = False) -> None:
+        """Workers run what is waiting, and the follower hears of it."""
+        if not waiting(self.world):
+            return
+        await run_all(self.world, fail=self.names if fail else ())
+        await self.rig.follower.scan()
+        await self.rig.hear()
+
+    def while_waiting(self, act: Callable[[], Awaitable[object]]) -> None:
+        """Do this once, at the next wait, and nothing at those after it."""
+
+        async def once() -> None:
+            self.time.meanwhile = self.rest
+            await act()
+
+        self.time.meanwhile = once
+
+    def at_each_wait(self, act: Callable[[], Awaitable[None]]) -> None:
+        self.time.meanwhile = act
+
+    async def rest(self) -> None:
+        """Nothing happens."""
+
+    async def run(self, operation: Operation) -> Operation:
+        assert await self.rig.runner.run(operation.operation_id)
+        return await self.rig.operation(operation.operation_id)
+
+    async def end(self, operation: Operation) -> Operation:
+        """Resume it until it ends, with everything recovering, and check that it adds up."""
+        self.at_each_wait(self.work)
+        current = await self.run(operation)
+        while current.state is PAUSED:
+            await self.rig.recovery.resume(operation.operation_id, OPERATOR)
+            current = await self.run(operation)
+        await self.work()
+        current = await self.rig.operation(operation.operation_id)
+        check_adds_up(current, await self.rig.items(operation.operation_id))
+        await self.rig.check_counts()
+        return current
+
+
+@pytest.fixture
+async def scene(database: Database, world: BullMQWorld, redis_server: RedisServer) -> Any:
+    scene = Scene(database, world, redis_server)
+    yield scene
+    await scene.close()
+
+
+async def test_a_canary_that_recovers_lets_the_rest_go(scene: Scene) -> None:
+    await scene.fail()
+    operation = await scene.rig.start(controls=CANARY)
+    handed_over: list[int] = []
+
+    async def look() -> None:
+        current = await scene.rig.operation(operation.operation_id)
+        if current.canary is not CanaryState.PASSED:
+            handed_over.append(current.requeued)
+        await scene.work()
+
+    scene.at_each_wait(look)
+    finished = await scene.run(operation)
+    assert (finished.state, finished.canary) == (COMPLETED, CanaryState.PASSED)
+    assert max(handed_over) == 3
+    assert finished.requeued == 10
+
+
+async def test_a_canary_that_fails_pauses_by_itself_and_leaves_the_rest_alone(
+    scene: Scene,
+) -> None:
+    await scene.fail()
+    operation = await scene.rig.start(controls=CANARY)
+    scene.at_each_wait(lambda: scene.work(fail=True))
+    paused = await scene.run(operation)
+    assert (paused.state, paused.paused_by) == (PAUSED, "canary")
+    assert paused.pause_reason == "canary: 0 of 3 recovered, 3 failed again, 0 without an outcome"
+    assert (paused.requeued, paused.completed) == (3, 3)
+    untouched = [f"acme-{number}" for number in range(3, 10)]
+    for name in untouched:
+        assert (await scene.rig.entry(name)).generation == 0
+    assert scene.rig.queue.waiting == [operation.operation_id]
+
+
+async def test_a_canary_without_outcomes_gives_up_after_its_time(scene: Scene) -> None:
+    await scene.fail()
+    operation = await scene.rig.start(controls=CANARY)
+    began = scene.time.waited
+    paused = await scene.run(operation)
+    assert paused.pause_reason == ("canary: 0 of 3 recovered, 0 failed again, 3 without an outcome")
+    assert 5 <= scene.time.waited - began < 30
+    assert sum(waiting(scene.world).values()) == 3
+
+
+async def test_a_resume_runs_another_canary(scene: Scene) -> None:
+    await scene.fail()
+    operation = await scene.rig.start(controls=CANARY)
+    scene.at_each_wait(lambda: scene.work(fail=True))
+    await scene.run(operation)
+    await scene.rig.recovery.resume(operation.operation_id, OPERATOR)
+    paused = await scene.run(operation)
+    assert (paused.paused_by, paused.requeued, paused.failed_again) == ("canary", 6, 6)
+    finished = await scene.end(operation)
+    assert (finished.state, finished.requeued, finished.recovered) == (COMPLETED, 10, 4)
+
+
+async def test_a_canary_over_everything_that_is_selected_does_not_wait(scene: Scene) -> None:
+    await scene.fail(2)
+    operation = await scene.rig.start(controls=CANARY)
+    finished = await scene.run(operation)
+    assert (finished.state, finished.requeued) == (COMPLETED, 2)
+
+
+async def test_the_guard_pauses_when_too_many_of_the_last_outcomes_failed_again(
+    scene: Scene,
+) -> None:
+    await scene.fail(30)
+    operation = await scene.rig.start(controls=GUARD)
+    scene.at_each_wait(lambda: scene.work(fail=True))
+    paused = await scene.run(operation)
+    assert (paused.state, paused.paused_by) == (PAUSED, "guard")
+    assert paused.pause_reason is not None
+    assert paused.pause_reason.endswith("outcomes failed again, more than 50 %")
+    assert 4 <= paused.requeued < 30
+
+
+async def test_after_a_resume_the_guard_judges_new_outcomes(scene: Scene) -> None:
+    await scene.fail(30)
+    operation = await scene.rig.start(controls=GUARD)
+    scene.at_each_wait(lambda: scene.work(fail=True))
+    paused = await scene.run(operation)
+    await scene.work()
+    await scene.rig.recovery.resume(operation.operation_id, OPERATOR)
+    scene.at_each_wait(scene.work)
+    finished = await scene.run(operation)
+    assert finished.state is COMPLETED
+    assert finished.requeued == 30 > paused.requeued
+
+
+async def test_a_pause_by_hand_finishes_what_is_in_hand_and_nothing_more(scene: Scene) -> None:
+    await scene.fail()
+    operation = await scene.rig.start(controls=Controls(rate=10.0))
+    scene.while_waiting(lambda: scene.rig.recovery.pause(operation.operation_id, OPERATOR, "tea"))
+    paused = await scene.run(operation)
+    assert (paused.state, paused.paused_by, paused.pause_reason) == (PAUSED, "ada", "tea")
+    assert paused.requeued == paused.completed < 4
+    assert await scene.rig.operations.unsettled(paused) == []
+    before = await scene.rig.items(operation.operation_id)
+    assert await scene.run(operation) == paused
+    await sweep(scene.rig.operations, scene.rig.recovery, scene.rig.clock.now())
+    assert scene.rig.queue.waiting == [operation.operation_id]
+    assert await scene.rig.items(operation.operation_id) == before
+    assert (await scene.end(operation)).recovered == 10
+
+
+async def test_a_pause_that_is_taken_back_in_time_lets_the_run_go_on(scene: Scene) -> None:
+    await scene.fail()
+    operation = await scene.rig.start(controls=Controls(rate=10.0))
+
+    async def pause_and_take_back() -> None:
+        await scene.rig.recovery.pause(operation.operation_id, OPERATOR)
+        await scene.rig.recovery.resume(operation.operation_id, OPERATOR)
+
+    scene.while_waiting(pause_and_take_back)
+    finished = await scene.run(operation)
+    assert (finished.state, finished.requeued) == (COMPLETED, 10)
+
+
+async def test_a_cancel_is_heard_while_the_pace_lets_nothing_go(scene: Scene) -> None:
+    await scene.fail()
+    operation = await scene.rig.start(controls=Controls(rate=0.01))
+    scene.while_waiting(lambda: scene.rig.recovery.cancel(operation.operation_id, OPERATOR))
+    began = scene.time.waited
+    cancelled = await scene.run(operation)
+    assert cancelled.state is OperationState.CANCELLED
+    assert cancelled.requeued <= 1
+    assert scene.time.waited - began <= 0.25
+
+
+async def test_a_new_rate_takes_effect_with_the_next_batch(scene: Scene) -> None:
+    await scene.fail()
+    operation = await scene.rig.start(controls=Controls(rate=0.01))
+    scene.while_waiting(
+        lambda: scene.rig.recovery.change_controls(operation.operation_id, OPERATOR, {"rate": None})
+    )
+    began = scene.time.waited
+    finished = await scene.run(operation)
+    assert finished.state is COMPLETED
+    assert scene.time.waited - began <= 0.25
+
+
+async def test_a_batch_is_not_claimed_long_before_its_hand_over(scene: Scene) -> None:
+    await scene.fail()
+    started = await scene.rig.start(controls=Controls(rate=1.0))
+    operation = await scene.rig.operations.take_over(started.operation_id)
+    assert operation is not None
+    course = Course(
+        operation,
+        ledger=scene.rig.operations,
+        clock=scene.time,
+        time=scene.time,
+        batch_size=9,
+    )
+
+    async def next_claim() -> float:
+        began = scene.time.waited
+        assert await course.next_claim(lambda: False, scene.rest) == 1
+        batch = await scene.rig.operations.claim(operation, 1)
+        assert batch is not None
+        course.claimed(batch)
+        waited = scene.time.waited - began
+        await course.may_hand_over(batch, lambda: False)
+        course.handed_over(await scene.rig.recovery.move(operation, batch))
+        return waited
+
+    assert await next_claim() == 0
+    assert await next_claim() == pytest.approx(0.9, abs=0.02)
+    assert await next_claim() == pytest.approx(0.9, abs=0.02)
+
+
+async def test_the_progress_says_how_fast_it_goes_and_why(scene: Scene) -> None:
+    await scene.fail(24)
+    operation = await scene.rig.start(controls=Controls(rate=5.0, floor=2.5))
+    told: list[tuple[float | None, float | None, Limit | None]] = []
+
+    async def look() -> None:
+        progress = await scene.rig.overview.progress(operation.operation_id)
+        told.append((progress.wanted_rate, progress.effective_rate, progress.limited_by))
+        await scene.work()
+
+    scene.at_each_wait(look)
+    await scene.run(operation)
+    assert (5.0, 2.5, Limit.RAMP) in told
+    assert (5.0, 5.0, Limit.RATE) in told
+    ended = await scene.rig.overview.progress(operation.operation_id)
+    assert (ended.measured_rate, ended.limited_by) == (0.0, Limit.NONE)
+
+
+async def test_a_paused_progress_says_by_what(scene: Scene) -> None:
+    await scene.fail()
+    operation = await scene.rig.start(controls=CANARY)
+    await scene.run(operation)
+    told = await scene.rig.overview.progress(operation.operation_id)
+    assert (told.state, told.limited_by, told.measured_rate) == (PAUSED, Limit.PAUSED, 0.0)
+    assert (told.paused_by, told.canary) == ("canary", CanaryState.WAITING)
+    assert told.pause_reason is not None
+    await scene.rig.recovery.resume(operation.operation_id, OPERATOR)
+    told = await scene.rig.overview.progress(operation.operation_id)
+    assert (told.state, told.paused_by) == (OperationState.QUEUED, None)
+
+
+STEPS = [
+    ("ledger", "move_canary", 1),
+    ("ledger", "move_canary", 2),
+    ("ledger", "tried", 1),
+    ("ledger", "tried", 2),
+    ("ledger", "tried", 4),
+    ("ledger", "claim", 2),
+    ("engine", "requeue", 2),
+    ("ledger", "settle", 2),
+    ("ledger", "pause", 1),
+]
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: "-".join(map(str, step)))
+async def test_a_canary_is_kept_through_a_crash_at_any_step(
+    scene: Scene, step: tuple[str, str, int], when: str
+) -> None:
+    names = await scene.fail()
+    operation = await scene.rig.start(controls=CANARY)
+    doomed = scene.make(Faults(*step, when))  # type: ignore[arg-type]
+    await crash(lambda: doomed.runner.run(operation.operation_id))
+    paused = await scene.run(operation)
+    assert (paused.state, paused.paused_by) == (PAUSED, "canary")
+    assert paused.pause_reason == ("canary: 0 of 3 recovered, 0 failed again, 3 without an outcome")
+    assert waiting(scene.world) == Counter(names[:3])
+    finished = await scene.end(operation)
+    assert (finished.state, finished.requeued) == (COMPLETED, 10)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize(
+    ("target", "method"), [("ledger", "pause"), ("progress", "write"), ("ledger", "settle")]
+)
+async def test_a_guard_pauses_through_a_crash_of_its_runner(
+    scene: Scene, target: str, method: str, when: str
+) -> None:
+    await scene.fail(30)
+    operation = await scene.rig.start(controls=GUARD)
+    scene.at_each_wait(lambda: scene.work(fail=True))
+    doomed = scene.make(Faults(target, method, 1, when))  # type: ignore[arg-type]
+    await crash(lambda: doomed.runner.run(operation.operation_id))
+    paused = await scene.run(operation)
+    assert (paused.state, paused.paused_by) == (PAUSED, "guard")
+    assert paused.requeued < 30
+    finished = await scene.end(operation)
+    assert (finished.state, finished.requeued) == (COMPLETED, 30)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("method", ["request_pause", "resume", "change_controls"])
+async def test_who_steers_may_die_before_or_after_it_is_written(
+    scene: Scene, method: str, when: str
+) -> None:
+    await scene.fail()
+    operation = await scene.rig.start()
+    doomed = scene.make(Faults("ledger", method, 1, when)).recovery  # type: ignore[arg-type]
+    name = operation.operation_id
+    if method == "resume":
+        await scene.rig.recovery.pause(name, OPERATOR)
+    act: dict[str, Callable[[], Awaitable[object]]] = {
+        "request_pause": lambda: doomed.pause(name, OPERATOR),
+        "resume": lambda: doomed.resume(name, OPERATOR),
+        "change_controls": lambda: doomed.change_controls(name, OPERATOR, {"rate": 100.0}),
+    }
+    await crash(act[method])
+    done = when == "after"
+    current = await scene.rig.operation(name)
+    expected = (method == "request_pause") == done or (method == "resume" and not done)
+    if method != "change_controls":
+        assert (current.state is PAUSED) == expected
+    else:
+        assert (current.controls.rate == 100.0) == done
+    await sweep(scene.rig.operations, scene.rig.recovery, scene.rig.clock.now())
+    assert (await scene.end(operation)).recovered == 10
