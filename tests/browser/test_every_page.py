@@ -67,9 +67,9 @@ async def pages(scene: Scene, hostile_entry: str) -> Mapping[str, str]:
         return "delivered"
 
     group = _group_of(scene, entry)
-    (poison,) = scene.fail("initech", queue="poison")
+    (poison,) = scene.fail("hooli", queue="poison")
     for _ in range(3):
-        again = _started(scene, "initech")
+        again = _started(scene, "hooli")
         async with working(scene.server.url, "poison", refuse):
             await asyncio.to_thread(scene.until_ended, again)
     scene.console.http.put(f"/admin/api/groups/{group}/note", json={"note": "ask ada\nshe knows"})
