@@ -13,6 +13,7 @@ from redrive.domain import (
     AppId,
     AuditEntry,
     AuditFilter,
+    CanaryState,
     Entry,
     EntryDetail,
     EntryFilter,
@@ -31,6 +32,7 @@ from redrive.domain import (
     OperationState,
     OperationTally,
     Outcome,
+    Pace,
     Progress,
     Prunable,
     QueueCounts,
@@ -57,6 +59,7 @@ from redrive.ports import (
     Page,
     ProgressStore,
     ReadingLedger,
+    Tried,
 )
 from redrive.standing import (
     FollowerLag,
@@ -225,6 +228,20 @@ class Overview(Insight):
         if operation is None:
             raise OperationNotFound(operation_id=operation_id)
         return operation
+
+    async def pace(self, operation: Operation) -> Pace | None:
+        """How fast an operation goes right now; None where only its runner knows it and has not
+        said so."""
+        if operation.state is not OperationState.RUNNING:
+            return progress_of(operation, self._clock.now()).pace
+        progress = await self.progress(operation.operation_id)
+        return progress.pace if progress.state is OperationState.RUNNING else None
+
+    async def tried(self, operation: Operation) -> Tried:
+        """What an operation's canary has handed over so far, and what became of it."""
+        if operation.canary is None or operation.canary is CanaryState.PASSED:
+            return Tried()
+        return await self._operations.tried(operation)
 
     async def items(
         self,

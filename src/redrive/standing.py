@@ -112,8 +112,8 @@ async def read_standing(ledger: ReadingLedger, followers: list[FollowerLag]) -> 
         totals=await ledger.totals(),
         operations=operations,
         followers=followers,
-        failing_groups=await ledger.failing_groups(),
         planned=await ledger.apps_of_plans(plans, _MOST_APPS) if plans else {},
+        failing_groups=await ledger.failing_groups(),
     )
 
 

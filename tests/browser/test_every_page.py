@@ -57,14 +57,22 @@ async def pages(scene: Scene, hostile_entry: str) -> Mapping[str, str]:
     scene.fail("globex", 25, queue="invoices", error="connect ECONNREFUSED 10.0.0.7:443")
     scene.fail("bulky", 1100, queue="bulky", error="a page too large for it")
     operation = _started(scene, "globex")
+    dismissal = _dismissed(scene, "globex-test")
+    scene.fail("initech", 1200, queue="slow")
+    paused = _started(scene, "initech", rate=5, canary={"entries": 20}, guard={"percent": 50})
+    scene.console.post(f"/operations/{paused}/pause", {"reason": "the provider asked for it"})
+    scene.fail("umbrella", 1100, queue="slow")
+
+    async def deliver(job: Any, token: str) -> str:
+        return "delivered"
+
     group = _group_of(scene, entry)
-    (poison,) = scene.fail("initech", queue="poison")
+    (poison,) = scene.fail("hooli", queue="poison")
     for _ in range(3):
-        again = _started(scene, "initech")
+        again = _started(scene, "hooli")
         async with working(scene.server.url, "poison", refuse):
             await asyncio.to_thread(scene.until_ended, again)
     scene.console.http.put(f"/admin/api/groups/{group}/note", json={"note": "ask ada\nshe knows"})
-    dismissal = _dismissed(scene, "globex-test")
 
     async with working(scene.server.url, "invoices", deliver):
         await asyncio.to_thread(scene.until_ended, operation)
@@ -87,6 +95,8 @@ async def pages(scene: Scene, hostile_entry: str) -> Mapping[str, str]:
         "app": "/admin/apps/acme",
         "operations": "/admin/operations",
         "operation": f"/admin/operations/{operation}",
+        "operation-paused": f"/admin/operations/{paused}",
+        "controls": f"/admin/operations/{paused}/controls",
         "queues": "/admin/queues",
         "queue": "/admin/queues/mail",
         "audit": "/admin/audit",
@@ -99,6 +109,7 @@ async def pages(scene: Scene, hostile_entry: str) -> Mapping[str, str]:
         "failures-more": "/admin/failures?attempts_min=1&q=503",
         "dismiss": f"/admin/entries/{entry}/dismiss",
         "operation-planned": f"/admin/operations/{dismissal}",
+        "confirm-large": "/admin/confirm?kind=retry&app_id=umbrella",
     }
 
 
@@ -228,8 +239,9 @@ def _dismissed(scene: Scene, app: str) -> str:
     return operation_id
 
 
-def _started(scene: Scene, app: str) -> str:
-    answer = scene.console.post(f"/retry/app/{app}", {"reason": "the provider is back"})
+def _started(scene: Scene, app: str, **limits: Any) -> str:
+    body = {"reason": "the provider is back", **limits}
+    answer = scene.console.post(f"/retry/app/{app}", body)
     operation_id: str = answer.json()["data"]["operation_id"]
     return operation_id
 

@@ -48,6 +48,7 @@ async def fail_jobs(
     queue: str,
     jobs: Sequence[Mapping[str, Any]],
     options: Mapping[str, Any] | None = None,
+    process: Any = refuse,
 ) -> None:
     """Add the jobs and let a worker fail each of them; returns when all have failed."""
 
@@ -56,7 +57,7 @@ async def fail_jobs(
         [{"name": "deliver", "data": dict(data), "opts": dict(options or {})} for data in jobs]
     )
     await producer.close()
-    async with working(url, queue, refuse), Redis.from_url(url) as client:
+    async with working(url, queue, process), Redis.from_url(url) as client:
 
         async def all_have_failed() -> bool:
             return await client.zcard(f"bull:{queue}:failed") >= len(jobs)

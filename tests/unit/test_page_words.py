@@ -8,17 +8,21 @@ import pytest
 
 from redrive.domain import (
     EntryState,
+    ItemState,
     JobState,
+    Limit,
     MatchCount,
     Operation,
     OperationId,
     OperationKind,
+    OperationPhase,
     OperationState,
     QueueCounts,
+    Reason,
     Scope,
 )
 from redrive.standing import FollowerLag
-from redrive.web.pages import words
+from redrive.web.pages import limits, words
 from redrive.web.pages.following import following_of
 from redrive.web.pages.queues import compared
 from tests.support.factories import AT
@@ -76,7 +80,36 @@ def counts_of(problem: str | None = None) -> QueueCounts:
 def test_an_operations_word_and_tone_follow_what_became_of_the_work(
     counts: dict[str, Any], said: tuple[str, str]
 ) -> None:
-    assert words.verdict_of(operation_with(**counts)) == said
+    operation = operation_with(**counts)
+    assert words.verdict_of(operation, OperationPhase(operation.state.value)) == said
+
+
+@pytest.mark.parametrize(
+    ("counts", "said"),
+    [
+        ({"requeued": 3, "recovered": 1}, ("finished, observing", "info")),
+        ({"requeued": 3, "failed_again": 1}, ("finished, some failed again", "warn")),
+        ({"state": OperationState.CANCELLED, "requeued": 1}, ("cancelled, observing", "warn")),
+    ],
+)
+def test_an_operation_that_is_observed_says_so(
+    counts: dict[str, Any], said: tuple[str, str]
+) -> None:
+    assert words.verdict_of(operation_with(**counts), OperationPhase.OBSERVING) == said
+
+
+def test_one_that_waits_for_approval_says_so() -> None:
+    paused = operation_with(state=OperationState.PAUSED, paused_by="approval")
+    assert words.verdict_of(paused, OperationPhase.PAUSED) == ("waits for approval", "warn")
+    paused = operation_with(state=OperationState.PAUSED, paused_by="ada")
+    assert words.verdict_of(paused, OperationPhase.PAUSED) == ("paused", "warn")
+
+
+def test_every_state_has_a_word() -> None:
+    assert set(words.OPERATION_WORDS) == set(OperationState)
+    assert set(words.ITEM_WORDS) == set(ItemState)
+    assert set(words.REASON_WORDS) == set(Reason)
+    assert set(limits.LIMIT_WORDS) == set(Limit)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -16,7 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from redrive.domain import OperationState
 from redrive.ledger.schema import entries, identities
 from redrive.web import hash_password
-from tests.web.support import Console, log_in
+from tests.support.servers import RedisServer
+from tests.web.support import Console, log_in, open_console
 
 BROWSER = {"accept": "text/html"}
 
@@ -102,7 +104,7 @@ async def test_the_operation_leads_to_the_list_with_its_filter(
     console: Console, browser: httpx.AsyncClient
 ) -> None:
     await console.fail("a")
-    page = await planned(browser, "app_id=acme&name=send&q=refused&attempts_min=1&since=7d")
+    page = await planned(browser, "app_id=acme&name=send&q=refused&attempts_min=1&start=2025-01-01T00:00")
     operation = await arrived(browser, await start(browser, page))
     found = re.search(r'href="([^"]*)">All entries that fit this<', operation.text)
     assert found is not None
@@ -156,6 +158,30 @@ async def test_choosing_nothing_plans_nothing(console: Console, browser: httpx.A
     sent = await browser.post("/admin/plan", data=form)
     assert sent.headers["location"] == "/admin/failures?q=refused"
     assert "Nothing was chosen" in text_of(await arrived(browser, sent))
+
+
+async def test_a_plan_of_checked_rows_leads_back_to_the_list_when_it_is_loaded_anew(
+    browser: httpx.AsyncClient,
+) -> None:
+    sent = await browser.get("/admin/plan")
+    assert sent.headers["location"] == "/admin/failures"
+    assert "check them again" in text_of(await arrived(browser, sent))
+
+
+async def test_an_operation_that_waits_for_approval_says_so(
+    redis_server: RedisServer, tmp_path: Path
+) -> None:
+    settings = {"approval_over": 1}
+    async with open_console(redis_server, tmp_path, settings) as console, console.operator() as one:
+        one.headers.update(BROWSER)
+        await console.fail("1")
+        await console.fail("2")
+        shown = await arrived(one, await start(one, await planned(one, "app_id=acme")))
+        said = text_of(shown)
+        assert "Started: 2 entries of app acme. It is paused:" in said
+        assert "Paused by approval:" in said
+        listed = await one.get("/admin/operations?state=paused")
+        assert "Retry of app acme" in text_of(listed)
 
 
 async def test_an_empty_filter_is_refused_and_says_what_there_is(
@@ -331,6 +357,17 @@ async def test_an_overlap_names_who_and_what_and_leads_there(
     await browser.post(f"/admin/api/retry/cancel/{running}")
     sent = await start(browser, again)
     assert sent.headers["location"].startswith("/admin/operations/op_")
+
+
+async def test_a_selection_over_some_apps_is_in_the_way_of_just_these(
+    console: Console, browser: httpx.AsyncClient
+) -> None:
+    for job_id, app_id in (("1", "acme"), ("2", "globex"), ("3", "initech")):
+        await console.fail(job_id, app_id, queue="sms" if app_id == "initech" else "mail")
+    await start(browser, await planned(browser, "queue=mail"))
+    for app_id, is_met in (("acme", True), ("globex", True), ("initech", False)):
+        page = text_of(await browser.get(f"/admin/apps/{app_id}"))
+        assert ("Running: Retry of a selection" in page) == is_met, app_id
 
 
 async def test_a_bulk_button_knows_the_selection_that_is_running(

@@ -17,6 +17,7 @@ from redrive.web.pages import (
     plans,
     queues,
     search,
+    steering,
 )
 
 ROUTERS: tuple[APIRouter, ...] = (
@@ -32,4 +33,5 @@ ROUTERS: tuple[APIRouter, ...] = (
     plans.router,
     dismissing.router,
     acting.router,
+    steering.router,
 )

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any
+from urllib.parse import parse_qsl, urlencode
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import RedirectResponse, Response
@@ -20,6 +21,7 @@ from redrive.domain import (
     OperationKind,
     Scope,
     StartRequest,
+    proposed_controls,
 )
 from redrive.errors import (
     Conflict,
@@ -29,13 +31,14 @@ from redrive.errors import (
     OperationOverlap,
 )
 from redrive.web import saying
-from redrive.web.api.params import EntryIdPath, OperationIdPath
+from redrive.web.api.params import EntryIdPath
 from redrive.web.context import ActorOf, Console, ConsoleOf, console_of
 from redrive.web.pages import telling
 from redrive.web.pages.addresses import local
+from redrive.web.pages.controls_form import ControlsForm, filled
 from redrive.web.pages.flash import Flash, Tone, read_flash, set_flash
 from redrive.web.pages.formats import address, number
-from redrive.web.pages.forms import LARGE, BulkForm, CancelForm, OneForm, read_form
+from redrive.web.pages.forms import LARGE, BulkForm, OneForm, as_form, read_form
 from redrive.web.pages.params import ConfirmQuery
 from redrive.web.pages.rendering import PART_HEADER, show
 from redrive.web.pages.words import subject_of
@@ -57,7 +60,8 @@ async def confirm(
     context = await confirm_context(console, OperationKind(query.kind), query.app_id)
     refusal = read_flash(request, tls=console.reader.is_tls(request))
     if refusal is not None and refusal.subject == _QUESTION:
-        context = {**context, "refused": refusal.text, "reason": refusal.reason}
+        typed = as_form(dict(parse_qsl(refusal.typed, keep_blank_values=True)), ControlsForm)
+        context = {**context, **_as_typed(typed, refusal.text), "reason": refusal.reason}
     return await show(request, "confirm.html", context, section="failures")
 
 
@@ -73,13 +77,14 @@ async def start(request: Request, console: ConsoleOf, actor: ActorOf) -> Respons
         actor=actor,
         reason=form.reason,
         idempotency_key=form.key,
+        controls=form.limits().controls,
     )
     try:
         context = await confirm_context(console, kind, form.app_id, form.reason)
         if (refusal := why_not_yet(form, context["count"])) is not None:
             if PART_HEADER not in request.headers:
                 return _ask_again(request, form, refusal)
-            context = {**context, "refused": refusal}
+            context = {**context, **_as_typed(form, refusal)}
             return await show(request, "confirm.html", context, section="failures", status=422)
         operation, new = await console.services.recovery.start(asked)
     except OperationOverlap as overlap:
@@ -107,22 +112,6 @@ async def resync_one(request: Request, entry_id: EntryIdPath, actor: ActorOf) ->
     return await act_on_one(request, OperationKind.RESYNC, EntryId(entry_id), actor)
 
 
-@router.post("/admin/operations/{operation_id}/cancel")
-async def cancel(
-    request: Request, operation_id: OperationIdPath, console: ConsoleOf, actor: ActorOf
-) -> Response:
-    """Cancel an operation, and back to its page."""
-    form = await read_form(request, CancelForm)
-    back = local(form.back or address("/admin/operations", operation_id))
-    try:
-        operation = await console.services.recovery.cancel(OperationId(operation_id), actor)
-    except TOLD as error:
-        return go_on(request, back, "warn", str(error))
-    in_hand = await console.services.overview.in_hand(operation.operation_id)
-    said = saying.cancelled(operation, in_hand)
-    return go_on(request, back, "info", said, subject=subject_of(operation))
-
-
 async def confirm_context(
     console: Console,
     kind: OperationKind,
@@ -135,12 +124,17 @@ async def confirm_context(
     counts = standing.totals
     if app_id is not None:
         counts = (await reading.app(AppId(app_id))).counts
+    count = sum(counts.get(state, 0) for state in BULK_TAKES[kind])
+    proposed = proposed_controls(count)
     return {
         "kind": kind,
         "app_id": app_id,
         "scope": _scope(app_id),
         "parts": {state: counts.get(state, 0) for state in BULK_TAKES[kind]},
-        "count": sum(counts.get(state, 0) for state in BULK_TAKES[kind]),
+        "count": count,
+        "controls": filled(proposed),
+        "proposed": proposed,
+        "problems": {},
         "large": LARGE,
         "reason": reason,
         "refused": None,
@@ -150,8 +144,11 @@ async def confirm_context(
 
 
 def why_not_yet(form: BulkForm, count: int) -> str | None:
-    """Why nothing is started yet: a large number was not typed, or it has grown by more than a
-    tenth since the question was asked, as it does when a page is left open in an incident."""
+    """Why nothing is started yet: the limits do not fit, a large number was not typed, or it has
+    grown by more than a tenth since the question was asked, as it does when a page is left open in
+    an incident."""
+    if form.limits().problems:
+        return "The limits do not fit. Nothing was started."
     if not form.is_confirmed:
         return f"That is not {number(form.count)}. Nothing was started."
     if count > LARGE and count > form.count * 1.1:
@@ -188,9 +185,15 @@ def _ask_again(request: Request, form: BulkForm, refusal: str) -> Response:
     """Back to the question, whose address can be returned to; a reason stays out of it."""
     place = address("/admin/confirm", kind=form.kind, app_id=form.app_id)
     response = RedirectResponse(place, status_code=303)
-    flash = Flash(tone="danger", text=refusal, subject=_QUESTION, reason=form.reason)
+    typed = urlencode(form.model_dump(include=set(ControlsForm.model_fields)))
+    flash = Flash(tone="danger", text=refusal, subject=_QUESTION, reason=form.reason, typed=typed)
     set_flash(response, flash, tls=console_of(request).reader.is_tls(request))
     return response
+
+
+def _as_typed(form: ControlsForm, refusal: str) -> Mapping[str, Any]:
+    """What a question that was refused shows."""
+    return {"refused": refusal, "controls": form, "problems": form.limits().problems}
 
 
 def _scope(app_id: str | None) -> Scope:

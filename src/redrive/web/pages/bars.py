@@ -41,7 +41,8 @@ def outcomes(operation: Operation) -> list[Segment]:
         operation.requeued,
         [
             ("recovered", "recovered", operation.recovered),
-            ("errors", "failed again", operation.failed_again),
+            ("errors", "failed the same way", operation.failed_same),
+            ("different", "failed differently", operation.failed_again - operation.failed_same),
             ("skipped", "vanished", operation.vanished),
             ("waiting", "still waiting", waiting_outcomes(operation)),
         ],

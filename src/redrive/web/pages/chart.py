@@ -57,7 +57,6 @@ class Column:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Chart:
-    span: Span
     columns: list[Column]
     begins_at: datetime
     middle_at: datetime
@@ -79,13 +78,17 @@ def chart_of(
     Where the ledger is younger than the span, the steps before its ``first_activity`` are left
     out. Where few are left they stand at the right, so that the bars do not become slabs.
     """
-    points = _known_part(span, points, first_activity)
+    return chart_over(_known_part(span, points, first_activity), span.step)
+
+
+def chart_over(points: Sequence[ActivityPoint], step: timedelta) -> Chart:
+    """A chart of these points, of which there is at least one."""
     unknown = max(FEWEST_COLUMNS - len(points), 0)
     highest = max((max(point.failed, point.recovered) for point in points), default=0)
     columns = [
         Column(
             at=point.at,
-            until=point.at + span.step,
+            until=point.at + step,
             x=(unknown + at) * STEP_WIDTH,
             failed=point.failed,
             recovered=point.recovered,
@@ -95,10 +98,9 @@ def chart_of(
         for at, point in enumerate(points)
     ]
     return Chart(
-        span=span,
         columns=columns,
-        begins_at=points[-1].at - (unknown + len(points) - 1) * span.step,
-        middle_at=points[-1].at - (unknown + len(points) - 1) // 2 * span.step,
+        begins_at=points[-1].at - (unknown + len(points) - 1) * step,
+        middle_at=points[-1].at - (unknown + len(points) - 1) // 2 * step,
         width=(unknown + len(columns)) * STEP_WIDTH,
         highest=highest,
         failed=sum(point.failed for point in points),

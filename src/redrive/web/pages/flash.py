@@ -26,7 +26,8 @@ class Flash:
     """``link`` is a page of the console that says more, ``link_text`` what it is called.
 
     ``subject``, if given, is the state of which the text speaks: a page that shows another one by
-    then leaves the message out. ``reason`` is what had been typed into a form that was refused.
+    then leaves the message out. ``reason`` and ``typed``, which are limits as a query, are what had
+    been typed into a form that was refused.
     """
 
     tone: Tone
@@ -35,6 +36,7 @@ class Flash:
     link_text: str = ""
     subject: str = ""
     reason: str = ""
+    typed: str = ""
 
 
 def read_flash(request: Request, *, tls: bool) -> Flash | None:
@@ -48,6 +50,7 @@ def read_flash(request: Request, *, tls: bool) -> Flash | None:
             link_text=str(fields["link_text"]),
             subject=str(fields["subject"]),
             reason=str(fields["reason"]),
+            typed=str(fields["typed"]),
         )
     except (KeyError, TypeError, ValueError):
         return None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container
+from collections.abc import Container, Mapping
+from dataclasses import fields
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import parse_qsl
 
@@ -19,9 +20,17 @@ from pydantic import (
     model_validator,
 )
 
+from redrive.domain import Controls
+from redrive.web.pages.controls_form import ControlsForm
 from redrive.web.pages.params import PlanQuery
 from redrive.web.pages.selecting import OrNone
-from redrive.wire.base import NO_CONTROL, NO_CONTROL_BUT_LINES, AppIdText, EntryIdText, ReasonText
+from redrive.wire.base import (
+    NO_CONTROL,
+    NO_CONTROL_BUT_LINES,
+    AppIdText,
+    EntryIdText,
+    ReasonText,
+)
 from redrive.wire.requests import IdempotencyKey
 
 LARGE = 1000
@@ -44,7 +53,9 @@ class OneForm(BaseModel):
     back: _Address = ""
 
 
-class CancelForm(BaseModel):
+class SteerForm(BaseModel):
+    """Something asked of an operation; ``back`` is the page that it was asked on."""
+
     model_config = ConfigDict(extra="forbid")
 
     back: _Address = ""
@@ -62,10 +73,33 @@ class NoteForm(BaseModel):
     ] = ""
 
 
-class BulkForm(BaseModel):
-    """A bulk action that was confirmed; ``count`` is the number that the operator was shown."""
+class CancelForm(SteerForm):
+    """``undo`` takes back what was moved and has not started."""
 
-    model_config = ConfigDict(extra="forbid")
+    undo: Literal["", "yes"] = ""
+
+
+class PauseForm(SteerForm):
+    reason: ReasonText = ""
+
+
+class ChangeForm(ControlsForm):
+    """Other limits for an operation; ``shown`` are the fields as the form showed them."""
+
+    shown: Annotated[str, StringConstraints(max_length=1000)] = ""
+
+    def changes(self, wanted: Controls) -> dict[str, Any]:
+        """What was changed in the form, so that what somebody else has changed since it was shown
+        stays. Raises RequestValidationError."""
+        before = as_form(dict(parse_qsl(self.shown, keep_blank_values=True)), ControlsForm)
+        old = before.limits().controls
+        names = (field.name for field in fields(Controls))
+        pairs = ((name, getattr(wanted, name)) for name in names)
+        return {name: value for name, value in pairs if value != getattr(old, name)}
+
+
+class BulkForm(ControlsForm):
+    """A bulk action that was confirmed; ``count`` is the number that the operator was shown."""
 
     kind: Literal["retry", "resync"]
     app_id: Annotated[AppIdText | None, BeforeValidator(lambda value: value or None)] = None
@@ -133,16 +167,24 @@ async def read_form(request: Request, model: type[_M], many: Container[str] = ()
     """The form in the request's body; fields that are ``many`` may be there more than once. Raises
     RequestValidationError."""
     try:
-        fields: dict[str, Any] = {}
+        given: dict[str, Any] = {}
         body = (await request.body()).decode()
         for name, value in parse_qsl(body, keep_blank_values=True, errors="strict"):
-            fields[name] = (*fields.get(name, ()), value) if name in many else value
-        return model.model_validate(fields)
+            given[name] = (*given.get(name, ()), value) if name in many else value
+    except ValueError:
+        raise RequestValidationError(
+            [{"loc": ("form",), "msg": "the form is not UTF-8 text"}]
+        ) from None
+    return as_form(given, model)
+
+
+def as_form(given: Mapping[str, Any], model: type[_M]) -> _M:
+    """The fields of a form. Raises RequestValidationError."""
+    try:
+        return model.model_validate(given)
     except ValidationError as error:
         problems = [
             {"loc": ("form", *one["loc"]), "msg": one["msg"]}
             for one in error.errors(include_input=False, include_url=False)
         ]
-    except ValueError:
-        problems = [{"loc": ("form",), "msg": "the form is not UTF-8 text"}]
     raise RequestValidationError(problems)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
-from redrive.domain import AppId, Operation, ScopeKind
+from redrive.domain import AppId, Operation, OperationState, ScopeKind
 from redrive.standing import FollowerLag, Standing
 from redrive.web.context import console_of, session_of
 from redrive.web.pages.formats import percent
@@ -29,9 +29,12 @@ class Frame:
 
     @property
     def bulk(self) -> Operation | None:
-        """The operation that the title and the icon tell about: the newest of many entries."""
+        """The operation that the title and the icon tell about: the newest of many entries, of
+        those that go on before those that are paused."""
         of_many = [one for one in self.running if one.scope.kind is not ScopeKind.ENTRY]
-        return of_many[-1] if of_many else None
+        going_on = [one for one in of_many if one.state is not OperationState.PAUSED]
+        found = going_on or of_many
+        return found[-1] if found else None
 
     def running_over(self, app_id: str | None) -> Operation | None:
         """The operation that a bulk action on the app, or on everything, would meet."""
@@ -48,7 +51,26 @@ class Frame:
     def headline(self) -> str:
         """What goes before the page's title."""
         bulk = self.bulk
-        return "" if bulk is None else f"{percent(bulk.completed, bulk.total)} · "
+        if bulk is None:
+            return ""
+        paused = "Paused " if bulk.state is OperationState.PAUSED else ""
+        return f"{paused}{percent(bulk.completed, bulk.total)} · "
+
+    @property
+    def icon(self) -> str:
+        """The file of the page's icon."""
+        if self.bulk is not None:
+            paused = self.bulk.state is OperationState.PAUSED
+            return "icon-paused.svg" if paused else "icon-running.svg"
+        return "icon-failing.svg" if self.failed else "icon.svg"
+
+    @property
+    def open_words(self) -> str:
+        """What the number of open operations says."""
+        states = {one.state for one in self.running}
+        if OperationState.PAUSED not in states:
+            return "running"
+        return "paused" if len(states) == 1 else "running or paused"
 
 
 async def frame_of(request: Request, section: str, standing: Standing | None = None) -> Frame:

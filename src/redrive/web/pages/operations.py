@@ -11,7 +11,9 @@ from starlette.responses import Response
 from redrive.domain import AppId, ItemState, OperationId, OperationState, Outcome, progress_of
 from redrive.web.api.params import OperationIdPath
 from redrive.web.context import Console, ConsoleOf
+from redrive.web.pages.judging import verdict_chart
 from redrive.web.pages.params import PAGE, ItemsQuery, OperationsQuery
+from redrive.web.pages.patience import in_time
 from redrive.web.pages.rendering import show
 
 router = APIRouter(include_in_schema=False)
@@ -46,17 +48,23 @@ async def operation_context(
 ) -> Mapping[str, Any]:
     """One operation. Raises OperationNotFound.
 
-    The counts are the ledger's own, which only grow: the fast view in Redis can be behind it,
-    and a bar would go backwards.
+    The counts are the ledger's own, which only grow: the fast view in Redis, which is asked for the
+    pace alone, can be behind it, and a bar would go backwards.
     """
     reading = console.services.overview
-    found = await reading.operation(operation_id)
+    judgement = await reading.judgement(operation_id)
+    found = judgement.operation
     result = query.result
     state = result if isinstance(result, ItemState) else None
     outcome = result if isinstance(result, Outcome) else None
+    pace = await in_time(reading.pace(found))
     return {
         "operation": found,
-        "progress": progress_of(found, console.services.clock.now()),
+        "verdict": judgement.verdict,
+        "chart": verdict_chart(judgement) if judgement.points else None,
+        "pace": pace,
+        "tried": await reading.tried(found),
+        "progress": progress_of(found, console.services.clock.now(), pace),
         "in_hand": 0 if found.state.terminal else await reading.in_hand(operation_id),
         "reasons": await reading.reasons(operation_id) if found.state.terminal else [],
         "query": query,

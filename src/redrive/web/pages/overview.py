@@ -56,6 +56,7 @@ async def overview_context(console: Console, span: Span) -> Mapping[str, Any]:
         "lately": incident.lately,
         "lately_minutes": int(LATELY.total_seconds() // 60),
         "chart": chart_of(span, incident.activity, incident.first_activity),
+        "chosen_span": span,
         "spans": list(Span),
         "queues": queues,
     }

@@ -55,11 +55,13 @@ _EVERYTHING = "Retry everything, on the overview"
 async def plan(
     request: Request, query: Annotated[PlanQuery, Query()], console: ConsoleOf, actor: ActorOf
 ) -> Response:
-    """A plan over all that fit a filter; nothing moves."""
+    """A plan over all that fit a filter; nothing moves. One of checked rows has no address."""
+    if not request.query_params:
+        text = "A plan of checked rows has no address: check them again."
+        return go(request, "/admin/failures", Flash(tone="warn", text=text))
     asked = PlanForm.model_validate(query.model_dump())
-    said = read_flash(request, tls=console.reader.is_tls(request))
-    if said is not None and said.subject != _ASKED:
-        said = None
+    flash = read_flash(request, tls=console.reader.is_tls(request))
+    said = flash if flash is not None and flash.subject == _ASKED else None
     context = await plan_context(console, actor, asked, said)
     return await show(request, "plan.html", context, section="failures")
 

@@ -12,11 +12,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from redrive import domain
+from redrive.domain import phase_of
 from redrive.standing import Standing
 from redrive.web.assets import address_of
 from redrive.web.context import console_of
 from redrive.web.gate import is_poll
-from redrive.web.pages import bars, formats, selecting, sparks, words
+from redrive.web.pages import bars, formats, judging, limits, selecting, sparks, words
 from redrive.web.pages.flash import clear_flash, read_flash
 from redrive.web.pages.frame import frame_of
 
@@ -52,8 +53,10 @@ def _environment() -> Environment:
         asset=address_of,
         bars=bars,
         domain=domain,
-        sparks=sparks,
         selecting=selecting,
+        sparks=sparks,
+        judging=judging,
+        limits=limits,
         words=words,
     )
     return environment
@@ -100,12 +103,14 @@ def render(
     Half a surrogate pair, which a job made by hand may hold, becomes a question mark: no encoding
     can carry it.
     """
+    console = request.app.state.console
     is_part = PART_HEADER in request.headers
     html = _ENVIRONMENT.get_template(template).render(
         **context,
         layout=_layout(is_part, is_framed),
         now=now,
         ago=partial(formats.ago, now=now),
+        phase_of=partial(phase_of, now=now, observe_for=console.services.overview.observe_for),
         here=_here(request),
     )
     return Response(

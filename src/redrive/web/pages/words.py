@@ -12,6 +12,7 @@ from redrive.domain import (
     JobState,
     Operation,
     OperationKind,
+    OperationPhase,
     OperationState,
     Outcome,
     Reason,
@@ -72,6 +73,9 @@ BASIS_WORDS: Mapping[str, str] = {
     "library": "their library frames: there is no own frame and no message",
 }
 """What tells the failures of a group from others."""
+
+APPROVAL = "approval"
+"""By what an operation over the set size is paused at its start."""
 
 REDIS_AWAY = "Redrive's Redis does not answer: nothing can be started or cancelled now."
 
@@ -211,19 +215,24 @@ CANCELLABLE = (OperationState.QUEUED, OperationState.RUNNING, OperationState.PAU
 
 def subject_of(operation: Operation) -> str:
     """Of what a message about an operation speaks: it is left out once that is over."""
-    return "open" if operation.state in CANCELLABLE else operation.state.value
+    goes_on = operation.state in (OperationState.QUEUED, OperationState.RUNNING)
+    return "open" if goes_on else operation.state.value
 
 
-def verdict_of(operation: Operation) -> tuple[str, str]:
+def verdict_of(operation: Operation, phase: OperationPhase) -> tuple[str, str]:
     """An operation's state in a word and its tone. Of a finished one they tell what became of the
-    work: moved is not recovered, and while jobs wait nothing is known."""
+    work: moved is not recovered, and while jobs wait it is observed."""
+    if operation.state is OperationState.PAUSED and operation.paused_by == APPROVAL:
+        return "waits for approval", "warn"
+    if phase is OperationPhase.OBSERVING and operation.state is OperationState.CANCELLED:
+        return f"{OPERATION_WORDS[operation.state]}, observing", tone(operation.state)
     if operation.state is not OperationState.COMPLETED:
         return OPERATION_WORDS[operation.state], tone(operation.state)
-    word, its_tone = _outcome_of(operation)
+    word, its_tone = _outcome_of(operation, phase)
     return f"{OPERATION_WORDS[operation.state]}, {word}", its_tone
 
 
-def _outcome_of(operation: Operation) -> tuple[str, str]:
+def _outcome_of(operation: Operation, phase: OperationPhase) -> tuple[str, str]:
     lost = operation.failed_again + operation.vanished
     if operation.dismissed:
         return "dismissed", "quiet"
@@ -231,7 +240,9 @@ def _outcome_of(operation: Operation) -> tuple[str, str]:
         word = "nothing dismissed" if operation.kind is OperationKind.DISMISS else "nothing moved"
         return word, "danger" if operation.errored else "warn"
     if waiting_outcomes(operation):
-        return ("some failed again", "warn") if lost else ("still waiting", "quiet")
+        observing = phase is OperationPhase.OBSERVING
+        waits = ("observing", "info") if observing else ("still waiting", "quiet")
+        return ("some failed again", "warn") if lost else waits
     if operation.recovered == 0:
         return ("failed again" if operation.failed_again else "vanished"), "danger"
     if lost or operation.errored:
@@ -261,8 +272,11 @@ def what_happened(operation: Operation, reasons: Iterable[ReasonCount]) -> str:
             word = "skipped" if state is ItemState.SKIPPED else counted(count, "error")
             said = f"{number(count)} {word}" if state is ItemState.SKIPPED else word
             parts.append(said + _why(listed, state, count))
-    if operation.state is OperationState.CANCELLED:
-        left = operation.total - operation.completed
+    taken = sum(one.items for one in listed if one.reason is Reason.TAKEN_BACK)
+    if taken:
+        parts.append(f"{number(taken)} taken back before a worker had started them")
+    left = operation.total - operation.completed - taken
+    if operation.state is OperationState.CANCELLED and (left or not taken):
         parts.append(f"{number(left)} left as they were by the cancel")
     return ", ".join(parts) + "."
 

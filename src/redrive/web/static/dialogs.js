@@ -81,10 +81,11 @@ async function look() {
 function freshen(question, fresh) {
   const [count, now] = [question, fresh].map((one) => one.querySelector("[name=count]"));
   const [typed, wanted] = [question, fresh].map((one) => one.querySelector("[data-typed]"));
-  if (typed && (typed.value || question.querySelector("[role=alert]"))) {
-    const newer = Number(now?.value ?? 0);
+  const refused = question.querySelector("[aria-invalid]");
+  if (refused || (typed && (typed.value || question.querySelector("[role=alert]")))) {
     for (const part of ["h2", "h2 + p", "[data-confirm]"]) follow(question, fresh, part);
-    say(typed, newer === Number(count.value) ? "" : `It is ${newer.toLocaleString("en")} now.`);
+    const newer = Number(now?.value ?? 0);
+    if (typed) say(typed, newer === Number(count.value) ? "" : `It is ${newer.toLocaleString("en")} now.`);
     return;
   }
   morph(question, fresh, { poll: true });

@@ -157,7 +157,8 @@ function tell(text, page) {
   const open = document.querySelector("dialog[open] #question");
   if (question && open) {
     open.replaceWith(document.importNode(question, true));
-    document.querySelector("dialog[open] [data-typed]")?.focus();
+    const wrong = document.querySelector("dialog[open] [aria-invalid]");
+    (wrong ?? document.querySelector("dialog[open] [data-typed]"))?.focus();
     return;
   }
   for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();

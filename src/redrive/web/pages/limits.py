@@ -1,0 +1,92 @@
+"""Pace, canary, guard and pause in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from redrive.domain import CanaryState, Controls, Limit, Operation
+from redrive.ports import Tried
+from redrive.web.pages.formats import counted, duration, number, rate
+from redrive.web.pages.words import APPROVAL
+
+LIMIT_WORDS: Mapping[Limit, str] = {
+    Limit.NONE: "nothing: it goes as fast as its queues take it",
+    Limit.RATE: "the wanted rate",
+    Limit.RAMP: "the ramp: it comes up to the wanted rate while things go well",
+    Limit.GUARD: "the guard: it went slower, as too many have failed again",
+    Limit.CANARY: "the canary: nothing else is handed over before it has passed",
+    Limit.PAUSED: "the pause",
+}
+
+_BY_ITSELF = {"canary": "the canary", "guard": "the guard"}
+
+
+def controls_said(controls: Controls) -> str:
+    """``50 entries a second, a canary of 20 (80% within 5 min)``; ``no limits``."""
+    said = []
+    if controls.rate is not None:
+        ramp = "" if controls.floor is None else f" (from {controls.floor:g})"
+        said.append(f"{controls.rate:,g} entries a second{ramp}")
+    if controls.canary is not None:
+        one = controls.canary
+        said.append(
+            f"a canary of {one.entries:,} ({one.percent:g}% within {duration(one.seconds)})"
+        )
+    if controls.guard is not None:
+        last = counted(controls.guard.outcomes, "outcome")
+        said.append(f"a guard at {controls.guard.percent:g}% of the last {last}")
+    if controls.low_priority:
+        said.append("behind live traffic")
+    return ", ".join(said) or "no limits"
+
+
+def wanted_said(controls: Controls) -> str:
+    """``50 a second, from 5``; without a rate, ``as fast as it goes``."""
+    if controls.rate is None:
+        return rate_said(None)
+    ramp = "" if controls.floor is None else f", from {controls.floor:,g}"
+    return f"{controls.rate:,g} a second{ramp}"
+
+
+def rate_said(entries: float | None) -> str:
+    """``50 a second``; without a limit, ``as fast as it goes``."""
+    return "as fast as it goes" if entries is None else f"{rate(entries)} a second"
+
+
+def canary_said(operation: Operation, tried: Tried) -> str:
+    """How far the canary is, with its figures."""
+    canary = operation.controls.canary
+    if canary is None or operation.canary is None:
+        return "none"
+    if operation.canary is CanaryState.PASSED:
+        return f"passed: at least {canary.percent:g}% recovered"
+    moved = number(tried.handed_over)
+    if operation.canary is CanaryState.PENDING:
+        return f"pending: {moved} of {canary.entries:,} handed over"
+    known = number(tried.handed_over - tried.without_outcome)
+    return (
+        f"waiting for outcomes: {known} of {moved}, {number(tried.recovered)} recovered "
+        f"({canary.percent:g}% are needed)"
+    )
+
+
+def paused_by_said(operation: Operation, user: str) -> str:
+    """``Paused by the canary``, ``Paused by you``, ``Waits for approval``."""
+    by = operation.paused_by or "somebody"
+    if by == APPROVAL:
+        return "Waits for approval"
+    who = "you" if by == user else _BY_ITSELF.get(by, by)
+    return f"Paused by {who}" if operation.state == "paused" else f"Being paused by {who}"
+
+
+def pause_reason_said(operation: Operation) -> str:
+    """Why, with the figures; of who paused by itself the name is said before."""
+    said = operation.pause_reason or ""
+    by = operation.paused_by or ""
+    said = said.removeprefix(f"{by}: ") if by in _BY_ITSELF else said
+    return said[:1].upper() + said[1:]
+
+
+def begins_with_canary(operation: Operation) -> bool:
+    """Whether a resume tries a few first again."""
+    return operation.controls.canary is not None and operation.paused_by in _BY_ITSELF
