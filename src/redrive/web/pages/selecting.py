@@ -135,7 +135,7 @@ class FilterQuery(BaseModel):
 
 _BEGINNINGS = {"end": "start", "attempts_max": "attempts_min", "retried_max": "retried_min"}
 _MORE = (
-    *("source", "start", "end", "attempts_min", "attempts_max"),
+    *("source", "group_id", "start", "end", "attempts_min", "attempts_max"),
     *("retried_min", "retried_max", "same_failures_min", "failed_again_in"),
 )
 
