@@ -104,7 +104,9 @@ async def test_the_operation_leads_to_the_list_with_its_filter(
     console: Console, browser: httpx.AsyncClient
 ) -> None:
     await console.fail("a")
-    page = await planned(browser, "app_id=acme&name=send&q=refused&attempts_min=1&start=2025-01-01T00:00")
+    page = await planned(
+        browser, "app_id=acme&name=send&q=refused&attempts_min=1&start=2025-01-01T00:00"
+    )
     operation = await arrived(browser, await start(browser, page))
     found = re.search(r'href="([^"]*)">All entries that fit this<', operation.text)
     assert found is not None
