@@ -108,9 +108,13 @@ async def test_a_plan_that_is_over_says_so_and_is_made_anew_with_what_was_typed(
     button = page.get_by_role("button", name="Retry 2 entries")
     await page.get_by_label("Reason").fill("fixed")
     await expect(button).to_be_enabled()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    await page.evaluate("window.dispatchEvent(new Event('online'))")
     await page.clock.fast_forward("11:00")
     await expect(page.locator("time[data-until]")).to_contain_text("plan again to start it")
     await expect(button).to_be_disabled()
+    assert asked == [], "a plan is not made anew behind the operator's back"
     await page.clock.set_system_time(0)
     await page.get_by_role("button", name="Plan again").click()
     await expect(button).to_be_enabled()
