@@ -77,6 +77,51 @@ async def test_rows_are_chosen_by_keyboard_and_stay_chosen_while_the_list_lives(
     assert window.complaints == []
 
 
+async def test_this_page_means_the_rows_that_are_shown_and_no_newer_ones(
+    scene: Scene, window: Window
+) -> None:
+    page = window.page
+    ids = scene.fail("shown", 3, queue="shown")
+    await window.go("/admin/failures?app_id=shown")
+    await page.locator("[data-pick]").first.check()
+    scene.fail("shown", 2, queue="shown")
+    await expect(page.get_by_role("button", name="The list has changed")).to_be_visible()
+    await page.locator("a[data-row]").nth(1).click()
+    await expect(page.get_by_role("complementary")).to_contain_text("the provider is down")
+    await expect(page.locator("#picked")).to_have_text("1 chosen")
+    await page.get_by_label("This page").check()
+    await expect(page.locator("#picked")).to_have_text("3 chosen")
+    await page.get_by_role("button", name="Retry…").click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Retry 3 entries?")
+    chosen = page.locator("#plan input[name=entry_id]")
+    assert {await one.get_attribute("value") for one in await chosen.all()} == set(ids)
+    assert window.complaints == []
+
+
+async def test_a_plan_that_is_over_says_so_and_is_made_anew_with_what_was_typed(
+    scene: Scene, window: Window
+) -> None:
+    page = window.page
+    scene.fail("late", 2, queue="late")
+    await page.clock.install()
+    await window.go("/admin/plan?kind=retry&app_id=late")
+    button = page.get_by_role("button", name="Retry 2 entries")
+    await page.get_by_label("Reason").fill("fixed")
+    await expect(button).to_be_enabled()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    await page.evaluate("window.dispatchEvent(new Event('online'))")
+    await page.clock.fast_forward("11:00")
+    await expect(page.locator("time[data-until]")).to_contain_text("plan again to start it")
+    await expect(button).to_be_disabled()
+    assert asked == [], "a plan is not made anew behind the operator's back"
+    await page.clock.set_system_time(0)
+    await page.get_by_role("button", name="Plan again").click()
+    await expect(button).to_be_enabled()
+    await expect(page.get_by_label("Reason")).to_have_value("fixed")
+    assert window.complaints == []
+
+
 async def test_a_page_and_all_that_fit_are_chosen(scene: Scene, window: Window) -> None:
     page = window.page
     scene.fail("paged", 60, queue="paged")
