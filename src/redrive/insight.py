@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from redrive.domain import (
     App,
@@ -17,7 +17,6 @@ from redrive.domain import (
     GroupDetail,
     GroupFilter,
     GroupId,
-    GroupPoint,
     JobId,
     MatchCount,
     Operation,
@@ -26,6 +25,7 @@ from redrive.domain import (
 )
 from redrive.errors import GroupNotFound
 from redrive.ports import Clock, OperationLedger, Page, ReadingLedger
+from redrive.standing import charted, hours_until, read_groups
 
 REASONS_OVER = 50_000
 MOST_COUNTED = 10_000
@@ -35,7 +35,6 @@ _PATIENCE_SECONDS = 1.0
 _MOST_FOUND = 20
 _MOST_SUGGESTED = 5
 _HOUR = timedelta(hours=1)
-_CHARTED_HOURS = 24
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,6 +42,7 @@ class Found:
     """What a search met; ``more`` says that older entries were not looked at or not shown."""
 
     apps: list[App]
+    groups: list[Group]
     operations: list[Operation]
     entries: list[Entry]
     more: bool
@@ -60,27 +60,19 @@ class Insight:
         self, group_filter: GroupFilter, cursor: str | None, limit: int
     ) -> Page[Group]:
         """Groups of failures, most failed entries first, with the chart of a day."""
-        hours = self._hours()
-        page = await self._reading.groups(group_filter, hours[0], _HOUR, cursor, limit)
-        charted = [_charted(group, hours) for group in page.items]
-        return Page(items=charted, next_cursor=page.next_cursor)
+        return await read_groups(self._reading, group_filter, self._clock.now(), cursor, limit)
 
     async def group(self, group_id: GroupId) -> GroupDetail:
         """A group, or the one that took it over. Raises GroupNotFound."""
-        hours = self._hours()
+        hours = hours_until(self._clock.now())
         detail = await self._reading.group(group_id, hours[0], _HOUR)
         if detail is None:
             raise GroupNotFound(group_id=group_id)
-        return replace(detail, group=_charted(detail.group, hours))
+        return replace(detail, group=charted(detail.group, hours))
 
     async def failing_groups(self) -> int:
         """How many groups have failed entries."""
         return await self._reading.failing_groups()
-
-    def _hours(self) -> list[datetime]:
-        """When the hours of a day's chart begin, the one that is running last."""
-        running = self._clock.now().replace(minute=0, second=0, microsecond=0)
-        return [running - back * _HOUR for back in range(_CHARTED_HOURS - 1, -1, -1)]
 
     async def count(self, entry_filter: EntryFilter) -> MatchCount:
         """How many entries fit, up to 10,000, among the newest 50,000 that an index finds."""
@@ -97,7 +89,8 @@ class Insight:
         return await self._reading.entries_of_jobs(source, queue, job_ids)
 
     async def find(self, query: str) -> Found:
-        """Apps by name, operations and entries by id, entries by job id or error text."""
+        """Apps by name, groups by title or note, operations and entries by id, entries by job id
+        or error text."""
         page = await self.look_for(EntryFilter(query=query), None, _MOST_FOUND, False)
         return await self._found(query, page, _MOST_FOUND)
 
@@ -109,12 +102,14 @@ class Insight:
 
     async def _found(self, query: str, page: Page[Entry], most: int) -> Found:
         operation = await self._operations.operation(OperationId(query))
+        named_so = GroupFilter(query=query, with_quiet=True)
         named = await self._reading.entry(EntryId(query))
         exact = [] if named is None else [named.entry]
         exact += await self._reading.entries_of_job(JobId(query))
         entries = {entry.entry_id: entry for entry in (*exact, *page.items)}
         return Found(
             apps=await self._reading.apps_named(query, most),
+            groups=(await self.groups(named_so, None, most)).items,
             operations=[] if operation is None else [operation],
             entries=list(entries.values()),
             more=page.next_cursor is not None,
@@ -141,10 +136,3 @@ class Insight:
             page = await self._reading.entries(entry_filter, page.next_cursor, rest, oldest_first)
             found += page.items
         return Page(items=found, next_cursor=page.next_cursor)
-
-
-def _charted(group: Group, hours: Sequence[datetime]) -> Group:
-    """The group with every hour in its chart."""
-    failed = {point.at: point.failed for point in group.chart}
-    points = tuple(GroupPoint(at=at, failed=failed.get(at, 0)) for at in hours)
-    return replace(group, chart=points)

@@ -186,6 +186,8 @@ def _fields(progress: Progress) -> dict[str, str | int]:
 
 
 def _text(value: object) -> str | int:
+    if isinstance(value, datetime):
+        return to_millis(value)
     if isinstance(value, int):
         return int(value)
     if isinstance(value, datetime):

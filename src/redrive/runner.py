@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import TypeVar
 
@@ -34,7 +33,6 @@ Moved = tuple[Batch, list[Settlement]]
 
 _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.1, 2.0
 _IN_HAND = 1
-_INLINE_AT_MOST = timedelta(seconds=30)
 
 
 class _End(Enum):
@@ -308,23 +306,3 @@ class Runner:
                 await asyncio.wait_for(self._stop.wait(), wait)
             except TimeoutError:
                 wait = min(wait * 2, _LONGEST_WAIT_SECONDS)
-
-
-async def sweep(ledger: OperationLedger, recovery: Recovery, now: datetime) -> None:
-    """Hand every open operation to the runners again, and give back loose claims.
-
-    For operations whose place in the runners' queue was lost. One that a runner has in hand is
-    in the queue already, and stays there once. A single retry that has just begun is left to the
-    process that carries it out; one that is paused to whoever resumes it.
-    """
-    released = await ledger.release_loose()
-    reach(Step.SWEEP_RELEASED)
-    if released:
-        log.warning("loose_claims_released", entries=released)
-    for operation in await ledger.open_operations():
-        inline = operation.scope.kind is ScopeKind.ENTRY
-        if operation.state is OperationState.PAUSED:
-            continue
-        if not inline or operation.created_at + _INLINE_AT_MOST < now:
-            await recovery.enqueue(operation.operation_id, operation.turn)
-            reach(Step.SWEEP_ENQUEUED)

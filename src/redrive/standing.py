@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from redrive.causes import Cause, group_causes
-from redrive.domain import ActivityPoint, App, EntryState, Operation
+from redrive.domain import (
+    ActivityPoint,
+    App,
+    AppId,
+    EntryState,
+    Group,
+    GroupFilter,
+    GroupPoint,
+    Operation,
+)
 from redrive.errors import StoreUnavailable
-from redrive.ports import FollowerReports, ReadingLedger
+from redrive.ports import FollowerReports, Page, ReadingLedger
 
 LATELY = timedelta(minutes=5)
 
-_SAMPLES = 1000
-_MOST_CAUSES = 6
+_MOST_GROUPS = 6
 _TOP_APPS = 20
+_MOST_APPS = 1000
 _MINUTE = timedelta(minutes=1)
+_HOUR = timedelta(hours=1)
 _DAY = timedelta(hours=24)
 _PATIENCE_SECONDS = 1.0
 
@@ -38,11 +47,17 @@ class FollowerLag:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Standing:
-    """What every page shows beside its own content."""
+    """What every page shows beside its own content; ``failing_groups`` have failed entries.
+
+    ``planned`` has the apps of open operations over a selection; one that is left out touches more
+    than were looked for.
+    """
 
     totals: Mapping[EntryState, int]
     operations: list[Operation]
     followers: list[FollowerLag]
+    failing_groups: int
+    planned: Mapping[str, frozenset[AppId]] = field(default_factory=dict)
 
     @property
     def failed(self) -> int:
@@ -63,14 +78,13 @@ class Summary:
 class Incident:
     """The whole first page, all of one moment of the ledger.
 
-    ``causes`` cover the newest ``samples`` of the failed entries. ``lately`` counts failures, so
-    that an entry which fails again counts again. ``first_activity`` is the first minute in which
+    ``groups`` are those with the most failed entries. ``lately`` counts failures, so that an entry
+    which fails again counts again. ``first_activity`` is the first minute in which
     the ledger counted anything. ``failing_apps`` have failed entries.
     """
 
     summary: Summary
-    causes: list[Cause]
-    samples: int
+    groups: list[Group]
     failing_apps: int
     lately: int
     activity: list[ActivityPoint]
@@ -92,10 +106,14 @@ async def read_followers(
 
 async def read_standing(ledger: ReadingLedger, followers: list[FollowerLag]) -> Standing:
     """Cheap enough for every page."""
+    operations = await ledger.open_operations()
+    plans = [one.plan_id for one in operations if one.plan_id is not None]
     return Standing(
         totals=await ledger.totals(),
-        operations=await ledger.open_operations(),
+        operations=operations,
         followers=followers,
+        planned=await ledger.apps_of_plans(plans, _MOST_APPS) if plans else {},
+        failing_groups=await ledger.failing_groups(),
     )
 
 
@@ -119,12 +137,11 @@ async def read_incident(
     step: timedelta,
 ) -> Incident:
     """The state of everything with what fails and how it went over the last ``span``."""
-    samples = await ledger.failure_samples(_SAMPLES)
+    groups = await read_groups(ledger, GroupFilter(), now, None, _MOST_GROUPS)
     lately = await read_activity(ledger, now, LATELY, _MINUTE)
     return Incident(
         summary=await read_summary(ledger, followers, now),
-        causes=group_causes(samples, _MOST_CAUSES),
-        samples=len(samples),
+        groups=groups.items,
         failing_apps=await ledger.failing_apps(),
         lately=sum(point.failed for point in lately),
         activity=await read_activity(ledger, now, span, step),
@@ -145,6 +162,28 @@ async def read_activity(
     ]
     known = {point.at: point for point in await ledger.activity(steps[0], step)}
     return [known.get(at) or ActivityPoint(at=at, failed=0, recovered=0) for at in steps]
+
+
+async def read_groups(
+    ledger: ReadingLedger, group_filter: GroupFilter, now: datetime, cursor: str | None, limit: int
+) -> Page[Group]:
+    """Groups, most failed entries first, with the chart of a day."""
+    hours = hours_until(now)
+    page = await ledger.groups(group_filter, hours[0], _HOUR, cursor, limit)
+    return Page(items=[charted(group, hours) for group in page.items], next_cursor=page.next_cursor)
+
+
+def hours_until(now: datetime) -> list[datetime]:
+    """When the hours of a day's chart begin, the one that is running last."""
+    running = now.replace(minute=0, second=0, microsecond=0)
+    return [running - back * _HOUR for back in range(int(_DAY / _HOUR) - 1, -1, -1)]
+
+
+def charted(group: Group, hours: Sequence[datetime]) -> Group:
+    """The group with every hour in its chart."""
+    failed = {point.at: point.failed for point in group.chart}
+    points = tuple(GroupPoint(at=at, failed=failed.get(at, 0)) for at in hours)
+    return replace(group, chart=points)
 
 
 def _lag(source: str, seen: Mapping[str, datetime] | None, now: datetime) -> FollowerLag:

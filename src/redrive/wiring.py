@@ -39,8 +39,9 @@ from redrive.progress import RedisFollowerReports, RedisProgressStore
 from redrive.recovery import Recovery
 from redrive.regrouping import Regrouper
 from redrive.retention import Pruner
-from redrive.runner import Runner, sweep
+from redrive.runner import Runner
 from redrive.settings import Settings
+from redrive.sweeping import sweep
 from redrive.undoing import Undoing
 from redrive.web import WebServices, create_app
 

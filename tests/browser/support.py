@@ -201,6 +201,14 @@ class Scene:
 
         until(ended, f"{operation_id} and its outcomes end")
 
+    def until_over(self, operation_id: str) -> None:
+        """Wait until an operation has taken everything that it selected."""
+
+        def over() -> bool:
+            return bool(self.console.get(f"/operations/{operation_id}")["state"] == "completed")
+
+        until(over, f"{operation_id} is over")
+
     def operation_of(self, page: Page) -> Any:
         """The operation whose page is open."""
         operation_id = page.url.split("?")[0].rsplit("/", 1)[1]

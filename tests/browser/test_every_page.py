@@ -32,6 +32,14 @@ LOOKS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
+async def deliver(job: Any, token: str) -> str:
+    return "delivered"
+
+
+async def refuse(job: Any, token: str) -> str:
+    raise RuntimeError("the mailbox is full")
+
+
 @pytest.fixture(scope="module")
 def hostile_entry(scene: Scene) -> str:
     """An entry whose every field tries to be more than text."""
@@ -47,7 +55,9 @@ async def pages(scene: Scene, hostile_entry: str) -> Mapping[str, str]:
     (entry,) = scene.fail("acme", error="Cannot read properties of undefined", stack=STACK)
     scene.fail("acme", 40, error="the provider answered 503")
     scene.fail("globex", 25, queue="invoices", error="connect ECONNREFUSED 10.0.0.7:443")
+    scene.fail("bulky", 1100, queue="bulky", error="a page too large for it")
     operation = _started(scene, "globex")
+    dismissal = _dismissed(scene, "globex-test")
     scene.fail("initech", 1200, queue="slow")
     paused = _started(scene, "initech", rate=5, canary={"entries": 20}, guard={"percent": 50})
     scene.console.post(f"/operations/{paused}/pause", {"reason": "the provider asked for it"})
@@ -55,6 +65,14 @@ async def pages(scene: Scene, hostile_entry: str) -> Mapping[str, str]:
 
     async def deliver(job: Any, token: str) -> str:
         return "delivered"
+
+    group = _group_of(scene, entry)
+    (poison,) = scene.fail("hooli", queue="poison")
+    for _ in range(3):
+        again = _started(scene, "hooli")
+        async with working(scene.server.url, "poison", refuse):
+            await asyncio.to_thread(scene.until_ended, again)
+    scene.console.http.put(f"/admin/api/groups/{group}/note", json={"note": "ask ada\nshe knows"})
 
     async with working(scene.server.url, "invoices", deliver):
         await asyncio.to_thread(scene.until_ended, operation)
@@ -64,7 +82,15 @@ async def pages(scene: Scene, hostile_entry: str) -> Mapping[str, str]:
         "failures-empty": "/admin/failures?q=nothing+like+it",
         "detail": f"/admin/failures?entry={entry}",
         "entry": f"/admin/entries/{entry}",
+        "entry-story": f"/admin/entries/{poison}",
         "entry-hostile": f"/admin/entries/{hostile_entry}",
+        "groups": "/admin/groups",
+        "groups-quiet": "/admin/groups?quiet=true",
+        "groups-empty": "/admin/groups?q=nothing+like+it",
+        "group": f"/admin/groups/{group}",
+        "group-note": f"/admin/groups/{group}?edit=note",
+        "group-hostile": f"/admin/groups/{_group_of(scene, hostile_entry)}",
+        "failures-group": f"/admin/failures?group_id={group}",
         "apps": "/admin/apps",
         "app": "/admin/apps/acme",
         "operations": "/admin/operations",
@@ -77,6 +103,12 @@ async def pages(scene: Scene, hostile_entry: str) -> Mapping[str, str]:
         "search": "/admin/search?q=acme",
         "search-empty": "/admin/search?q=nothing+like+it",
         "confirm": "/admin/confirm?kind=retry&app_id=acme",
+        "plan": "/admin/plan?kind=retry&app_id=acme",
+        "plan-dismiss": "/admin/plan?kind=dismiss&q=503",
+        "plan-large": "/admin/plan?kind=retry&app_id=bulky",
+        "failures-more": "/admin/failures?attempts_min=1&q=503",
+        "dismiss": f"/admin/entries/{entry}/dismiss",
+        "operation-planned": f"/admin/operations/{dismissal}",
         "confirm-large": "/admin/confirm?kind=retry&app_id=umbrella",
     }
 
@@ -128,12 +160,16 @@ async def test_on_a_phone_the_audit_trail_shows_result_and_reason(
     await expect(row.get_by_text("started").locator("visible=true")).to_have_count(1)
 
 
-async def test_html_and_script_in_a_job_stay_text(window: Window, hostile_entry: str) -> None:
+async def test_html_and_script_in_a_job_stay_text(
+    scene: Scene, window: Window, hostile_entry: str
+) -> None:
     page = window.page
     for path in (
         f"/admin/entries/{hostile_entry}",
         f"/admin/failures?entry={hostile_entry}",
         "/admin/",
+        "/admin/groups",
+        f"/admin/groups/{_group_of(scene, hostile_entry)}",
         "/admin/apps",
         "/admin/queues/hostile",
         "/admin/search?q=window.hacked",
@@ -162,7 +198,12 @@ async def test_the_own_frames_of_a_trace_stand_before_those_of_libraries(
 
 
 async def test_an_unknown_address_has_a_page_that_says_so(window: Window) -> None:
-    for path in ("/admin/nothing", "/admin/entries/ent_unknown", "/admin/apps/nobody"):
+    for path in (
+        "/admin/nothing",
+        "/admin/entries/ent_unknown",
+        "/admin/groups/grp_1_unknown",
+        "/admin/apps/nobody",
+    ):
         await window.go(path)
         await expect(window.page.get_by_role("heading")).to_have_text("There is nothing here")
         await expect(window.page.get_by_role("link", name="To the overview")).to_be_visible()
@@ -173,6 +214,7 @@ async def _problems(window: Window, name: str, axe: str, look: str) -> list[str]
     page = window.page
     SCREENSHOTS.mkdir(exist_ok=True)
     await page.screenshot(path=SCREENSHOTS / f"{name}-{look}.png")
+    await page.evaluate("scrollTo(0, 0)")  # a field that has the focus may be further down
     found = [f"{name}: {issue}" for issue in await serious_issues(page, axe)]
     if await _overflows(page):
         found.append(f"{name}: scrolls sideways at {look}")
@@ -186,8 +228,24 @@ async def _overflows(page: Page) -> bool:
     return answer
 
 
+def _dismissed(scene: Scene, app: str) -> str:
+    """An operation that dismisses all failures of an app."""
+    scene.fail(app, 3, queue="test-data", error="a test")
+    asked = {"kind": "dismiss", "filter": {"app_id": app}}
+    token = scene.console.post("/operations/plan", asked).json()["data"]["plan_token"]
+    answer = scene.console.post("/operations", {"plan_token": token, "reason": "test data"})
+    operation_id: str = answer.json()["data"]["operation_id"]
+    scene.until_over(operation_id)
+    return operation_id
+
+
 def _started(scene: Scene, app: str, **limits: Any) -> str:
     body = {"reason": "the provider is back", **limits}
     answer = scene.console.post(f"/retry/app/{app}", body)
     operation_id: str = answer.json()["data"]["operation_id"]
     return operation_id
+
+
+def _group_of(scene: Scene, entry_id: str) -> str:
+    group_id: str = scene.console.get(f"/entries/{entry_id}")["group_id"]
+    return group_id

@@ -12,6 +12,7 @@ from redrive.domain import (
     AppId,
     EntryFilter,
     EntryState,
+    GroupFilter,
     ItemState,
     JobId,
     OperationKind,
@@ -65,18 +66,6 @@ async def test_what_an_answer_says_recovered_counts_at_its_time_and_what_was_rec
     assert [point for point in await books.reading.activity(AT, MINUTE) if point.recovered] == [
         ActivityPoint(at=AT + 2 * MINUTE, failed=0, recovered=1)
     ]
-
-
-async def test_samples_are_of_what_is_failed_now_newest_first_and_cut(books: Books) -> None:
-    await books.fail("a", "b", app="acme")
-    await books.take_in(failure("long", "globex", 5, error_message="x" * 5000))
-    await books.requeue_one("a")
-    samples = await books.reading.failure_samples(10)
-    assert [sample.app_id for sample in samples] == ["globex", "acme"]
-    assert set(samples[0].error_message) == {"x"}
-    assert len(samples[0].error_message) < 5000
-    assert samples[1].error_type == "TimeoutError"
-    assert len(await books.reading.failure_samples(1)) == 1
 
 
 @pytest.mark.parametrize(
@@ -211,8 +200,8 @@ async def test_a_snapshot_does_not_see_what_happens_meanwhile(books: Books) -> N
         before = await ledger.totals()
         await books.fail("b", "c")
         after = await ledger.totals()
-        samples = await ledger.failure_samples(10)
-        return [before[EntryState.FAILED], after[EntryState.FAILED], len(samples)]
+        groups = await ledger.groups(GroupFilter(), AT, timedelta(hours=1), None, 10)
+        return [before[EntryState.FAILED], after[EntryState.FAILED], groups.items[0].failed]
 
     assert await books.reading.snapshot(ask) == [1, 1, 1]
     assert (await books.reading.totals())[EntryState.FAILED] == 3
@@ -256,3 +245,15 @@ async def test_the_entries_of_a_queues_jobs_leave_out_what_was_never_taken_in(
     found = await books.reading.entries_of_jobs(SOURCE, QUEUE, [JobId("b"), JobId("new")])
     assert {job_id: entry.entry_id for job_id, entry in found.items()} == {"b": id_of("b")}
     assert await books.reading.entries_of_jobs(SOURCE, "other", [JobId("a")]) == {}
+
+
+async def test_the_apps_of_a_plan_are_told_unless_they_are_too_many(books: Books) -> None:
+    await books.take_in(failure("1", "acme"), failure("2", "globex"), failure("3", "other"))
+    one = await books.plan(app_id=AppId("acme"))
+    three = await books.plan(job_name="deliver")
+    asked = [str(one.plan_token), str(three.plan_token), "plan_forgotten"]
+    assert await books.reading.apps_of_plans(asked, 3) == {
+        asked[0]: {"acme"},
+        asked[1]: {"acme", "globex", "other"},
+    }
+    assert await books.reading.apps_of_plans(asked, 2) == {asked[0]: {"acme"}}

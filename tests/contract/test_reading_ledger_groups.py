@@ -73,9 +73,20 @@ async def test_a_group_tells_what_its_failures_share_and_how_many_there_are(book
     assert (group.note, group.noted_by, group.noted_at) == ("", None, None)
     detail = await detail_of(books, group.group_id)
     assert detail.group == group
+    assert detail.touched == ("acme", "globex")
     assert detail.example is not None
     assert detail.example.job_id == "3"
     assert group.example_entry_id == detail.example.entry_id
+
+
+async def test_of_the_apps_of_a_group_the_first_twenty_are_named(books: Books) -> None:
+    names = [f"app-{number:02}" for number in range(23)]
+    for name in reversed(names):
+        group_id = await fail_alike(books, "the disk is full", f"job-{name}", app=name)
+    await books.requeue_one("job-app-01", app="app-01")
+    detail = await detail_of(books, group_id)
+    assert list(detail.touched) == [name for name in names if name != "app-01"][:20]
+    assert detail.group.apps == MatchCount(found=22, is_bounded=False)
 
 
 async def test_groups_come_with_the_most_failed_first_and_each_on_one_page(books: Books) -> None:

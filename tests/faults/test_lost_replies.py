@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from redrive.domain import EntryState, OperationState
 from redrive.errors import LedgerUnavailable
 from redrive.ledger import Database
-from redrive.runner import sweep
+from redrive.sweeping import sweep
 from redrive.testing import Faults
 from tests.support.bullmq_world import BullMQWorld
 from tests.support.ledgers import LedgerTemplates

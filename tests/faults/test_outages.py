@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from redrive.domain import Answer, EntryState, ItemState, OperationState, Outcome
 from redrive.errors import EngineUnavailable, HandOverPending, LedgerUnavailable
 from redrive.ledger import Database
-from redrive.runner import sweep
+from redrive.sweeping import sweep
 from redrive.testing import Faults
 from tests.support.bullmq_world import BullMQWorld
 from tests.support.ledgers import migrate_now

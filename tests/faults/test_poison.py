@@ -8,7 +8,7 @@ import pytest
 
 from redrive.domain import Answer, EntryState, ItemState, OperationKind, OperationState, Reason
 from redrive.errors import EngineUnavailable, HandOverPending, LedgerUnavailable, RedriveError
-from redrive.runner import sweep
+from redrive.sweeping import sweep
 from redrive.testing import Faults
 from tests.support.bullmq_world import BullMQWorld
 from tests.support.rig import QUEUE, MakeRig, Rig, check_adds_up

@@ -19,7 +19,7 @@ from redrive.domain import (
 )
 from redrive.ledger import Database
 from redrive.pacing import Course
-from redrive.runner import sweep
+from redrive.sweeping import sweep
 from redrive.testing import Faults
 from tests.faults.test_crashes import crash
 from tests.support.bullmq_world import BullMQWorld

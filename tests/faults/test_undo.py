@@ -17,7 +17,7 @@ from redrive.domain import (
     Reason,
 )
 from redrive.errors import NothingToTakeBack, OperationNotFound
-from redrive.runner import sweep
+from redrive.sweeping import sweep
 from redrive.testing import Crash, Faults
 from tests.support.bullmq_world import BullMQWorld
 from tests.support.rig import OPERATOR, QUEUE, Rig, check_adds_up

@@ -219,3 +219,10 @@ def test_a_recursion_ends_the_own_frames_however_deep_it_went() -> None:
 def test_of_a_long_chain_the_first_errors_are_read() -> None:
     raw = "Error: x\n" + "Caused by: a.B: y\n    at c (/app/d.js:1:1)\n" * 50
     assert len(read_trace(raw)) == MOST_SECTIONS
+
+
+def test_the_arguments_of_a_go_function_are_no_part_of_its_name() -> None:
+    trace = "goroutine 1 [running]:\nmain.send({})\n\t/srv/shop/main.go:8 +0x25"
+    (one,), (other,) = (read_trace(trace.format(given)) for given in ("0x1", "0xc00001"))
+    assert [frame.function for frame in one.frames] == ["main.send"]
+    assert one == other

@@ -14,7 +14,7 @@ from redrive.domain import AppId, Canary, Controls, EntryState, JobState, Operat
 from redrive.errors import EngineUnavailable
 from redrive.faultpoints import Step
 from redrive.ledger import Database
-from redrive.runner import sweep
+from redrive.sweeping import sweep
 from redrive.testing import Faults
 from redrive.wiring import connect_redis
 from tests.support.bullmq_world import BullMQWorld

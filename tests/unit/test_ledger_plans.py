@@ -90,12 +90,6 @@ async def test_failed_entries_are_listed_in_the_order_of_their_index(
     assert "TEMP B-TREE" not in count
 
 
-async def test_samples_are_the_newest_of_their_index(books: Books) -> None:
-    plan = await plans(books, lambda: books.reading.failure_samples(10))
-    assert "USING INDEX ix_entries_failed_at" in plan
-    assert "TEMP B-TREE" not in plan
-
-
 async def test_what_failed_again_is_counted_in_an_index_of_its_own(books: Books) -> None:
     plan = await plans(books, lambda: books.reading.failed_again([AppId("acme")], 10))
     assert "INDEX ix_entries_failed_again" in plan

@@ -69,7 +69,6 @@ def test_long_strings_fold_and_long_documents_are_cut() -> None:
 
 def test_a_node_trace_is_split_into_own_and_library_frames() -> None:
     trace = take_apart(NODE_TRACE)
-    assert trace.message == "TypeError: x is undefined"
     assert [(frame.number, frame.name, frame.place) for frame in trace.own] == [
         (1, "Invoice.total", "/srv/app/src/invoice.js:41:17"),
         (3, "", "/srv/app/src/main.js:3:1"),
@@ -84,12 +83,57 @@ def test_a_python_trace_is_split_with_the_lines_of_its_source() -> None:
     assert (own.number, own.name, own.place) == (2, "send", "/srv/app/mail.py:12")
     assert own.code == 'raise Down("provider")'
     assert [frame.number for frame in trace.library] == [1]
-    assert trace.message == "Traceback (most recent call last):\nmail.Down: provider"
 
 
-def test_a_trace_of_any_other_kind_is_a_message() -> None:
-    assert take_apart("it just broke\nbadly").message == "it just broke\nbadly"
-    assert take_apart("").message == ""
+RUBY_TRACE = """from /srv/app/lib/mail.rb:12:in 'Mail#send'
+from /usr/lib/ruby/3.3.0/net/http.rb:99:in `connect'"""
+JAVA_TRACE = """java.lang.IllegalStateException: late
+    at com.acme.Orders.create(Orders.java:12)
+    at java.util.ArrayList.forEach(ArrayList.java:1511)"""
+PHP_TRACE = "#0 /srv/app/Mail.php(7): App\\Mail->send('x')"
+GO_TRACE = """goroutine 1 [running]:
+main.send(0x1)
+\t/srv/app/main.go:12 +0x1d"""
+
+
+@pytest.mark.parametrize(
+    ("trace", "own", "library"),
+    [
+        (RUBY_TRACE, [("send", "/srv/app/lib/mail.rb:12")], ["/usr/lib/ruby/3.3.0/net/http.rb:99"]),
+        (JAVA_TRACE, [("create", "Orders.java:12")], ["ArrayList.java:1511"]),
+        (GO_TRACE, [("main.send", "/srv/app/main.go:12")], []),
+        (
+            "#0 /srv/app/Mail.php(7): App\\Mail->send('x')",
+            [("App\\Mail->send", "/srv/app/Mail.php:7")],
+            [],
+        ),
+    ],
+)
+def test_a_trace_is_taken_apart_as_its_fingerprint_reads_it(
+    trace: str, own: list[tuple[str, str]], library: list[str]
+) -> None:
+    taken = take_apart(trace)
+    assert [(frame.name, frame.place) for frame in taken.own] == own
+    assert [frame.place for frame in taken.library] == library
+
+
+def test_comprehensions_and_members_of_a_group_of_errors_are_shown_with_their_source() -> None:
+    raw = """  | Traceback (most recent call last):
+  |   File "/srv/app/mail.py", line 3, in send
+  |     [late(one) for one in batch]
+  |   File "/srv/app/mail.py", line 3, in <listcomp>
+  |     [late(one) for one in batch]
+  | mail.Late: late"""
+    assert [(frame.name, frame.code) for frame in take_apart(raw).own] == [
+        ("send", "[late(one) for one in batch]"),
+        ("<listcomp>", "[late(one) for one in batch]"),
+    ]
+
+
+def test_a_trace_of_no_known_kind_has_no_frames() -> None:
+    for raw in ("it just broke\nbadly", ""):
+        trace = take_apart(raw)
+        assert (trace.own, trace.library, trace.raw) == ([], [], raw)
 
 
 def test_a_poisoned_trace_is_read_in_no_time_and_cut() -> None:

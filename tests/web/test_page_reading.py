@@ -18,6 +18,7 @@ PAGES = [
     "/admin/",
     "/admin/?span=24h",
     "/admin/failures",
+    "/admin/groups",
     "/admin/apps",
     "/admin/operations",
     "/admin/queues",

@@ -58,10 +58,12 @@ class Group:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GroupDetail:
-    """A group with what is only read one at a time."""
+    """A group with what is only read one at a time; ``touched`` are the first of its ``apps``, by
+    name."""
 
     group: Group
     example: Entry | None
+    touched: tuple[AppId, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

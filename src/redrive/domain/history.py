@@ -40,7 +40,10 @@ class App:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Entry:
-    """One job that has failed at least once, as the ledger knows it."""
+    """One job that has failed at least once, as the ledger knows it.
+
+    ``same_failures`` is how many times in a row it failed the same way after it was handed over.
+    """
 
     entry_id: EntryId
     app_id: AppId
@@ -66,6 +69,7 @@ class Entry:
     defect: str | None
     operation_id: OperationId | None
     group_id: GroupId | None = None
+    same_failures: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -204,17 +208,6 @@ class ActivityPoint:
     at: datetime
     failed: int
     recovered: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FailureSample:
-    """What a failed entry says about its cause; ``error_message`` may be cut."""
-
-    app_id: AppId
-    queue: str
-    error_type: str
-    error_message: str
-    failed_at: datetime
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,14 +9,16 @@ from __future__ import annotations
 from redrive.fingerprint.identity import VERSION, Basis, Fingerprint, fingerprint, key_of
 from redrive.fingerprint.lines import Frame
 from redrive.fingerprint.message import normalise
-from redrive.fingerprint.trace import Section, read_trace
+from redrive.fingerprint.trace import Call, Section, calls_of, read_trace
 
 __all__ = [
     "VERSION",
     "Basis",
+    "Call",
     "Fingerprint",
     "Frame",
     "Section",
+    "calls_of",
     "fingerprint",
     "key_of",
     "normalise",

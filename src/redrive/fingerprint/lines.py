@@ -7,7 +7,7 @@ line costs its length at most, whatever it holds.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from redrive.fingerprint.places import is_library, module_of
@@ -25,9 +25,9 @@ _JAVA_FILE = re.compile(
 )
 _JAVA_NUMBERS = re.compile(r"\$\d++")
 _RECEIVERS = ("Object.", "Module.", "exports.", "Function.", "global.")
-_RUBY_FRAME = re.compile(r"(?:from )?+([^\s:]++):\d++:in [`'](.++)")
-_PHP_FRAME = re.compile(r"#\d++ (?:\[internal function\]: |([^\s(]++)\(\d++\): )([^\s(]++)\(")
-_GO_FUNCTION = re.compile(r"(?:created by )?+([\w./\-%]++(?:\(\*?+\w++\))?+[\w.]*+)")
+_RUBY_FRAME = re.compile(r"(?:from )?+([^\s:]++):(\d++):in [`'](.++)")
+_PHP_FRAME = re.compile(r"#\d++ (?:\[internal function\]: |([^\s(]++)\((\d++)\): )([^\s(]++)\(")
+_GO_FUNCTION = re.compile(r"(?:created by )?+([\w./\-%]++(?:\(\*?+\w++\)(?=\.))?+[\w.]*+)")
 _GO_PLACE = re.compile(r"((?:[A-Za-z]:(?=[/\\]))?+[^\s:]++):\d++(?: \+0x[0-9a-f]++)?+")
 _LINES_KEPT = 4096
 """Lines whose frames are kept: the same ones come again and again."""
@@ -36,11 +36,15 @@ _INLINED = frozenset({"<listcomp>", "<dictcomp>", "<setcomp>"})
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Frame:
-    """One call: the module and the function, the same on every host and at every line number."""
+    """One call: the module and the function, the same on every host and at every line number.
+
+    ``place`` is for reading: the file and the line as the trace has them. It tells nothing apart.
+    """
 
     module: str
     function: str
     is_own: bool
+    place: str = field(default="", compare=False, repr=False)
 
     def __str__(self) -> str:
         return f"{self.module}:{self.function}"
@@ -64,13 +68,19 @@ def python_frame(line: str) -> Frame | None:
 
     Python 3.12 no longer gives comprehensions a frame.
     """
+    frame = python_call(line)
+    return None if frame is None or frame.function in _INLINED else frame
+
+
+def python_call(line: str) -> Frame | None:
+    """As :func:`python_frame`, comprehensions too."""
     if not line.startswith('File "'):
         return None
     place, _, rest = line[6:].partition('", line ')
-    function = rest.partition(", in ")[2]
-    if not rest[:1].isdigit() or function in _INLINED:
+    number, _, function = rest.partition(", in ")
+    if not rest[:1].isdigit():
         return None
-    return _frame(place, function or "<module>")
+    return _frame(place, function or "<module>", f"{place}:{number}")
 
 
 def script_frame(line: str) -> Frame | None:
@@ -82,12 +92,13 @@ def script_frame(line: str) -> Frame | None:
     if not inside:
         return _java_frame(call)
     if inside.startswith("eval at "):
-        return Frame(module="<eval>", function=_script_name(name), is_own=False)
+        return Frame(module="<eval>", function=_script_name(name), is_own=False, place=inside)
     place = _without_position(inside)
     if place is None:
         known = inside in ("<anonymous>", "native") or inside.startswith("index ")
-        return Frame(module=inside, function=_script_name(name), is_own=False) if known else None
-    return _frame(place, _script_name(name))
+        name = _script_name(name)
+        return Frame(module=inside, function=name, is_own=False, place=inside) if known else None
+    return _frame(place, _script_name(name), inside)
 
 
 def at_sign_frame(line: str) -> Frame | None:
@@ -96,22 +107,23 @@ def at_sign_frame(line: str) -> Frame | None:
     place = _without_position(inside) if at and " " not in line else None
     if place is None or not place.endswith((".js", ".mjs", ".ts", ".jsx", ".tsx")):
         return None
-    return _frame(place, _script_name(name.removeprefix("async*")))
+    return _frame(place, _script_name(name.removeprefix("async*")), inside)
 
 
 def ruby_frame(line: str) -> Frame | None:
     """``from /srv/app/mail.rb:12:in 'Mail#send'``, with the back quote of older versions too."""
     if not (found := _RUBY_FRAME.match(line)):
         return None
-    name = re.split(r"['`]", found[2], maxsplit=1)[0]
-    return _frame(found[1], name.rpartition(" in ")[2].rpartition("#")[2])
+    name = re.split(r"['`]", found[3], maxsplit=1)[0].rpartition(" in ")[2].rpartition("#")[2]
+    return _frame(found[1], name, f"{found[1]}:{found[2]}")
 
 
 def php_frame(line: str) -> Frame | None:
     """``#0 /srv/app/Mail.php(12): App\\Mail->send('x')``."""
     if not (found := _PHP_FRAME.match(line)):
         return None
-    return _frame(found[1] or "<internal>", found[2])
+    place = f"{found[1]}:{found[2]}" if found[1] else ""
+    return _frame(found[1] or "<internal>", found[3], place)
 
 
 def go_frame(line: str, following: str) -> Frame | None:
@@ -120,11 +132,13 @@ def go_frame(line: str, following: str) -> Frame | None:
     name = _GO_FUNCTION.match(line) if place else None
     if place is None or name is None or not place[1].endswith(".go"):
         return None
-    return _frame(place[1], name[1].rpartition("/")[2])
+    return _frame(place[1], name[1].rpartition("/")[2], place[0].partition(" +")[0])
 
 
-def _frame(place: str, function: str) -> Frame:
-    return Frame(module=module_of(place), function=function, is_own=not is_library(place))
+def _frame(file: str, function: str, place: str) -> Frame:
+    return Frame(
+        module=module_of(file), function=function, is_own=not is_library(file), place=place
+    )
 
 
 def _java_frame(call: str) -> Frame | None:
@@ -136,7 +150,8 @@ def _java_frame(call: str) -> Frame | None:
     owner, _, function = name.rpartition(".")
     function = _JAVA_NUMBERS.sub("", function.partition("$$")[0])
     module = _JAVA_NUMBERS.sub("", owner.partition("$$")[0])
-    return Frame(module=module, function=function, is_own=not name.startswith(_JAVA_LIBRARIES))
+    is_own = not name.startswith(_JAVA_LIBRARIES)
+    return Frame(module=module, function=function, is_own=is_own, place=inside.removesuffix(")"))
 
 
 def _script_name(name: str) -> str:

@@ -12,6 +12,7 @@ from redrive.fingerprint.lines import (
     Frame,
     frame_of,
     go_frame,
+    python_call,
     python_frame,
 )
 
@@ -31,6 +32,14 @@ class Section:
 
     error_type: str
     frames: tuple[Frame, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Call:
+    """A frame for reading; ``code`` is the line that it shows, where the trace has it."""
+
+    frame: Frame
+    code: str
 
 
 @dataclass(slots=True)
@@ -75,6 +84,26 @@ def read_trace(raw: str) -> list[Section]:
         ordered.reverse()
     together = sorted({section.closed() for section in members}, key=repr)
     return [*(section.closed() for section in ordered), *together][:MOST_SECTIONS]
+
+
+def calls_of(raw: str) -> list[Call]:
+    """Every frame of a trace in the order in which it came, comprehensions and repeats too.
+
+    Python writes a frame's source on the line below it.
+    """
+    calls: list[Call] = []
+    lines = [line for line in raw.splitlines() if len(line) <= LONGEST_LINE]
+    below_python = False
+    for line, following in pairwise([*lines, ""]):
+        bare = _body(line)[0].strip()
+        python = python_call(bare)
+        frame = python or go_frame(bare, following.strip()) or frame_of(bare)
+        if frame is not None:
+            calls.append(Call(frame=frame, code=""))
+        elif below_python and bare:
+            calls[-1] = Call(frame=calls[-1].frame, code=bare)
+        below_python = python is not None
+    return calls
 
 
 def own_calls(frames: Iterable[Frame], most: int) -> list[Frame]:

@@ -8,9 +8,21 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, bindparam, exists, func, literal, or_, select
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Row,
+    Select,
+    bindparam,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+)
 
 from redrive.domain import (
+    AppId,
     EntryId,
     EntryState,
     Group,
@@ -34,6 +46,7 @@ from redrive.ports import Page
 _KIND = "groups"
 _GROUPS_PER_LOOK = 2_000
 _MOST_APPS_LISTED, _MOST_APPS = 100, 1_000
+_MOST_NAMED = 20
 _IS_FAILED = one_of(entries.c.state, [EntryState.FAILED])
 
 
@@ -80,7 +93,11 @@ class SqlGroupInsight:
             return None
         (group,) = await self._groups_of(rows, since, step, _MOST_APPS)
         example = await self._database.rows(select_entries().where(entries.c.id == rows[0].example))
-        return GroupDetail(group=group, example=entry_of(example[0]) if example else None)
+        return GroupDetail(
+            group=group,
+            example=entry_of(example[0]) if example else None,
+            touched=await self._first_apps(int(rows[0].group_pk)),
+        )
 
     async def failing_groups(self) -> int:
         (row,) = await self._database.rows(select(func.count()).where(groups.c.failed > 0))
@@ -136,17 +153,36 @@ class SqlGroupInsight:
 
     async def _apps(self, pks: Sequence[int], most: int) -> Mapping[int, MatchCount]:
         """How many apps have failed entries of each group, counted up to ``most``."""
+        touched = self._touched()
         rows = await self._database.rows(
-            self._touched(), {"pks": self._database.listed(pks), "most": most}
+            select(touched.c.group_pk, func.count(touched.c.app_id).label("apps")).group_by(
+                touched.c.group_pk
+            ),
+            {"pks": self._database.listed(pks), "most": most},
         )
         return {
             row.group_pk: MatchCount(found=min(row.apps, most), is_bounded=row.apps > most)
             for row in rows
         }
 
-    def _touched(self) -> Select[Any]:
-        """One look into the index per app, from each app to the next one: a group's entries are
-        not counted, however many they are."""
+    async def _first_apps(self, group_pk: int) -> tuple[AppId, ...]:
+        """The first apps with failed entries of a group, by name."""
+        touched = self._touched()
+        rows = await self._database.rows(
+            select(touched.c.app_id)
+            .where(touched.c.app_id.is_not(None))
+            .order_by(touched.c.place)
+            .limit(_MOST_NAMED),
+            {"pks": self._database.listed([group_pk]), "most": _MOST_NAMED},
+        )
+        return tuple(AppId(row.app_id) for row in rows)
+
+    def _touched(self) -> CTE:
+        """The apps with failed entries of groups, by name.
+
+        One look into the index per app, from each app to the next one: a group's entries are not
+        counted, however many they are.
+        """
         next_app = select(func.min(entries.c.app_id)).where(_IS_FAILED)
         first = next_app.where(entries.c.group_pk == groups.c.group_pk).correlate(groups)
         touched = (
@@ -161,13 +197,10 @@ class SqlGroupInsight:
         following = next_app.where(
             entries.c.group_pk == touched.c.group_pk, entries.c.app_id > touched.c.app_id
         ).correlate(touched)
-        touched = touched.union_all(
+        return touched.union_all(
             select(touched.c.group_pk, following.scalar_subquery(), touched.c.place + 1).where(
                 touched.c.app_id.is_not(None), touched.c.place <= bindparam("most")
             )
-        )
-        return select(touched.c.group_pk, func.count(touched.c.app_id).label("apps")).group_by(
-            touched.c.group_pk
         )
 
 

@@ -14,7 +14,6 @@ from redrive.domain import (
     Entry,
     EntryFilter,
     EntryState,
-    FailureSample,
     ItemState,
     JobId,
     MatchCount,
@@ -36,10 +35,9 @@ from redrive.ledger.rows import (
     select_failing_since,
 )
 from redrive.ledger.schema import activity, apps, cursors, entries, items
-from redrive.ledger.schema_triage import operation_activity
+from redrive.ledger.schema_triage import operation_activity, plan_apps
 from redrive.ledger.snapshot import Readable
 
-_MESSAGE_START = 300
 _MOST_QUEUES = 1000
 
 
@@ -101,6 +99,18 @@ class SqlInsightLedger:
         )
         return int(row[0])
 
+    async def apps_of_plans(
+        self, plan_ids: Sequence[str], most: int
+    ) -> Mapping[str, frozenset[AppId]]:
+        found: dict[str, frozenset[AppId]] = {}
+        for plan_id in plan_ids:
+            rows = await self._database.rows(
+                select(plan_apps.c.app_id).where(plan_apps.c.plan_id == plan_id).limit(most + 1)
+            )
+            if 0 < len(rows) <= most:
+                found[plan_id] = frozenset(AppId(row.app_id) for row in rows)
+        return found
+
     async def entries_of_jobs(
         self, source: str, queue: str, job_ids: Sequence[JobId]
     ) -> Mapping[JobId, Entry]:
@@ -110,30 +120,6 @@ class SqlInsightLedger:
             {"ids": self._database.listed(ids)},
         )
         return {found.job_id: found for found in map(entry_of, rows)}
-
-    async def failure_samples(self, limit: int) -> list[FailureSample]:
-        rows = await self._database.rows(
-            select(
-                entries.c.app_id,
-                entries.c.queue,
-                entries.c.error_type,
-                func.substr(entries.c.error_message, 1, _MESSAGE_START).label("error_message"),
-                entries.c.failed_at,
-            )
-            .where(one_of(entries.c.state, [EntryState.FAILED]))
-            .order_by(entries.c.failed_at.desc(), entries.c.failure_seq.desc())
-            .limit(limit)
-        )
-        return [
-            FailureSample(
-                app_id=AppId(row.app_id),
-                queue=row.queue,
-                error_type=row.error_type,
-                error_message=row.error_message,
-                failed_at=row.failed_at,
-            )
-            for row in rows
-        ]
 
     async def apps_named(self, query: str, limit: int) -> list[App]:
         rows = await self._database.rows(

@@ -221,6 +221,7 @@ def entry_of(row: Row[Any]) -> Entry:
         defect=row.defect,
         operation_id=None if row.operation_id is None else OperationId(row.operation_id),
         group_id=None if row.group_id is None else GroupId(row.group_id),
+        same_failures=row.same_failures,
     )
 
 

@@ -20,7 +20,7 @@ from redrive.domain import (
     OperationState,
     Part,
 )
-from redrive.ledger.rows import entry_of
+from redrive.ledger.rows import entry_of, select_entries
 from redrive.ledger.schema import entries, operations
 from redrive.ledger.schema_triage import groups, selections
 
@@ -114,7 +114,7 @@ async def samples(connection: AsyncConnection, plan_id: str, total: int) -> tupl
         more = [one for one in begin.scalars() if one not in chosen]
         chosen += more[: _SAMPLES - len(chosen)]
     rows = await connection.execute(
-        select(entries)
+        select_entries()
         .select_from(_selected())
         .where(own, seq.in_(chosen))
         .order_by(selections.c.failure_seq)

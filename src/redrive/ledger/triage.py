@@ -26,7 +26,7 @@ from redrive.ledger.identities import named
 from redrive.ledger.moves import move_counts
 from redrive.ledger.planned import forget_plans, start_planned
 from redrive.ledger.planning import freeze, keep_apps, tell
-from redrive.ledger.rows import entry_of
+from redrive.ledger.rows import entry_of, select_entries
 from redrive.ledger.schema import entries
 from redrive.ports import Clock
 
@@ -83,12 +83,12 @@ async def _restore(connection: AsyncConnection, request: StartRequest, now: date
         raise WrongState(
             entry_id=scope.entry_id, state=row.state, allowed=EntryState.DISMISSED.value
         )
-    changed = await connection.execute(
+    await connection.execute(
         update(entries)
         .where(entries.c.id == row.id)
         .values(state=EntryState.FAILED, state_reason="", selectable_seq=seq, heard_at=now)
-        .returning(entries)
     )
+    changed = await connection.execute(select_entries().where(entries.c.id == row.id))
     restored = entry_of(changed.one())
     await move_counts(
         connection,

@@ -15,7 +15,6 @@ from redrive.domain import (
     EntryFilter,
     EntryId,
     EntryState,
-    FailureSample,
     Group,
     GroupDetail,
     GroupFilter,
@@ -61,11 +60,14 @@ class InsightLedger(Protocol):
     ) -> Mapping[JobId, Entry]:
         """The entries of a queue's jobs; a job that was never taken in is left out."""
 
-    async def failure_samples(self, limit: int) -> list[FailureSample]:
-        """What the entries say that are failed now, newest failure first, ``limit`` at most."""
-
     async def apps_named(self, query: str, limit: int) -> list[App]:
         """Apps whose id or display name contains ``query``, most failed entries first."""
+
+    async def apps_of_plans(
+        self, plan_ids: Sequence[str], most: int
+    ) -> Mapping[str, frozenset[AppId]]:
+        """The apps that each plan's selection touches; a plan that touches more than ``most`` is
+        left out, as is one that is forgotten."""
 
     async def failing_apps(self) -> int:
         """How many apps have failed entries."""
@@ -109,7 +111,8 @@ class GroupInsight(Protocol):
     async def group(
         self, group_id: GroupId, since: datetime, step: timedelta
     ) -> GroupDetail | None:
-        """The group, or the one that took it over; apps are counted up to 1,000."""
+        """The group, or the one that took it over; apps are counted up to 1,000, and the first 20
+        are named."""
 
     async def failing_groups(self) -> int:
         """How many groups have failed entries."""

@@ -54,6 +54,8 @@ class Entry(Output):
     """The operation that moved it last."""
     group_id: str | None = None
     """The failures of the same cause as its newest one."""
+    same_failures: int = 0
+    """How often in a row it failed the same way after it was put back."""
 
 
 class Payload(Output):

@@ -98,8 +98,11 @@ class GroupDetail(Group):
     """A group with its example."""
 
     example: Entry | None
+    touched: list[Shown]
+    """The apps with failed entries, by name, the first 20 of them."""
 
     @staticmethod
     def of(detail: domain.GroupDetail) -> GroupDetail:
         fields = Group.model_validate(detail.group).model_dump()
-        return GroupDetail.model_validate(fields | {"example": detail.example})
+        more = {"example": detail.example, "touched": detail.touched}
+        return GroupDetail.model_validate(fields | more)

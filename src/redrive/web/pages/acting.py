@@ -48,7 +48,7 @@ router = APIRouter(include_in_schema=False)
 _QUESTION = "question"
 """The subject of a refusal, which the question shows where it was not answered."""
 
-_TOLD = (NotFound, Conflict, EngineUnavailable, HandOverPending)
+TOLD = (NotFound, Conflict, EngineUnavailable, HandOverPending)
 """What can come of an action and is said where it was started; other errors have a page."""
 
 
@@ -89,27 +89,27 @@ async def start(request: Request, console: ConsoleOf, actor: ActorOf) -> Respons
         operation, new = await console.services.recovery.start(asked)
     except OperationOverlap as overlap:
         return await _to_running(request, actor, OperationId(str(overlap.fields["operation_id"])))
-    except _TOLD as error:
-        return go(request, address("/admin/failures", app_id=form.app_id), "warn", str(error))
+    except TOLD as error:
+        return go_on(request, address("/admin/failures", app_id=form.app_id), "warn", str(error))
     reading = console.services.overview
     operation = await reading.operation(operation.operation_id)
     reasons = await reading.reasons(operation.operation_id) if operation.state.terminal else []
     now = console.services.clock.now()
     place = address("/admin/operations", operation.operation_id)
     said = telling.started(operation, reasons, new=new, asked=form.count, now=now)
-    return go(request, place, "info", said)
+    return go_on(request, place, "info", said)
 
 
 @router.post("/admin/entries/{entry_id}/retry")
 async def retry_one(request: Request, entry_id: EntryIdPath, actor: ActorOf) -> Response:
     """Retry one entry, and back to where that was asked for."""
-    return await _act_on_one(request, OperationKind.RETRY, EntryId(entry_id), actor)
+    return await act_on_one(request, OperationKind.RETRY, EntryId(entry_id), actor)
 
 
 @router.post("/admin/entries/{entry_id}/resync")
 async def resync_one(request: Request, entry_id: EntryIdPath, actor: ActorOf) -> Response:
     """Resync one entry, and back to where that was asked for."""
-    return await _act_on_one(request, OperationKind.RESYNC, EntryId(entry_id), actor)
+    return await act_on_one(request, OperationKind.RESYNC, EntryId(entry_id), actor)
 
 
 async def confirm_context(
@@ -156,19 +156,20 @@ def why_not_yet(form: BulkForm, count: int) -> str | None:
     return None
 
 
-async def _act_on_one(
+async def act_on_one(
     request: Request, kind: OperationKind, entry_id: EntryId, actor: Actor
 ) -> Response:
+    """Act on one entry, and back to where that was asked for."""
     form = await read_form(request, OneForm)
     scope = Scope.of_entry(AppId(form.app_id), entry_id)
     asked = StartRequest(kind=kind, scope=scope, actor=actor, reason=form.reason)
     place = local(form.back or address("/admin/entries", entry_id))
     try:
         result = await console_of(request).services.recovery.act_on_one(asked)
-    except _TOLD as error:
-        return go(request, place, "danger", str(error))
-    tone: Tone = "info" if result.answer.moved else "warn"
-    return go(request, place, tone, saying.moved(result), result.operation)
+    except TOLD as error:
+        return go_on(request, place, "danger", str(error))
+    tone: Tone = "info" if result.answer.done else "warn"
+    return go_on(request, place, tone, saying.moved(result), result.operation)
 
 
 async def _to_running(request: Request, actor: Actor, operation_id: OperationId) -> Response:
@@ -177,7 +178,7 @@ async def _to_running(request: Request, actor: Actor, operation_id: OperationId)
     running = await services.overview.operation(operation_id)
     said = telling.in_the_way(running, actor, services.clock.now())
     place = address("/admin/operations", operation_id)
-    return go(request, place, "warn", said, subject=subject_of(running))
+    return go_on(request, place, "warn", said, subject=subject_of(running))
 
 
 def _ask_again(request: Request, form: BulkForm, refusal: str) -> Response:
@@ -199,7 +200,7 @@ def _scope(app_id: str | None) -> Scope:
     return Scope.everything() if app_id is None else Scope.of_app(AppId(app_id))
 
 
-def go(
+def go_on(
     request: Request,
     place: str,
     tone: Tone,
@@ -209,11 +210,15 @@ def go(
     subject: str = "",
 ) -> Response:
     """On to a page that says what happened, and leads to the operation that did it."""
-    response = RedirectResponse(place, status_code=303)
-    tls = console_of(request).reader.is_tls(request)
     flash = Flash(tone=tone, text=said, subject=subject)
     if operation is not None:
         link = address("/admin/operations", operation.operation_id)
         flash = replace(flash, link=link, link_text="The operation")
-    set_flash(response, flash, tls=tls)
+    return go(request, place, flash)
+
+
+def go(request: Request, place: str, flash: Flash) -> Response:
+    """On to a page that shows a message."""
+    response = RedirectResponse(place, status_code=303)
+    set_flash(response, flash, tls=console_of(request).reader.is_tls(request))
     return response

@@ -17,6 +17,7 @@ from redrive.web.pages.addresses import HOME
 from redrive.web.pages.formats import address
 from redrive.web.pages.frame import Frame, frame_of
 from redrive.web.pages.rendering import render
+from redrive.web.pages.selecting import FILTER_WORDS
 from redrive.web.problems import MEDIA_TYPE
 
 _KEPT = ("retry-after", "allow")
@@ -31,16 +32,7 @@ _TITLES = {
 
 
 _FRAMED = (404, 422)
-_FILTERS = {
-    "app_id": "App",
-    "cursor": "Place in the list",
-    "end": "Failed before",
-    "error_type": "Error type",
-    "name": "Job name",
-    "q": "Error or id",
-    "since": "Failed",
-    "start": "Failed from",
-}
+_FILTERS = {**FILTER_WORDS, "cursor": "Place in the list"}
 """What the pages call their query parameters, where that is not the name itself."""
 
 

@@ -15,18 +15,21 @@ from redrive.domain import (
     AppId,
     EntryId,
     EntryState,
+    Group,
+    GroupId,
     MatchCount,
     OperationKind,
 )
-from redrive.errors import AppNotFound, EntryNotFound
+from redrive.errors import AppNotFound, EntryNotFound, GroupNotFound
 from redrive.insight import LOOKED_AT, MOST_COUNTED
 from redrive.web.api.params import EntryIdPath
 from redrive.web.context import Console, ConsoleOf
 from redrive.web.pages.formats import number
 from redrive.web.pages.json_view import lay_out
-from redrive.web.pages.params import PAGE, FailuresQuery, Since
+from redrive.web.pages.params import PAGE, FailuresQuery
 from redrive.web.pages.patience import in_time
 from redrive.web.pages.rendering import show
+from redrive.web.pages.selecting import Since
 from redrive.web.pages.stacktrace import take_apart
 from redrive.web.pages.timeline import timeline_of
 
@@ -52,7 +55,7 @@ async def entry(request: Request, entry_id: EntryIdPath, console: ConsoleOf) -> 
 async def failures_context(console: Console, query: FailuresQuery) -> Mapping[str, Any]:
     """The list, the counts above it, and the entry beside it."""
     reading = console.services.overview
-    wanted = query.filter(console.services.clock.now())
+    wanted = query.filter(console.services.clock.now(), query.states)
     count = await reading.count(wanted) if query.narrows else None
     app = await _app(console, query.app_id)
     page = await reading.look_for(wanted, query.cursor, PAGE, query.order == "oldest")
@@ -61,7 +64,9 @@ async def failures_context(console: Console, query: FailuresQuery) -> Mapping[st
         "page": page,
         "matches": matches(count) if count else None,
         "of_list": _of_list(count, app),
+        "all_matching": _all_matching(count, app) if query.kinds_of_all else None,
         "app": app,
+        "group": await _group(console, query.group_id),
         "apps": (await reading.apps(None, PAGE)).items,
         "states": list(EntryState),
         "sinces": list(Since),
@@ -83,8 +88,13 @@ async def entry_context(console: Console, entry_id: EntryId) -> Mapping[str, Any
         "options": lay_out(payload.options) if payload else None,
         "stack": take_apart(detail.stacktrace),
         "moments": timeline_of(detail),
+        "has_older": detail.has_older,
+        "told": len(detail.story),
+        "group": await _group(console, found.group_id),
         "can_retry": found.state in SINGLE_TAKES[OperationKind.RETRY],
         "can_resync": found.state in SINGLE_TAKES[OperationKind.RESYNC],
+        "can_dismiss": found.state in SINGLE_TAKES[OperationKind.DISMISS],
+        "can_restore": found.state is EntryState.DISMISSED,
         "is_moving": found.state is EntryState.CLAIMED or found.state in LIVE_STATES,
     }
 
@@ -107,6 +117,15 @@ def _of_list(count: MatchCount | None, app: App | None) -> str | None:
     return None if app is None else number(app.failed)
 
 
+def _all_matching(count: MatchCount | None, app: App | None) -> str | None:
+    """How many a choice of all that fit takes, as far as they were counted; None for none."""
+    if count is None:
+        return number(app.failed) if app and app.failed else None
+    if not count.found:
+        return None
+    return f"more than {number(count.found)}" if count.is_bounded else number(count.found)
+
+
 async def _chosen(console: Console, entry_id: str | None) -> Mapping[str, Any] | None:
     """The entry beside the list; an address that outlived its entry still shows the list."""
     if entry_id is None:
@@ -114,6 +133,16 @@ async def _chosen(console: Console, entry_id: str | None) -> Mapping[str, Any] |
     try:
         return await entry_context(console, EntryId(entry_id))
     except EntryNotFound:
+        return None
+
+
+async def _group(console: Console, group_id: str | None) -> Group | None:
+    """The group of that id, or the one that took it over; None where there is none."""
+    if group_id is None:
+        return None
+    try:
+        return (await console.services.overview.group(GroupId(group_id))).group
+    except GroupNotFound:
         return None
 
 

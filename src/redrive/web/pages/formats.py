@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from urllib.parse import quote, urlencode
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
@@ -35,6 +35,20 @@ def counted(value: int, one: str, many: str | None = None) -> str:
 def exact(at: datetime) -> str:
     """``2026-01-05 10:00:00 UTC``."""
     return at.strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def field_time(at: datetime | None) -> str:
+    """As a date field has it, in UTC; to the millisecond, which is all that fits in one."""
+    if at is None:
+        return ""
+    there = at.astimezone(UTC).replace(tzinfo=None)
+    return there.isoformat(
+        timespec="milliseconds"
+        if there.microsecond
+        else "minutes"
+        if not there.second
+        else "seconds"
+    )
 
 
 def ago(at: datetime, now: datetime) -> str:

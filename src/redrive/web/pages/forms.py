@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import fields
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import parse_qsl
@@ -14,6 +14,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Field,
     StringConstraints,
     ValidationError,
     model_validator,
@@ -21,11 +22,22 @@ from pydantic import (
 
 from redrive.domain import Controls
 from redrive.web.pages.controls_form import ControlsForm
-from redrive.wire.base import NO_CONTROL, AppIdText, ReasonText
+from redrive.web.pages.params import PlanQuery
+from redrive.web.pages.selecting import OrNone
+from redrive.wire.base import (
+    NO_CONTROL,
+    NO_CONTROL_BUT_LINES,
+    AppIdText,
+    EntryIdText,
+    ReasonText,
+)
 from redrive.wire.requests import IdempotencyKey
 
 LARGE = 1000
 """A bulk action over more entries than this asks for their number to be typed."""
+
+LONGEST_NOTE = 2000
+"""Characters, a broken line counting as one."""
 
 _M = TypeVar("_M", bound=BaseModel)
 _Address = Annotated[str, StringConstraints(max_length=4000, pattern=NO_CONTROL)]
@@ -47,6 +59,18 @@ class SteerForm(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     back: _Address = ""
+
+
+class NoteForm(BaseModel):
+    """A group's note; empty takes it back. Browsers break lines with two characters."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    note: Annotated[
+        str,
+        BeforeValidator(lambda text: text.replace("\r\n", "\n").strip()),
+        StringConstraints(max_length=LONGEST_NOTE, pattern=NO_CONTROL_BUT_LINES),
+    ] = ""
 
 
 class CancelForm(SteerForm):
@@ -93,14 +117,60 @@ class BulkForm(ControlsForm):
     @property
     def is_confirmed(self) -> bool:
         """Whether a large number was typed as it was shown, with or without separators."""
-        return self.count <= LARGE or re.sub(r"\D", "", self.typed) == str(self.count)
+        return is_typed(self.count, self.typed)
 
 
-async def read_form(request: Request, model: type[_M]) -> _M:
-    """The form in the request's body. Raises RequestValidationError."""
+class PlanForm(PlanQuery):
+    """What to plan, and the start of what was planned.
+
+    A list sends ``rows`` with the checked rows (``entry_id``), and with ``page`` those of its page
+    (``page_ids``), or ``all`` for its filter. A plan sends what it was made from, its ``token``
+    and the ``count`` that it showed.
+    """
+
+    act: Literal["plan", "start"] = "plan"
+    rows: bool = False
+    entry_id: Annotated[tuple[EntryIdText, ...], Field(max_length=1000)] = ()
+    page: bool = False
+    page_ids: Annotated[str, StringConstraints(max_length=8000)] = ""
+    all: bool = False
+    """Instead of rows."""
+    token: Annotated[str, StringConstraints(max_length=64)] = ""
+    key: Annotated[IdempotencyKey | None, OrNone] = None
+    count: int = 0
+    typed: Annotated[str, StringConstraints(max_length=40)] = ""
+    reason: ReasonText = ""
+    back: _Address = ""
+
+    @property
+    def entry_ids(self) -> tuple[str, ...]:
+        """The entries that were chosen by hand."""
+        of_page = self.page_ids.split() if self.page else []
+        return tuple(dict.fromkeys((*of_page, *self.entry_id)))
+
+    @property
+    def by_hand(self) -> bool:
+        return not self.all and (self.rows or bool(self.entry_id))
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether a large number was typed as it was shown, with or without separators."""
+        return is_typed(self.count, self.typed)
+
+
+def is_typed(count: int, typed: str) -> bool:
+    """Whether a large number was typed as it was shown, with or without separators."""
+    return count <= LARGE or re.sub(r"\D", "", typed) == str(count)
+
+
+async def read_form(request: Request, model: type[_M], many: Container[str] = ()) -> _M:
+    """The form in the request's body; fields that are ``many`` may be there more than once. Raises
+    RequestValidationError."""
     try:
+        given: dict[str, Any] = {}
         body = (await request.body()).decode()
-        given = dict(parse_qsl(body, keep_blank_values=True, errors="strict"))
+        for name, value in parse_qsl(body, keep_blank_values=True, errors="strict"):
+            given[name] = (*given.get(name, ()), value) if name in many else value
     except ValueError:
         raise RequestValidationError(
             [{"loc": ("form",), "msg": "the form is not UTF-8 text"}]
@@ -108,7 +178,7 @@ async def read_form(request: Request, model: type[_M]) -> _M:
     return as_form(given, model)
 
 
-def as_form(given: Mapping[str, str], model: type[_M]) -> _M:
+def as_form(given: Mapping[str, Any], model: type[_M]) -> _M:
     """The fields of a form. Raises RequestValidationError."""
     try:
         return model.model_validate(given)

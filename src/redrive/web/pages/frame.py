@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from starlette.requests import Request
 
-from redrive.domain import Operation, OperationState, ScopeKind
+from redrive.domain import AppId, Operation, OperationState, ScopeKind
 from redrive.standing import FollowerLag, Standing
 from redrive.web.context import console_of, session_of
 from redrive.web.pages.formats import percent
@@ -19,9 +20,12 @@ class Frame:
     user: str
     section: str
     failed: int
+    failing_groups: int
     running: list[Operation]
     late: list[FollowerLag]
     redis_away: bool
+    planned: Mapping[str, frozenset[AppId]]
+    """The apps of operations over a selection, by plan; one that is left out may touch any app."""
 
     @property
     def bulk(self) -> Operation | None:
@@ -37,6 +41,8 @@ class Frame:
         for one in self.running:
             kind = one.scope.kind
             meets = app_id is None or kind is ScopeKind.ALL or one.scope.app_id == app_id
+            if kind is ScopeKind.FILTER and app_id is not None:
+                meets = app_id in self.planned.get(one.plan_id or "", (app_id,))
             if meets and kind is not ScopeKind.ENTRY:
                 return one
         return None
@@ -77,9 +83,11 @@ async def frame_of(request: Request, section: str, standing: Standing | None = N
         user=session.user,
         section=section,
         failed=standing.failed,
+        failing_groups=standing.failing_groups,
         running=standing.operations,
         late=[one for one in standing.followers if is_late(one)],
         redis_away=session.is_remembered or not all(one.is_known for one in standing.followers),
+        planned=standing.planned,
     )
 
 

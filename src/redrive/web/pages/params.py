@@ -2,64 +2,32 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AwareDatetime,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    StringConstraints,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, StringConstraints, model_validator
 
 from redrive.domain import (
+    BULK_TAKES,
     RECOVERING_STATES,
     AppId,
     AuditFilter,
-    EntryFilter,
     EntryState,
+    GroupFilter,
     ItemState,
     JobState,
+    OperationKind,
     OperationState,
     Outcome,
 )
 from redrive.web.pages.chart import Span
+from redrive.web.pages.pace import Pace
+from redrive.web.pages.selecting import FilterQuery, OrNone, Text
 from redrive.wire.base import NO_CONTROL
 
 PAGE = 50
 
 
-def _given(value: Any) -> Any:
-    return None if isinstance(value, str) and not value.strip() else value
-
-
-_OrNone = BeforeValidator(_given)
-_Text = Annotated[str, StringConstraints(max_length=256, pattern=NO_CONTROL, strip_whitespace=True)]
 _Cursor = Annotated[str, StringConstraints(max_length=512, pattern=NO_CONTROL)]
-
-
-class Since(StrEnum):
-    """How long ago a failure may be."""
-
-    QUARTER = "15m"
-    HOUR = "1h"
-    DAY = "24h"
-    WEEK = "7d"
-
-    @property
-    def length(self) -> timedelta:
-        return _LENGTHS[self]
-
-
-_LENGTHS = {
-    Since.QUARTER: timedelta(minutes=15),
-    Since.HOUR: timedelta(hours=1),
-    Since.DAY: timedelta(hours=24),
-    Since.WEEK: timedelta(days=7),
-}
 
 
 class PageQuery(BaseModel):
@@ -68,7 +36,7 @@ class PageQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    cursor: Annotated[_Cursor | None, _OrNone] = None
+    cursor: Annotated[_Cursor | None, OrNone] = None
 
 
 class OverviewQuery(BaseModel):
@@ -77,39 +45,15 @@ class OverviewQuery(BaseModel):
     span: Span = Span.HOUR
 
 
-class FailuresQuery(PageQuery):
+class FailuresQuery(PageQuery, FilterQuery):
     """``entry`` is the one that is shown beside the list."""
 
-    app_id: Annotated[_Text | None, _OrNone] = None
-    queue: Annotated[_Text | None, _OrNone] = None
-    name: Annotated[_Text | None, _OrNone] = None
-    error_type: Annotated[_Text | None, _OrNone] = None
-    q: Annotated[_Text | None, _OrNone] = None
-    since: Annotated[Since | None, _OrNone] = None
-    start: Annotated[AwareDatetime | None, _OrNone] = None
-    end: Annotated[AwareDatetime | None, _OrNone] = None
     state: EntryState | Literal["recovering", "any"] = EntryState.FAILED
     order: Literal["newest", "oldest"] = "newest"
-    entry: Annotated[_Text | None, _OrNone] = None
-
-    def filter(self, now: datetime) -> EntryFilter:
-        """The filter; of ``since`` and ``start`` the later one counts."""
-        begins = [] if self.start is None else [self.start]
-        if self.since is not None:
-            begins.append(now - self.since.length)
-        return EntryFilter(
-            app_id=AppId(self.app_id) if self.app_id else None,
-            states=self._states,
-            queue=self.queue,
-            query=self.q,
-            job_name=self.name,
-            error_type=self.error_type,
-            failed_from=max(begins, default=None),
-            failed_before=self.end,
-        )
+    entry: Annotated[Text | None, OrNone] = None
 
     @property
-    def _states(self) -> tuple[EntryState, ...]:
+    def states(self) -> tuple[EntryState, ...]:
         if self.state == "any":
             return ()
         return RECOVERING_STATES if self.state == "recovering" else (EntryState(self.state),)
@@ -127,36 +71,98 @@ class FailuresQuery(PageQuery):
     @property
     def narrows(self) -> bool:
         """Whether it shows less than a bulk action of its app, or of everything, would take."""
-        given = (self.queue, self.name, self.error_type, self.q, self.since, self.start, self.end)
-        return any(given) or self.state != EntryState.FAILED
+        return bool(self.given.keys() - {"app_id"}) or self.state != EntryState.FAILED
+
+    @property
+    def kinds(self) -> tuple[OperationKind, ...]:
+        """What can be done with entries of this list."""
+        shown = self.states or tuple(EntryState)
+        return tuple(kind for kind in OperationKind if set(BULK_TAKES[kind]) & set(shown))
+
+    @property
+    def kinds_of_all(self) -> tuple[OperationKind, ...]:
+        """What can be done with all that fit the filter: an action that takes entries in other
+        states than the list shows would take more than is counted there."""
+        if not self.given:
+            return ()
+        shown = self.states or tuple(EntryState)
+        return tuple(kind for kind in self.kinds if set(BULK_TAKES[kind]) <= set(shown))
+
+
+class PlanQuery(FilterQuery, Pace):
+    """What to plan: an action on all that fit a filter."""
+
+    kind: OperationKind = OperationKind.RETRY
+    include_repeated: bool = False
+
+
+class GroupsQuery(PageQuery):
+    """``quiet`` takes in groups without failed entries."""
+
+    app_id: Annotated[Text | None, OrNone] = None
+    queue: Annotated[Text | None, OrNone] = None
+    q: Annotated[Text | None, OrNone] = None
+    quiet: Annotated[bool | None, OrNone] = None
+
+    @property
+    def filter(self) -> GroupFilter:
+        return GroupFilter(
+            app_id=AppId(self.app_id) if self.app_id else None,
+            queue=self.queue,
+            query=self.q,
+            with_quiet=bool(self.quiet),
+        )
+
+    @property
+    def narrows(self) -> bool:
+        """Whether it shows less than all groups."""
+        return any((self.app_id, self.queue, self.q))
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether it shows anything else than what the list begins with."""
+        return self.narrows or bool(self.quiet)
+
+    def address_query(self, cursor: str | None = None) -> dict[str, Any]:
+        """The parameters of this list, of the page that begins at ``cursor``."""
+        kept = self.model_dump(mode="json", exclude={"cursor"}, exclude_none=True)
+        return {**kept, "quiet": "true" if self.quiet else None, "cursor": cursor}
+
+
+class GroupQuery(BaseModel):
+    """``edit`` says what is being written."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    edit: Annotated[Literal["note"] | None, OrNone] = None
 
 
 class AppsQuery(PageQuery):
     """``app_id`` asks for the page of one app, whatever its id."""
 
-    app_id: Annotated[_Text | None, _OrNone] = None
+    app_id: Annotated[Text | None, OrNone] = None
 
 
 class OperationsQuery(PageQuery):
-    state: Annotated[OperationState | None, _OrNone] = None
-    app_id: Annotated[_Text | None, _OrNone] = None
+    state: Annotated[OperationState | None, OrNone] = None
+    app_id: Annotated[Text | None, OrNone] = None
 
 
 class ItemsQuery(PageQuery):
     """``result`` is what was done with an item, or what became of a moved one."""
 
-    result: Annotated[ItemState | Outcome | None, _OrNone] = None
+    result: Annotated[ItemState | Outcome | None, OrNone] = None
 
 
 class JobsQuery(PageQuery):
-    source: Annotated[_Text | None, _OrNone] = None
+    source: Annotated[Text | None, OrNone] = None
     state: JobState = JobState.FAILED
 
 
 class AuditQuery(PageQuery):
-    actor: Annotated[_Text | None, _OrNone] = None
-    action: Annotated[_Text | None, _OrNone] = None
-    app_id: Annotated[_Text | None, _OrNone] = None
+    actor: Annotated[Text | None, OrNone] = None
+    action: Annotated[Text | None, OrNone] = None
+    app_id: Annotated[Text | None, OrNone] = None
 
     @property
     def filter(self) -> AuditFilter:
@@ -170,17 +176,25 @@ class AuditQuery(PageQuery):
 class SearchQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    q: Annotated[_Text, StringConstraints(max_length=256)] = ""
+    q: Text = ""
 
 
 class ConfirmQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     kind: Literal["retry", "resync"] = "retry"
-    app_id: Annotated[_Text | None, _OrNone] = None
+    app_id: Annotated[Text | None, OrNone] = None
 
     @model_validator(mode="after")
     def _resync_is_of_one_app(self) -> ConfirmQuery:
         if self.kind == "resync" and self.app_id is None:
             raise ValueError("a resync of many is of one app: name it")
         return self
+
+
+class DismissQuery(BaseModel):
+    """``back`` is the page that the question is asked from."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    back: Annotated[str, StringConstraints(max_length=4000, pattern=NO_CONTROL)] = ""

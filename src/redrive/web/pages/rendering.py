@@ -17,7 +17,7 @@ from redrive.standing import Standing
 from redrive.web.assets import address_of
 from redrive.web.context import console_of
 from redrive.web.gate import is_poll
-from redrive.web.pages import bars, formats, judging, limits, words
+from redrive.web.pages import bars, formats, judging, limits, selecting, sparks, words
 from redrive.web.pages.flash import clear_flash, read_flash
 from redrive.web.pages.frame import frame_of
 
@@ -44,6 +44,7 @@ def _environment() -> Environment:
         "size",
         "percent",
         "first_line",
+        "field_time",
     ):
         environment.filters[name] = getattr(formats, name)
     environment.globals.update(
@@ -52,6 +53,8 @@ def _environment() -> Environment:
         asset=address_of,
         bars=bars,
         domain=domain,
+        selecting=selecting,
+        sparks=sparks,
         judging=judging,
         limits=limits,
         words=words,

@@ -1,4 +1,4 @@
-"""One search over apps, entries and operations."""
+"""One search over apps, groups, entries and operations."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from redrive.web.pages.rendering import render, show
 
 router = APIRouter(include_in_schema=False)
 
-_NOTHING = Found(apps=[], operations=[], entries=[], more=False)
+_NOTHING = Found(apps=[], groups=[], operations=[], entries=[], more=False)
 
 
 @router.get("/admin/search")
@@ -47,4 +47,6 @@ def _exact(text: str, found: Found) -> str | None:
     named = [entry for entry in found.entries if text in (entry.entry_id, entry.job_id)]
     if len(named) == 1 and len(found.entries) == 1 and not found.apps:
         return address("/admin/entries", named[0].entry_id)
+    if text.startswith("grp_") and len(found.groups) == 1:
+        return address("/admin/groups", found.groups[0].group_id)
     return None

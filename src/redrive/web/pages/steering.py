@@ -14,7 +14,7 @@ from redrive.errors import BadControls, Conflict, NotFound
 from redrive.web import saying
 from redrive.web.api.params import OperationIdPath
 from redrive.web.context import ActorOf, Console, ConsoleOf
-from redrive.web.pages.acting import go
+from redrive.web.pages.acting import go_on
 from redrive.web.pages.addresses import local
 from redrive.web.pages.controls_form import filled
 from redrive.web.pages.formats import address
@@ -25,7 +25,7 @@ from redrive.web.pages.words import subject_of
 
 router = APIRouter(include_in_schema=False)
 
-_TOLD = (NotFound, Conflict)
+TOLD = (NotFound, Conflict)
 """What can come of steering and is said where it was asked for; other errors have a page."""
 
 
@@ -39,8 +39,8 @@ async def cancel(
     recovery = console.services.recovery
     try:
         operation = await recovery.cancel(OperationId(operation_id), actor, undo=form.undo == "yes")
-    except _TOLD as error:
-        return go(request, back, "warn", str(error))
+    except TOLD as error:
+        return go_on(request, back, "warn", str(error))
     in_hand = await console.services.overview.in_hand(operation.operation_id)
     return _told(request, back, operation, saying.cancelled(operation, in_hand))
 
@@ -55,8 +55,8 @@ async def pause(
     recovery = console.services.recovery
     try:
         operation = await recovery.pause(OperationId(operation_id), actor, form.reason)
-    except _TOLD as error:
-        return go(request, back, "warn", str(error))
+    except TOLD as error:
+        return go_on(request, back, "warn", str(error))
     return _told(request, back, operation, saying.paused(operation))
 
 
@@ -68,8 +68,8 @@ async def resume(
     back = _back(await read_form(request, SteerForm), operation_id)
     try:
         operation = await console.services.recovery.resume(OperationId(operation_id), actor)
-    except _TOLD as error:
-        return go(request, back, "warn", str(error))
+    except TOLD as error:
+        return go_on(request, back, "warn", str(error))
     return _told(request, back, operation, saying.resumed(operation))
 
 
@@ -102,8 +102,8 @@ async def change_controls(
     except BadControls as error:
         name, _, said = str(error.fields["problem"]).partition(": ")
         problems[name.replace(".", "_")] = said
-    except _TOLD as error:
-        return go(request, back, "warn", str(error))
+    except TOLD as error:
+        return go_on(request, back, "warn", str(error))
     context = await controls_context(console, OperationId(operation_id), form, problems)
     return await show(request, "controls.html", context, section="operations", status=422)
 
@@ -132,4 +132,4 @@ def _back(form: SteerForm, operation_id: str) -> str:
 
 def _told(request: Request, back: str, operation: Operation, said: str) -> Response:
     """Back to a page that says it, until the operation is in another state."""
-    return go(request, back, "info", said, subject=subject_of(operation))
+    return go_on(request, back, "info", said, subject=subject_of(operation))

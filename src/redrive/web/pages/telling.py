@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from redrive.domain import Actor, Operation, ReasonCount
+from redrive.domain import Actor, Operation, OperationState, ReasonCount
 from redrive.web.pages.formats import ago, counted, number
-from redrive.web.pages.words import title_of, what_happened
+from redrive.web.pages.words import scope_words, title_of, what_happened
 
 
 def started(
@@ -18,14 +18,22 @@ def started(
 ) -> str:
     """What this action, or an earlier click, has started; ``asked`` is the count that the operator
     was shown. Of an operation that has ended already, what became of it."""
-    entries = counted(operation.total, "entry", "entries")
     then = "" if operation.total == asked else f" ({number(asked)} when asked)"
-    begun = f"Started: {entries} of {operation.scope}{then}"
+    begun = f"Started: {_what(operation)}{then}"
     if not new:
         begun = f"Nothing new was started: you have started this {ago(operation.created_at, now)}"
     if operation.state.terminal:
         return f"{begun}. {what_happened(operation, reasons)}"
+    if operation.state is OperationState.PAUSED:
+        return f"{begun}. It is paused: {operation.pause_reason}."
     return f"{begun}. Failures from then on are not among them."
+
+
+def _what(operation: Operation) -> str:
+    """``412 entries of app acme``, ``3 entries chosen by hand``."""
+    scope = scope_words(operation)
+    entries = counted(operation.total, "entry", "entries")
+    return scope if scope.startswith(entries) else f"{entries} of {scope}"
 
 
 def in_the_way(running: Operation, actor: Actor, now: datetime) -> str:

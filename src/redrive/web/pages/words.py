@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 
 from redrive.domain import (
+    Controls,
     EntryState,
     ItemState,
     JobState,
@@ -15,7 +17,6 @@ from redrive.domain import (
     Outcome,
     Reason,
     ReasonCount,
-    Scope,
     ScopeKind,
 )
 from redrive.web.pages.formats import counted, number
@@ -60,6 +61,19 @@ ITEM_WORDS: Mapping[ItemState, str] = {
     ItemState.DISMISSED: "dismissed",
 }
 
+DONE_WORDS: Mapping[OperationKind, str] = {
+    OperationKind.RETRY: "Retried",
+    OperationKind.RESYNC: "Resynced",
+    OperationKind.DISMISS: "Dismissed",
+}
+
+BASIS_WORDS: Mapping[str, str] = {
+    "frames": "their own stack frames",
+    "message": "their message",
+    "library": "their library frames: there is no own frame and no message",
+}
+"""What tells the failures of a group from others."""
+
 APPROVAL = "approval"
 """By what an operation over the set size is paused at its start."""
 
@@ -92,6 +106,7 @@ REASON_WORDS: Mapping[Reason, str] = {
 OPERATION_WORDS: Mapping[OperationState, str] = {
     OperationState.QUEUED: "queued",
     OperationState.RUNNING: "running",
+    OperationState.PAUSED: "paused",
     OperationState.CANCELLING: "cancelling",
     OperationState.PAUSED: "paused",
     OperationState.COMPLETED: "finished",
@@ -110,12 +125,20 @@ COUNT_WORDS: Mapping[str, str] = {
 }
 """The names of an audit row's counts, in the words of the console."""
 
+TAKES: Mapping[OperationKind, str] = {
+    OperationKind.RETRY: "failed entries; each goes back to its queue, once",
+    OperationKind.RESYNC: "failed and recovered entries; each runs again from scratch",
+    OperationKind.DISMISS: "failed entries; they count as failed no more, their jobs stay as they "
+    "are",
+}
+"""What a bulk action takes, and what it does."""
+
 WHY_NO_RETRY: Mapping[EntryState, str] = {
     EntryState.CLAIMED: "An operation has it in hand.",
     EntryState.QUEUED: "Its job is waiting in its queue.",
     EntryState.ACTIVE: "Its job is running now.",
     EntryState.RECOVERED: "It has recovered; Resync runs it again.",
-    EntryState.DISMISSED: "It was dismissed; Resync runs it again.",
+    EntryState.DISMISSED: "It was dismissed; Restore makes it failed again.",
     EntryState.VANISHED: "Its queue no longer has it; Resync rebuilds it.",
 }
 
@@ -123,6 +146,29 @@ JOB_WORDS: Mapping[JobState, str] = {
     JobState.WAITING_CHILDREN: "waiting for children",
     JobState.MISSING: "not in its queue",
 }
+
+
+def left_out(reason: str) -> str:
+    """Why entries that fit a filter, or were chosen by hand, are not in a plan."""
+    if reason == "repeated":
+        return "failed the same way three times or more after they were put back"
+    if reason == "unknown":
+        return "are not known (any more)"
+    return f"are {ENTRY_WORDS[EntryState(reason)]}"
+
+
+def pace_words(controls: Controls) -> str:
+    """``canary of 20, guard at 50%``; ``as fast as it goes``."""
+    said = []
+    if controls.rate is not None:
+        said.append(f"at most {controls.rate:g} a second")
+    if controls.canary is not None:
+        said.append(f"canary of {number(controls.canary.entries)}")
+    if controls.guard is not None:
+        said.append(f"guard at {controls.guard.percent:g}%")
+    if controls.low_priority:
+        said.append("behind live traffic")
+    return ", ".join(said) or "as fast as it goes"
 
 
 def tone(value: str) -> str:
@@ -133,14 +179,35 @@ def job_state(state: JobState) -> str:
     return JOB_WORDS.get(state, state.value)
 
 
-def scope_words(scope: Scope) -> str:
-    """``app acme``, ``all apps``, ``one entry``."""
-    return "one entry" if scope.kind is ScopeKind.ENTRY else str(scope)
+KIND_NOUNS: Mapping[OperationKind, str] = {
+    OperationKind.RETRY: "Retry",
+    OperationKind.RESYNC: "Resync",
+    OperationKind.DISMISS: "Dismissal",
+}
+
+
+def scope_words(operation: Operation) -> str:
+    """``app acme``, ``all apps``, ``one entry``, ``3 entries chosen by hand``, ``a selection``."""
+    if operation.scope.kind is ScopeKind.FILTER:
+        return _selection_words(operation)
+    return "one entry" if operation.scope.kind is ScopeKind.ENTRY else str(operation.scope)
+
+
+def _selection_words(operation: Operation) -> str:
+    said = json.loads(operation.filter or "{}")
+    if "entry_ids" in said:
+        return f"{counted(operation.total, 'entry', 'entries')} chosen by hand"
+    if not said:
+        return "everything"
+    if said.keys() == {"app_id"}:
+        return f"app {said['app_id']}"
+    what = "a group" if "group_id" in said else "a selection"
+    return f"{what} in app {said['app_id']}" if "app_id" in said else what
 
 
 def title_of(operation: Operation) -> str:
     """``Retry of app acme``."""
-    return f"{operation.kind.capitalize()} of {scope_words(operation.scope)}"
+    return f"{KIND_NOUNS[operation.kind]} of {scope_words(operation)}"
 
 
 CANCELLABLE = (OperationState.QUEUED, OperationState.RUNNING, OperationState.PAUSED)
@@ -170,7 +237,8 @@ def _outcome_of(operation: Operation, phase: OperationPhase) -> tuple[str, str]:
     if operation.dismissed:
         return "dismissed", "quiet"
     if operation.requeued == 0:
-        return "nothing moved", "danger" if operation.errored else "warn"
+        word = "nothing dismissed" if operation.kind is OperationKind.DISMISS else "nothing moved"
+        return word, "danger" if operation.errored else "warn"
     if waiting_outcomes(operation):
         observing = phase is OperationPhase.OBSERVING
         waits = ("observing", "info") if observing else ("still waiting", "quiet")
@@ -190,8 +258,10 @@ def waiting_outcomes(operation: Operation) -> int:
 
 def what_happened(operation: Operation, reasons: Iterable[ReasonCount]) -> str:
     """``312 moved, 4 skipped: 3 already waiting or running, 1 completed meanwhile.``"""
-    dismisses = operation.kind is OperationKind.DISMISS
-    done, word = (operation.dismissed, "dismissed") if dismisses else (operation.requeued, "moved")
+    is_dismissal = operation.kind is OperationKind.DISMISS
+    done, word = (
+        (operation.dismissed, "dismissed") if is_dismissal else (operation.requeued, "moved")
+    )
     parts = [f"{number(done)} {word}"]
     listed = list(reasons)
     for state, count in (

@@ -1,10 +1,12 @@
 // Keyboard shortcuts. Single keys can be switched off: they get in the way of speech input.
 import { openDialog } from "./modal.js";
+import { pick } from "./picking.js";
 import { visit } from "./visits.js";
 
 const PAGES = {
   o: "/admin/",
   f: "/admin/failures",
+  g: "/admin/groups",
   a: "/admin/apps",
   p: "/admin/operations",
   q: "/admin/queues",
@@ -53,6 +55,7 @@ function single(event) {
   else if (event.key === "j") step(1);
   else if (event.key === "k") step(-1);
   else if (event.key === "r") retry();
+  else if (event.key === "x") pick(document.activeElement.closest("tr"));
   else return;
   event.preventDefault();
 }

@@ -59,6 +59,8 @@ async function refresh() {
     refreshIn(interval());
     return;
   }
+  // What was frozen is not looked at anew behind the operator's back.
+  if (document.getElementById("main").hasAttribute("data-still")) return;
   busy = true;
   const visits = visitsSoFar();
   try {

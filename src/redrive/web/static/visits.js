@@ -65,6 +65,8 @@ function arrive({ page, address }, { push = true, scroll = null, keepsList = fal
   if (scroll !== null) window.scrollTo(0, scroll);
   else if (fromTop) toTop(false);
   else if (push && (!isList || turned)) toTop(isList);
+  // As a browser does where a page is loaded whole.
+  if (push) document.querySelector("#main [autofocus]")?.focus();
 }
 
 // An address without the entry that is open beside the list.

@@ -1,0 +1,205 @@
+"""Plans: what would happen to which entries, before it is started."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import RedirectResponse, Response
+
+from redrive.domain import (
+    PLAN_LASTS,
+    Actor,
+    Controls,
+    EntryFilter,
+    EntryId,
+    OperationId,
+    PlanRequest,
+    PlanStart,
+    proposed_controls,
+)
+from redrive.errors import (
+    Conflict,
+    OperationOverlap,
+    PlanExpired,
+    PlanNotFound,
+    PlanOfAnother,
+    PlanUsed,
+)
+from redrive.planning import require_selective
+from redrive.web.context import ActorOf, Console, ConsoleOf
+from redrive.web.pages import telling
+from redrive.web.pages.acting import go
+from redrive.web.pages.addresses import local
+from redrive.web.pages.flash import Flash, read_flash
+from redrive.web.pages.formats import address, number
+from redrive.web.pages.forms import LARGE, PlanForm, read_form
+from redrive.web.pages.params import PlanQuery
+from redrive.web.pages.rendering import show
+from redrive.web.pages.selecting import FILTER_WORDS
+from redrive.web.pages.words import subject_of
+
+router = APIRouter(include_in_schema=False)
+
+_PLACE = "/admin/plan"
+_ASKED = "asked"
+"""The subject of a message that the plan itself shows."""
+_ALLOWED = ", ".join(FILTER_WORDS.values())
+_EVERYTHING = "Retry everything, on the overview"
+
+
+@router.get(_PLACE)
+async def plan(
+    request: Request, query: Annotated[PlanQuery, Query()], console: ConsoleOf, actor: ActorOf
+) -> Response:
+    """A plan over all that fit a filter; nothing moves. One of checked rows has no address."""
+    if not request.query_params:
+        text = "A plan of checked rows has no address: check them again."
+        return go(request, "/admin/failures", Flash(tone="warn", text=text))
+    asked = PlanForm.model_validate(query.model_dump())
+    flash = read_flash(request, tls=console.reader.is_tls(request))
+    said = flash if flash is not None and flash.subject == _ASKED else None
+    context = await plan_context(console, actor, asked, said)
+    return await show(request, "plan.html", context, section="failures")
+
+
+@router.post(_PLACE)
+async def act(request: Request, console: ConsoleOf, actor: ActorOf) -> Response:
+    """Plan what was chosen in a list, plan again, or start what was planned."""
+    form = await read_form(request, PlanForm, many=("entry_id",))
+    if form.all:
+        return RedirectResponse(_address(form), status_code=303)
+    if form.by_hand and not form.entry_ids:
+        flash = Flash(
+            tone="warn", text="Nothing was chosen: check rows, the page, or all that fit."
+        )
+        return go(request, local(form.back), flash)
+    if form.act == "start":
+        return await _start(request, console, actor, form)
+    return await _plan_again(request, console, actor, form, "")
+
+
+async def plan_context(
+    console: Console, actor: Actor, form: PlanForm, said: Flash | None
+) -> Mapping[str, Any]:
+    """The plan that is made now. Raises EmptyFilter."""
+    entry_filter = _filter(console, form)
+    require_selective(entry_filter, False, allowed=_ALLOWED, say_everything=_EVERYTHING)
+    request = PlanRequest(
+        kind=form.kind,
+        entry_filter=entry_filter,
+        actor=actor,
+        include_repeated=form.include_repeated,
+    )
+    controls, problem = _controls(form, 0)
+    forecast = await console.services.planning.plan(request, controls.rate)
+    made = forecast.plan
+    if not problem:
+        controls, _ = _controls(form, made.total)
+    return {
+        "form": form,
+        "plan": made,
+        "forecast": forecast,
+        "controls": controls,
+        "lasts": PLAN_LASTS.total_seconds(),
+        "repeated": sum(one.entries for one in made.left_out if one.reason == "repeated"),
+        "overlaps": [one for one in made.warnings if one.code == "overlap"],
+        "warnings": [one for one in made.warnings if one.code not in ("repeated", "overlap")],
+        "large": LARGE,
+        "key": secrets.token_urlsafe(16),
+        "back": local(form.back) if form.back else address("/admin/failures", **form.given),
+        "reason": form.reason or (said.reason if said else ""),
+        "said": said if said and said.text else None,
+        "problem": problem,
+    }
+
+
+async def _start(request: Request, console: Console, actor: Actor, form: PlanForm) -> Response:
+    """Start exactly what was shown; where that cannot be, another plan says why."""
+    if not form.is_confirmed:
+        said = f"That is not {number(form.count)}. Nothing was started."
+        return await _plan_again(request, console, actor, form, said)
+    controls, problem = _controls(form, form.count)
+    if problem:
+        return await _plan_again(request, console, actor, form, "Nothing was started.")
+    asked = PlanStart(
+        plan_token=form.token,
+        actor=actor,
+        reason=form.reason,
+        idempotency_key=form.key,
+        controls=controls,
+    )
+    try:
+        operation, new = await console.services.planning.start(asked)
+    except PlanUsed as used:
+        return await _to_started(request, console, OperationId(str(used.fields["operation_id"])))
+    except OperationOverlap as overlap:
+        other = await console.services.overview.operation(
+            OperationId(str(overlap.fields["operation_id"]))
+        )
+        said = telling.in_the_way(other, actor, console.services.clock.now())
+        return await _plan_again(request, console, actor, form, said, other.operation_id)
+    except (PlanExpired, PlanNotFound):
+        said = "Nothing was started: the plan had expired. This is a new one; look at what it says."
+        return await _plan_again(request, console, actor, form, said)
+    except PlanOfAnother:
+        said = "Nothing was started: another user made that plan. This is one of your own."
+        return await _plan_again(request, console, actor, form, said)
+    except Conflict as conflict:
+        return await _plan_again(request, console, actor, form, str(conflict))
+    now = console.services.clock.now()
+    said = telling.started(operation, [], new=new, asked=form.count, now=now)
+    flash = Flash(tone="info", text=said)
+    return go(request, address("/admin/operations", operation.operation_id), flash)
+
+
+async def _plan_again(
+    request: Request,
+    console: Console,
+    actor: Actor,
+    form: PlanForm,
+    said: str,
+    other: OperationId | None = None,
+) -> Response:
+    """Another plan of the same, which keeps the reason. That of a filter has its own address; what
+    was chosen by hand is in no address, and is shown at once."""
+    flash = Flash(tone="danger", text=said, subject=_ASKED, reason=form.reason)
+    if other is not None:
+        link = address("/admin/operations", other)
+        flash = replace(flash, link=link, link_text="Look at it")
+    if not form.by_hand:
+        return go(request, _address(form), flash)
+    context = await plan_context(console, actor, form, flash)
+    return await show(request, "plan.html", context, section="failures")
+
+
+async def _to_started(request: Request, console: Console, operation_id: OperationId) -> Response:
+    started = await console.services.overview.operation(operation_id)
+    flash = Flash(
+        tone="warn",
+        text="Nothing new was started: this is what the plan has started already.",
+        subject=subject_of(started),
+    )
+    return go(request, address("/admin/operations", operation_id), flash)
+
+
+def _controls(form: PlanForm, total: int) -> tuple[Controls, str]:
+    """The limits, or those that are proposed and why it cannot be what was typed."""
+    try:
+        return form.controls(form.kind, total), ""
+    except ValueError as error:
+        return proposed_controls(total), f"The pace does not fit. {error}."
+
+
+def _filter(console: Console, form: PlanForm) -> EntryFilter:
+    if form.by_hand:
+        return EntryFilter(entry_ids=tuple(EntryId(one) for one in form.entry_ids))
+    return form.filter(console.services.clock.now())
+
+
+def _address(form: PlanForm) -> str:
+    repeated = "true" if form.include_repeated else None
+    return address(_PLACE, kind=form.kind, **form.given, **form.pace, include_repeated=repeated)
