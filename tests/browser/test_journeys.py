@@ -96,7 +96,7 @@ async def test_an_operation_is_cancelled_half_way_and_its_counts_add_up(
     await page.reload()
     await window.settled()
     await expect(page.get_by_role("heading", level=1)).to_contain_text("running")
-    await page.get_by_role("button", name="Cancel").click()
+    await page.get_by_role("button", name="Cancel", exact=True).click()
     await expect(page.get_by_role("heading", level=1)).to_contain_text("cancelled")
     operation = scene.operation_of(page)
     left = 1500 - operation["completed"]
@@ -104,7 +104,7 @@ async def test_an_operation_is_cancelled_half_way_and_its_counts_add_up(
     assert scene.failed_of("halved") == left
     verdict = f"{operation['succeeded']:,} moved, {left:,} left as they were by the cancel."
     await expect(page.locator(".verdict")).to_have_text(verdict)
-    await expect(page.get_by_role("button", name="Cancel")).to_be_disabled()
+    await expect(page.get_by_role("button", name="Cancel", exact=True)).to_be_disabled()
     assert window.complaints == []
 
 
@@ -127,7 +127,7 @@ async def test_a_second_operator_meets_the_operation_that_is_running(
     assert second.page.url.split("?")[0] == window.page.url.split("?")[0]
     await window.go("/admin/apps/shared")
     await expect(window.page.get_by_role("link", name=re.compile("Running: "))).to_be_visible()
-    await second.page.get_by_role("button", name="Cancel").click()
+    await second.page.get_by_role("button", name="Cancel", exact=True).click()
     heading = second.page.get_by_role("heading", level=1)
     await expect(heading).to_contain_text(ENDED)
     await expect(window.page.get_by_role("link", name=re.compile("Retry all"))).to_be_visible()

@@ -38,7 +38,7 @@ async def test_what_was_said_about_a_cancel_ends_with_the_operation(
     scene.fail("stopped", 900, queue="stopped")
     started = scene.console.post("/retry/app/stopped").json()["data"]
     await window.go(f"/admin/operations/{started['operation_id']}")
-    await page.get_by_role("button", name="Cancel").click()
+    await page.get_by_role("button", name="Cancel", exact=True).click()
     heading = page.get_by_role("heading", level=1)
     await expect(heading).to_contain_text(re.compile("cancelled|finished"))
     await expect(page.locator("#flash", has_text="is being cancelled")).to_have_count(0)

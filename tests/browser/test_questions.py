@@ -55,7 +55,7 @@ async def test_a_number_that_is_being_typed_stays_and_title_and_button_tell_the_
     await dialog.get_by_role("button", name="Retry 1,003 entries").click()
     await expect(page.locator("#flash")).to_contain_text("1,003 entries of app large")
     await expect(page.locator("#flash")).to_contain_text("1,002 when asked")
-    await page.get_by_role("button", name="Cancel").click()
+    await page.get_by_role("button", name="Cancel", exact=True).click()
 
 
 async def test_a_question_over_nothing_any_more_says_so(scene: Scene, window: Window) -> None:
@@ -118,4 +118,4 @@ async def test_a_refusal_stays_until_it_was_answered(scene: Scene, window: Windo
     await dialog.get_by_label("Type 1,201 to go on").fill("1201")
     await dialog.get_by_role("button", name="Retry 1,202 entries").click()
     await expect(page.get_by_role("heading", level=1)).to_contain_text("Retry of app grown")
-    await page.get_by_role("button", name="Cancel").click()
+    await page.get_by_role("button", name="Cancel", exact=True).click()

@@ -64,7 +64,7 @@ async def test_what_was_typed_into_a_question_is_there_again_after_the_login(
     await question.get_by_role("button", name="Retry 1,001 entries").click()
     await expect(page.get_by_role("heading", level=1)).to_contain_text("Retry of app half-typed")
     await expect(page.get_by_text("the provider is back")).to_be_visible()
-    await page.get_by_role("button", name="Cancel").click()
+    await page.get_by_role("button", name="Cancel", exact=True).click()
 
 
 async def test_a_question_stays_open_over_a_login_in_another_window(

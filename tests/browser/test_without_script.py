@@ -41,7 +41,7 @@ async def test_the_whole_journey_needs_no_script(scene: Scene, windows: OpenWind
     await page.get_by_label("Type 1,199 to go on").fill("1199")
     await page.get_by_role("button", name="Retry 1,199 entries").click()
     await expect(page.get_by_role("heading", level=1)).to_contain_text("Retry of app plain")
-    await page.get_by_role("button", name="Cancel").click()
+    await page.get_by_role("button", name="Cancel", exact=True).click()
     ended = page.get_by_role("heading", level=1, name=re.compile("cancelled|finished"))
     await expect(ended).to_be_visible()
     async with working(scene.server.url, "plain", deliver):

@@ -25,6 +25,7 @@ from redrive.domain import (
 from tests.support.servers import RedisServer
 from tests.web.support import PASSWORD_HASH, Console, log_in, open_console
 from tests.web.test_page_actions import BROWSER, said, start
+from tests.web.test_verdict import complete
 
 ANOTHER = Actor(name="grace", origin="192.0.2.9")
 FIGURES = "canary: 0 of 20 recovered, 20 failed again, 0 without an outcome"
@@ -100,7 +101,7 @@ async def test_a_running_one_is_paused_when_nothing_is_in_hand(
     assert "is being paused" in await said(browser, sent)
     page = await browser.get(place)
     assert "Being paused by you" in text_of(page, "paused")
-    assert "1 in hand are finished first" in text_of(page, "paused")
+    assert "what is in hand ( 1 ) is finished first" in text_of(page, "paused")
     assert 'id="resume"' in page.text
 
 
@@ -190,9 +191,34 @@ async def test_the_canary_says_how_far_it_is(console: Console, browser: httpx.As
     running = await ledger.move_canary(running, CanaryState.PENDING)
     running = await ledger.move_canary(running, CanaryState.WAITING, console.services.clock.now())
     shown = text_of(await browser.get(place), "pace")
-    assert "Canary waiting for outcomes: 0 of 0, 0 recovered (80% are needed), until" in shown
+    assert (
+        "Canary waiting for outcomes: 0 of 0, 0 recovered (80% are needed), at most until" in shown
+    )
     await ledger.move_canary(running, CanaryState.PASSED)
     assert "Canary passed: at least 80% recovered" in text_of(await browser.get(place), "pace")
+
+
+async def test_a_verdict_is_said_in_a_sentence_with_what_could_be_done_next(
+    console: Console, browser: httpx.AsyncClient
+) -> None:
+    place = await started(console, browser)
+    await console.run(id_of(place))
+    shown = await browser.get(place)
+    assert "finished, observing" in shown.text
+    assert "observed until" in text_of(shown, "verdict")
+    assert "2 moved; no outcome yet." in text_of(shown, "verdict")
+    assert "/admin/plan" not in shown.text
+    await console.fail("1")
+    await complete(console, "2")
+    shown = await browser.get(place)
+    verdict = text_of(shown, "verdict")
+    assert "final" in verdict
+    assert "50% 1 of 2 recovered; 1 failed again the same way." in verdict
+    assert "failed the same way 1" in verdict
+    assert "1 recovery and 1 failure since" in shown.text
+    again = f"failed_again_in={id_of(place)}"
+    assert f'href="/admin/plan?kind=retry&amp;{again}"' in shown.text
+    assert f'href="/admin/plan?kind=dismiss&amp;{again}&amp;same_failures_min=1"' in shown.text
 
 
 async def test_limits_are_changed_and_what_another_has_changed_meanwhile_stays(

@@ -11,6 +11,8 @@ def verdict_said(verdict: Verdict) -> str:
     """``392 of 400 recovered; 8 failed again the same way.``"""
     if not verdict.moved:
         return "Nothing was moved." if verdict.is_final else "Nothing has been moved yet."
+    if not verdict.judged and not verdict.is_final:
+        return f"{number(verdict.moved)} moved; no outcome yet."
     moved, recovered = number(verdict.moved), number(verdict.recovered)
     parts = [f"{recovered if verdict.recovered else 'None'} of {moved} recovered"]
     if verdict.all_recovered:

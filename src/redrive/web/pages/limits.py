@@ -63,11 +63,11 @@ def canary_said(operation: Operation, tried: Tried) -> str:
     moved = number(tried.handed_over)
     if operation.canary is CanaryState.PENDING:
         return f"pending: {moved} of {canary.entries:,} handed over"
+    needed = f"({canary.percent:g}% are needed)"
+    if operation.paused_by == "canary":
+        return f"stopped it: {number(tried.recovered)} of {moved} recovered {needed}"
     known = number(tried.handed_over - tried.without_outcome)
-    return (
-        f"waiting for outcomes: {known} of {moved}, {number(tried.recovered)} recovered "
-        f"({canary.percent:g}% are needed)"
-    )
+    return f"waiting for outcomes: {known} of {moved}, {number(tried.recovered)} recovered {needed}"
 
 
 def paused_by_said(operation: Operation, user: str) -> str:
