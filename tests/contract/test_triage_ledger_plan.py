@@ -121,8 +121,8 @@ async def test_each_part_of_a_filter_narrows(
     await books.fail("retried", at=-5)
     await books.requeue_one("retried", at=0)
     await books.fail("retried", at=5)
-    await add_group(books, 1, "grp_1_a")
-    await books.set_entry("plain", group_pk=1)
+    await add_group(books, 1001, "grp_1_a")
+    await books.set_entry("plain", group_pk=1001)
     plan = await books.plan(**narrowed)
     assert {sample.job_id for sample in plan.samples} == set(found)
     assert plan.total == len(found)
@@ -163,9 +163,10 @@ async def add_group(books: Books, group_pk: int, group_id: str, title: str = "")
 async def test_a_plan_is_told_apart_by_app_group_and_queue(books: Books) -> None:
     await books.fail("1", "2", app="acme")
     await books.fail("3", app="globex")
-    await add_group(books, 1, "grp_1_a", "no answer")
+    await add_group(books, 1001, "grp_1_a", "no answer")
     for job_id in ("1", "3"):
-        await books.set_entry(job_id, group_pk=1)
+        await books.set_entry(job_id, group_pk=1001)
+    await books.set_entry("2", group_pk=None)
     plan = await books.plan()
     assert plan.apps.parts == (Part(key="acme", entries=2), Part(key="globex", entries=1))
     assert plan.groups.parts == (
