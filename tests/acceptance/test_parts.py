@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 from tests.support.console import PASSWORD, ConsoleProcess
 from tests.support.failing import fail_jobs, sample_jobs
+from tests.support.processes import catches
 from tests.support.servers import PostgresServer, RedisServer
 from tests.support.waiting import until
 
@@ -48,6 +50,10 @@ def test_the_parts_of_a_larger_deployment_work_together_and_stop_cleanly(
         )
         with redis_server.client() as client:
             assert client.llen("bull:mail:wait") == 40
+        until(
+            lambda: all(catches(part.pid, signal.SIGTERM) for part in parts),
+            "the parts know what to do when they are ended",
+        )
         for part in parts:
             part.terminate()
         assert [part.wait(30) for part in parts] == [0, 0, 0]
