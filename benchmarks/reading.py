@@ -119,9 +119,9 @@ def _wanted(history: History) -> dict[str, str]:
         "api groups, an app's": "/admin/api/groups?app_id=client-7",
         "api groups, by text": "/admin/api/groups?q=provider",
         "api group": f"/admin/api/groups/{group}",
-        "api entries, failed, a group's": f"/admin/api/entries?state=failed&group={group}",
+        "api entries, failed, a group's": f"/admin/api/entries?state=failed&group_id={group}",
         "api entries, failed, a group's of an app": (
-            f"/admin/api/entries?state=failed&group={group}&app_id=client-7"
+            f"/admin/api/entries?state=failed&group_id={group}&app_id=client-7"
         ),
         "api operations": "/admin/api/operations",
         "api items": f"/admin/api/operations/{operation}/items",

@@ -194,7 +194,7 @@ async def test_choosing_planning_and_starting_need_no_script(
     await type_the_number(page)
     await page.get_by_role("button", name=re.compile("Retry 1,0")).click()
     await expect(page.get_by_role("heading", level=1)).to_contain_text("Retry of a selection")
-    await page.get_by_role("button", name="Cancel").click()
+    await page.get_by_role("button", name="Cancel", exact=True).click()
     await run_jobs(scene.server.url, "unscripted", accept)
 
 

@@ -118,7 +118,8 @@ async def _claimed(books: Books) -> tuple[Operation, Batch]:
 
 
 def test_every_answer_has_its_row() -> None:
-    assert set(STATES) == set(ITEM) == set(Answer)
+    """A dismissal is no answer of a queue: what is heard beside it has tests of its own."""
+    assert set(STATES) | {Answer.DISMISSED} == set(ITEM) == set(Answer)
 
 
 @pytest.mark.parametrize(("answer", "early", "state"), MATRIX)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from redrive.domain import (
     DROPPED_AT_ONCE,
@@ -17,6 +18,7 @@ from redrive.domain import (
     Stamp,
 )
 from redrive.ledger.schema import entries
+from redrive.ledger.schema_triage import groups
 from tests.support.books import Books, results
 from tests.support.factories import completed, dropped, failure
 
@@ -154,9 +156,12 @@ async def test_where_another_failure_lies_between_the_way_is_not_known(books: Bo
 async def test_a_failure_of_which_the_group_is_not_known_is_not_compared(books: Books) -> None:
     await books.fail("1")
     operation = await books.requeue_one("1")
-    await books.database.write(
-        lambda connection: connection.execute(update(entries).values(group_pk=None))
-    )
+
+    async def forget(connection: AsyncConnection) -> None:
+        await connection.execute(update(entries).values(group_pk=None))
+        await connection.execute(update(groups).values(failed=0, entries=0))
+
+    await books.database.write(forget)
     await books.take_in(again(operation, 20))
     assert await judged(books, operation) == ("failed_again", None, 1, 0)
 

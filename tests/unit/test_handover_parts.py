@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
 from sqlalchemy import update
 
-from redrive.domain import Operation, RequeueBatch, RequeueResult
+from redrive.domain import (
+    NO_CONTROLS,
+    Controls,
+    Operation,
+    RequeueBatch,
+    RequeueResult,
+    controls_as_text,
+)
 from redrive.handover import HandOver
 from redrive.ledger import Database
 from redrive.ledger.schema import operations
@@ -29,19 +35,19 @@ class Overheard(InMemoryEngine):
         return await super().requeue(batch)
 
 
-async def give_controls(books: Books, operation: Operation, controls: object) -> None:
+async def give_controls(books: Books, operation: Operation, controls: Controls) -> None:
     async def work(connection: Any) -> None:
-        await connection.execute(update(operations).values(controls=json.dumps(controls)))
+        await connection.execute(update(operations).values(controls=controls_as_text(controls)))
 
     await books.database.write(work)
 
 
 @pytest.mark.parametrize(
     ("controls", "low_priority"),
-    [({"low_priority": True}, True), ({"low_priority": False}, False), ({}, False)],
+    [(Controls(low_priority=True), True), (Controls(rate=5.0), False), (NO_CONTROLS, False)],
 )
 async def test_low_priority_is_asked_of_the_engine_where_the_operation_has_it(
-    database: Database, controls: dict[str, bool], low_priority: bool
+    database: Database, controls: Controls, low_priority: bool
 ) -> None:
     books = Books(database)
     await books.fail("1")
