@@ -10,16 +10,7 @@ from typing import Any
 from sqlalchemy import Row, bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from redrive.domain import (
-    LIVE_STATES,
-    AppId,
-    EntryState,
-    Failure,
-    OperationId,
-    Outcome,
-    Reason,
-    Stamp,
-)
+from redrive.domain import AppId, EntryState, Failure, OperationId, Reason, Stamp
 from redrive.ledger.counting import (
     Moves,
     add_activity,
@@ -30,7 +21,7 @@ from redrive.ledger.counting import (
 )
 from redrive.ledger.database import Database, insert_or_ignore, upsert
 from redrive.ledger.identities import add_identities, any_named
-from redrive.ledger.outcomes import FAILED_AGAIN, VANISHED, Attribution, attribute
+from redrive.ledger.outcomes import FAILED_AGAIN, Attribution, attribute
 from redrive.ledger.payloads import payload_row
 from redrive.ledger.schema import apps, entries, payloads
 from redrive.ledger.settling import FAILED_AFTER_MOVE, FAILED_BEFORE_MOVE
@@ -168,10 +159,14 @@ class Intake:
     async def _attribute(self, again: Sequence[tuple[Row[Any], Failure]]) -> list[Row[Any]]:
         """Tie the new occurrences to the hand-overs that they came after."""
         found = [
-            attribution
+            Attribution(
+                entry_pk=row.id,
+                operation_id=stamp.operation_id,
+                generation=stamp.generation,
+                outcome=FAILED_AGAIN,
+            )
             for row, failure in again
-            if row.state != EntryState.CLAIMED
-            for attribution in _verdicts(row, failure)
+            if row.state != EntryState.CLAIMED and (stamp := _hand_over(row, failure)) is not None
         ]
         moves = await attribute(self._database, self._connection, found)
         return await move_outcome_counts(self._connection, moves)
@@ -200,36 +195,9 @@ def _is_new(row: Row[Any], failure: Failure) -> bool:
 def _hand_over(row: Row[Any], failure: Failure) -> Stamp | None:
     """The hand-over that a job's stamp names. An event has none; it is only taken in if it is
     younger than the entry's last hand-over, so it belongs to that one."""
-    return (_last_hand_over(row) if failure.event_only else None) or failure.stamp
-
-
-def _last_hand_over(row: Row[Any]) -> Stamp | None:
-    if row.operation_id is None:
-        return None
-    return Stamp(operation_id=OperationId(row.operation_id), generation=row.generation)
-
-
-def _verdicts(row: Row[Any], failure: Failure) -> list[Attribution]:
-    """What a new occurrence says of hand-overs: the one it came after failed again.
-
-    If the job was still out under another one, nothing is left of that: its queue's store lost it
-    together with all that came of it, or somebody put another job under the id.
-    """
-    own = _last_hand_over(row)
-    after = _hand_over(row, failure)
-    verdicts = [] if after is None else [_verdict(row, after, FAILED_AGAIN)]
-    if own is not None and own != after and row.state in LIVE_STATES:
-        verdicts.append(_verdict(row, own, VANISHED))
-    return verdicts
-
-
-def _verdict(row: Row[Any], stamp: Stamp, outcome: Outcome) -> Attribution:
-    return Attribution(
-        entry_pk=row.id,
-        operation_id=stamp.operation_id,
-        generation=stamp.generation,
-        outcome=outcome,
-    )
+    if failure.event_only and row.operation_id is not None:
+        return Stamp(operation_id=OperationId(row.operation_id), generation=row.generation)
+    return failure.stamp
 
 
 def _early_outcome(row: Row[Any], failure: Failure) -> str:
