@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import and_, exists, false, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from redrive.domain import (
@@ -17,6 +17,7 @@ from redrive.domain import (
     JobOutcome,
     JobStatus,
     Operation,
+    Outcome,
     OutcomeKind,
     entry_id_of,
 )
@@ -28,7 +29,7 @@ from redrive.ledger.identities import any_named
 from redrive.ledger.intake import Intake
 from redrive.ledger.outcomes import apply_outcomes
 from redrive.ledger.rows import operations_of
-from redrive.ledger.schema import cursors, entries
+from redrive.ledger.schema import cursors, entries, items
 from redrive.ports import Clock, DriftVerdict, LedgerEntry
 
 FAILURES, OUTCOMES = "failures", "outcomes"
@@ -98,6 +99,7 @@ class SqlFollowerLedger:
     async def failed_to_check(self, source: str, after_seq: int, limit: int) -> list[LedgerEntry]:
         statement = (
             _to_check(source)
+            .add_columns(_AWAITS)
             .where(entries.c.state == EntryState.FAILED.value, entries.c.failure_seq > after_seq)
             .order_by(entries.c.failure_seq)
             .limit(limit)
@@ -107,6 +109,7 @@ class SqlFollowerLedger:
     async def live_to_check(self, source: str, after_pk: int, limit: int) -> list[LedgerEntry]:
         statement = (
             _to_check(source)
+            .add_columns(false().label("awaits"))
             .where(
                 one_of(entries.c.state, LIVE_STATES),
                 entries.c.id > after_pk,
@@ -128,6 +131,7 @@ class SqlFollowerLedger:
                 failed_at=row.failed_at,
                 moved_at=row.moved_at,
                 forgets=row.forgets,
+                awaits=bool(row.awaits),
             )
             for row in rows
         ]
@@ -160,6 +164,12 @@ class SqlFollowerLedger:
         except _CursorMovedError:
             return None
         return changed
+
+
+_AWAITS = and_(
+    entries.c.moved_at.is_not(None),
+    exists().where(items.c.entry_pk == entries.c.id, items.c.outcome == Outcome.WAITING.value),
+).label("awaits")
 
 
 def _to_check(source: str) -> Any:

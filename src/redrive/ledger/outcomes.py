@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -79,10 +79,10 @@ async def attribute(
     )
     rows = {(row.entry_pk, row.operation_id, row.generation): row for row in waiting.all()}
     changes = []
-    for attribution in found:
-        key = (attribution.entry_pk, attribution.operation_id, attribution.generation)
-        row = rows.get(key)
-        if row is None or row.outcome == attribution.outcome:
+    known = [attribution for attribution in found if _key(attribution) in rows]
+    for attribution in [*known, *_outlived(known, rows.values())]:
+        row = rows[_key(attribution)]
+        if row.outcome == attribution.outcome:
             continue
         changes.append(
             {
@@ -102,6 +102,29 @@ async def attribute(
             changes,
         )
     return moves
+
+
+def _key(attribution: Attribution) -> tuple[int, OperationId, int]:
+    return attribution.entry_pk, attribution.operation_id, attribution.generation
+
+
+def _outlived(found: Sequence[Attribution], rows: Iterable[Any]) -> list[Attribution]:
+    """The hand-overs that still wait although one of the same entry after them has its outcome:
+    nothing is left of them, their queue's store has lost them together with what came of them."""
+    newest: dict[int, int] = {}
+    for attribution in found:
+        before = newest.get(attribution.entry_pk, 0)
+        newest[attribution.entry_pk] = max(before, attribution.generation)
+    return [
+        Attribution(
+            entry_pk=row.entry_pk,
+            operation_id=OperationId(row.operation_id),
+            generation=row.generation,
+            outcome=VANISHED,
+        )
+        for row in rows
+        if row.outcome == Outcome.WAITING and row.generation < newest.get(row.entry_pk, 0)
+    ]
 
 
 async def apply_outcomes(
