@@ -177,3 +177,53 @@ async def test_an_announced_failure_of_a_job_retried_elsewhere_is_nobodys_doing(
     await books.drift("1", EntryState.QUEUED, "retried elsewhere")
     assert await books.take_in(dropped("1", at=40)) == []
     assert await _outcomes(books, operation) == (0, 1, 0)
+
+
+async def told_late(books: Books) -> Operation:
+    """A hand-over, and after it a failure from before it: another tool had retried the job."""
+    await books.fail("1")
+    operation = await books.requeue_one("1", at=30)
+    await books.take_in(failure("1", at=20))
+    assert (await books.entry("1")).state is EntryState.FAILED
+    return operation
+
+
+async def test_a_completion_counts_for_a_hand_over_before_which_a_failure_was_told_late(
+    books: Books,
+) -> None:
+    operation = await told_late(books)
+    assert await books.hear(completed("1", 29)) == []
+    (changed,) = await books.hear(completed("1", 40))
+    assert changed.recovered == 1
+    assert await _outcomes(books, operation) == (1, 0, 0)
+    assert (await books.entry("1")).state is EntryState.RECOVERED
+    await books.check_counts()
+
+
+@pytest.mark.parametrize(
+    ("to_state", "outcomes"),
+    [(EntryState.RECOVERED, (1, 0, 0)), (EntryState.VANISHED, (0, 0, 1))],
+)
+async def test_what_the_queue_says_counts_for_a_hand_over_before_which_a_failure_was_told_late(
+    books: Books, to_state: EntryState, outcomes: tuple[int, int, int]
+) -> None:
+    operation = await told_late(books)
+    await books.drift("1", to_state)
+    assert await _outcomes(books, operation) == outcomes
+
+
+async def test_a_job_completed_elsewhere_does_not_raise_a_hand_over_that_was_lost(
+    books: Books,
+) -> None:
+    operation = await told_late(books)
+    await books.drift("1", EntryState.FAILED)
+    await books.drift("1", EntryState.RECOVERED)
+    assert await _outcomes(books, operation) == (0, 0, 1)
+
+
+async def test_a_completion_is_left_to_the_check_once_the_verdict_is_in(books: Books) -> None:
+    await books.fail("1")
+    operation = await books.requeue_one("1", at=10)
+    await books.take_in(failure("1", at=20, stamp=stamp(operation)))
+    assert await books.hear(completed("1", 40)) == []
+    assert (await books.entry("1")).state is EntryState.FAILED

@@ -116,9 +116,8 @@ def _attributions(valid: Sequence[tuple[Row[Any], DriftVerdict]]) -> list[Attrib
             operation_id=OperationId(row.operation_id),
             generation=row.generation,
             outcome=outcome_of[verdict.to_state],
+            revises=verdict.from_state in LIVE_STATES,
         )
         for row, verdict in valid
-        if row.operation_id is not None
-        and verdict.to_state in outcome_of
-        and (verdict.from_state in LIVE_STATES or verdict.to_state is EntryState.FAILED)
+        if row.operation_id is not None and verdict.to_state in outcome_of
     ]

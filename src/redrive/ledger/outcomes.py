@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, bindparam, or_, select, update
+from sqlalchemy import Row, and_, bindparam, exists, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from redrive.domain import (
@@ -40,14 +40,28 @@ RECOVERED, FAILED_AGAIN, VANISHED = Outcome.RECOVERED, Outcome.FAILED_AGAIN, Out
 _FOLLOWED = (EntryState.CLAIMED, EntryState.QUEUED, EntryState.ACTIVE, EntryState.VANISHED)
 
 
+_AWAITS = and_(
+    entries.c.moved_at.is_not(None),
+    exists().where(
+        items.c.entry_pk == entries.c.id,
+        items.c.operation_id == entries.c.operation_id,
+        items.c.generation == entries.c.generation,
+        items.c.outcome == Outcome.WAITING.value,
+    ),
+)
+"""Whether the last hand-over of an entry has no outcome yet."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Attribution:
-    """An outcome of the hand-over that an operation and a generation name."""
+    """An outcome of the hand-over that an operation and a generation name. One that ``revises``
+    also counts where the hand-over was thought vanished."""
 
     entry_pk: int
     operation_id: OperationId
     generation: int
     outcome: Outcome
+    revises: bool = True
 
 
 async def attribute(
@@ -82,7 +96,8 @@ async def attribute(
     known = [attribution for attribution in found if _key(attribution) in rows]
     for attribution in [*known, *_outlived(known, rows.values())]:
         row = rows[_key(attribution)]
-        if row.outcome == attribution.outcome:
+        thought_vanished = row.outcome == Outcome.VANISHED
+        if row.outcome == attribution.outcome or (thought_vanished and not attribution.revises):
             continue
         changes.append(
             {
@@ -92,7 +107,7 @@ async def attribute(
             }
         )
         moves[attribution.operation_id][attribution.outcome.value] += 1
-        if row.outcome == Outcome.VANISHED:
+        if thought_vanished:
             moves[attribution.operation_id][Outcome.VANISHED.value] -= 1
     if changes:
         await connection.execute(
@@ -137,14 +152,18 @@ async def apply_outcomes(
 
     Failures are not applied here: they come with their error through the intake. A failed entry
     is left to the drift check, because an event from before its failure may arrive late; but not
-    one whose failure was itself only announced, and so is on the same clock.
+    one whose failure was itself only announced, and so is on the same clock, nor one whose last
+    hand-over waits for its outcome: its failure was from before that, and was told late.
     """
     wanted = {
         key: outcome for key, outcome in last.items() if outcome.kind is not OutcomeKind.FAILED
     }
     followed = or_(
         entries.c.state.in_(_FOLLOWED),
-        and_(entries.c.state == EntryState.FAILED, entries.c.defect == DROPPED_AT_ONCE),
+        and_(
+            entries.c.state == EntryState.FAILED,
+            or_(entries.c.defect == DROPPED_AT_ONCE, _AWAITS),
+        ),
     )
     seen = select(entries.c.id).where(any_named(database, "ids"), followed)
     ids = (await connection.execute(seen, {"ids": database.listed(wanted)})).scalars().all()
@@ -152,7 +171,7 @@ async def apply_outcomes(
         return []
     seq = await next_sequences(connection, 1)
     found = await connection.execute(
-        select(entries)
+        select(entries, _AWAITS.label("awaits"))
         .where(database.any_of(entries.c.id, "ids"), followed)
         .order_by(entries.c.id)
         .with_for_update(),
@@ -170,7 +189,8 @@ async def apply_outcomes(
 
 def _is_news(row: Row[Any], outcome: JobOutcome) -> bool:
     if row.state == EntryState.FAILED:
-        return outcome.kind is OutcomeKind.COMPLETED and bool(outcome.at > row.failed_at)
+        after = row.moved_at if row.awaits else row.failed_at
+        return outcome.kind is OutcomeKind.COMPLETED and bool(outcome.at > after)
     return bool(row.moved_at is None or outcome.at >= row.moved_at)
 
 
