@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, exists, false, select, update
+from sqlalchemy import false, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from redrive.domain import (
@@ -17,7 +17,6 @@ from redrive.domain import (
     JobOutcome,
     JobStatus,
     Operation,
-    Outcome,
     OutcomeKind,
     entry_id_of,
 )
@@ -27,9 +26,9 @@ from redrive.ledger.drift import apply_verdicts
 from redrive.ledger.filters import one_of
 from redrive.ledger.identities import any_named
 from redrive.ledger.intake import Intake
-from redrive.ledger.outcomes import apply_outcomes
+from redrive.ledger.outcomes import AWAITS, apply_outcomes
 from redrive.ledger.rows import operations_of
-from redrive.ledger.schema import cursors, entries, items
+from redrive.ledger.schema import cursors, entries
 from redrive.ports import Clock, DriftVerdict, LedgerEntry
 
 FAILURES, OUTCOMES = "failures", "outcomes"
@@ -99,7 +98,7 @@ class SqlFollowerLedger:
     async def failed_to_check(self, source: str, after_seq: int, limit: int) -> list[LedgerEntry]:
         statement = (
             _to_check(source)
-            .add_columns(_AWAITS)
+            .add_columns(AWAITS.label("awaits"))
             .where(entries.c.state == EntryState.FAILED.value, entries.c.failure_seq > after_seq)
             .order_by(entries.c.failure_seq)
             .limit(limit)
@@ -164,12 +163,6 @@ class SqlFollowerLedger:
         except _CursorMovedError:
             return None
         return changed
-
-
-_AWAITS = and_(
-    entries.c.moved_at.is_not(None),
-    exists().where(items.c.entry_pk == entries.c.id, items.c.outcome == Outcome.WAITING.value),
-).label("awaits")
 
 
 def _to_check(source: str) -> Any:

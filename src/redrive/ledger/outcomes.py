@@ -40,7 +40,7 @@ RECOVERED, FAILED_AGAIN, VANISHED = Outcome.RECOVERED, Outcome.FAILED_AGAIN, Out
 _FOLLOWED = (EntryState.CLAIMED, EntryState.QUEUED, EntryState.ACTIVE, EntryState.VANISHED)
 
 
-_AWAITS = and_(
+AWAITS = and_(
     entries.c.moved_at.is_not(None),
     exists().where(
         items.c.entry_pk == entries.c.id,
@@ -162,7 +162,7 @@ async def apply_outcomes(
         entries.c.state.in_(_FOLLOWED),
         and_(
             entries.c.state == EntryState.FAILED,
-            or_(entries.c.defect == DROPPED_AT_ONCE, _AWAITS),
+            or_(entries.c.defect == DROPPED_AT_ONCE, AWAITS),
         ),
     )
     seen = select(entries.c.id).where(any_named(database, "ids"), followed)
@@ -171,7 +171,7 @@ async def apply_outcomes(
         return []
     seq = await next_sequences(connection, 1)
     found = await connection.execute(
-        select(entries, _AWAITS.label("awaits"))
+        select(entries, AWAITS.label("awaits"))
         .where(database.any_of(entries.c.id, "ids"), followed)
         .order_by(entries.c.id)
         .with_for_update(),

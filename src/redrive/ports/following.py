@@ -14,7 +14,7 @@ from redrive.domain import EntryState, Failure, JobId, JobOutcome, JobStatus, Op
 class LedgerEntry:
     """A failed or live entry in the ledger, as the drift check compares it with the engine.
 
-    ``awaits`` says of a failed one that a hand-over of it has no outcome yet.
+    ``awaits`` says of a failed one that its last hand-over has no outcome yet.
     """
 
     entry_pk: int
