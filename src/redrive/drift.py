@@ -112,7 +112,8 @@ class DriftCheck:
             return EntryState.RECOVERED, "completed elsewhere" if was_failed else ""
         if status.state is JobState.FAILED:
             # The same run as before the hand-over: the queue's store lost it, as after a crash.
-            return None if was_failed else (EntryState.FAILED, "its queue lost the hand-over")
+            lost = (EntryState.FAILED, "its queue lost the hand-over")
+            return lost if entry.awaits or not was_failed else None
         if status.state is JobState.MISSING:
             return self._judge_missing(entry, was_failed)
         if not was_failed and self._was_heard(entry):

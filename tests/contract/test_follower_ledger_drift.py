@@ -6,7 +6,7 @@ import pytest
 
 from redrive.domain import EntryState, OperationKind
 from tests.support.books import Books, job_ids
-from tests.support.factories import SOURCE, failure, later
+from tests.support.factories import SOURCE, completed, failure, later
 
 FAILED, QUEUED, ACTIVE = EntryState.FAILED, EntryState.QUEUED, EntryState.ACTIVE
 RECOVERED, VANISHED = EntryState.RECOVERED, EntryState.VANISHED
@@ -179,3 +179,43 @@ async def test_another_sources_entries_are_not_checked(books: Books) -> None:
     await books.make(QUEUED, "2")
     assert await books.following.failed_to_check("other", 0, 10) == []
     assert await books.following.live_to_check("other", 0, 10) == []
+
+
+async def test_a_failed_entry_awaits_what_came_of_its_hand_over(books: Books) -> None:
+    await books.fail("1", "2")
+    operation = await books.requeue_one("1")
+    await books.take_in(failure("1", at=-20))
+    by_job = {entry.job_id: entry for entry in await books.following.failed_to_check(SOURCE, 0, 9)}
+    assert {job_id: entry.awaits for job_id, entry in by_job.items()} == {"1": True, "2": False}
+    before = await books.entry("1")
+    (changed,) = await books.drift("1", FAILED, "its queue lost the hand-over")
+    assert changed == await books.operation(operation)
+    assert (changed.vanished, changed.failed_again) == (1, 0)
+    after = await books.entry("1")
+    assert (after.state, after.state_reason) == (FAILED, "its queue lost the hand-over")
+    assert after.failure_seq == before.failure_seq
+    assert not any(one.awaits for one in await books.following.failed_to_check(SOURCE, 0, 9))
+    await books.check_counts()
+
+
+async def test_a_failed_entry_whose_hand_over_was_lost_stays_in_the_selection_of_an_operation(
+    books: Books,
+) -> None:
+    await books.fail("1")
+    await books.requeue_one("1")
+    await books.take_in(failure("1", at=-20))
+    operation = await books.begin()
+    await books.drift("1", FAILED)
+    assert job_ids(await books.claim(operation)) == ["1"]
+
+
+async def test_nothing_is_left_of_a_hand_over_that_another_one_has_outlived(books: Books) -> None:
+    await books.fail("1")
+    first = await books.requeue_one("1", at=10)
+    await books.take_in(failure("1", at=-20))
+    second = await books.requeue_one("1", at=30)
+    assert (await books.item(first, "1")).outcome == "waiting"
+    await books.hear(completed("1", 40))
+    assert (await books.item(first, "1")).outcome == "vanished"
+    assert (await books.item(second, "1")).outcome == "recovered"
+    assert (await books.operation(first)).vanished == 1

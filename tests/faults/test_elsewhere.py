@@ -30,15 +30,15 @@ async def failed_anew(world: BullMQWorld, name: str) -> None:
     await world.fail(QUEUE, name, "anew")
 
 
-@pytest.mark.parametrize(
-    ("elsewhere", "reason", "state"),
-    [
-        (removed, Reason.MISSING, EntryState.VANISHED),
-        (retried, Reason.ALREADY_LIVE, EntryState.QUEUED),
-        (completed, Reason.NOT_FAILED, EntryState.RECOVERED),
-        (failed_anew, Reason.SUPERSEDED, EntryState.FAILED),
-    ],
-)
+DONE_ELSEWHERE = [
+    (removed, Reason.MISSING, EntryState.VANISHED),
+    (retried, Reason.ALREADY_LIVE, EntryState.QUEUED),
+    (completed, Reason.NOT_FAILED, EntryState.RECOVERED),
+    (failed_anew, Reason.SUPERSEDED, EntryState.FAILED),
+]
+
+
+@pytest.mark.parametrize(("elsewhere", "reason", "state"), DONE_ELSEWHERE)
 async def test_what_was_done_elsewhere_between_listing_and_retrying_is_the_items_reason(
     rig: Rig,
     world: BullMQWorld,
@@ -62,13 +62,7 @@ async def test_what_was_done_elsewhere_between_listing_and_retrying_is_the_items
 
 
 @pytest.mark.parametrize(
-    ("elsewhere", "state"),
-    [
-        (removed, EntryState.VANISHED),
-        (retried, EntryState.QUEUED),
-        (completed, EntryState.RECOVERED),
-        (failed_anew, EntryState.FAILED),
-    ],
+    ("elsewhere", "state"), [(elsewhere, state) for elsewhere, _, state in DONE_ELSEWHERE]
 )
 async def test_the_drift_check_notices_what_was_done_elsewhere(
     rig: Rig,

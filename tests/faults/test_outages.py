@@ -169,6 +169,38 @@ async def test_a_hand_over_that_redis_lost_is_noticed_and_can_be_retried(
     assert await run_all(world) == {name: 1}
 
 
+async def test_no_item_waits_for_one_of_two_hand_overs_that_redis_lost(
+    rig: Rig, world: BullMQWorld
+) -> None:
+    (name,) = await fail_some(world, 1)
+    await rig.follower.scan()
+    held = world.redis.dump(world.key(QUEUE, name))
+    assert isinstance(held, bytes)
+    failed = world.redis.zscore(world.key(QUEUE, "failed"), name)
+    assert isinstance(failed, float)
+    first = await rig.start()
+    await rig.runner.run(first.operation_id)
+    await run_all(world, fail={name})
+    await rig.follower.scan()
+    second = await rig.start()
+    await rig.runner.run(second.operation_id)
+    # The state of a second ago: before both.
+    world.redis.delete(world.key(QUEUE, "wait"))
+    world.redis.restore(world.key(QUEUE, name), 0, held, replace=True)
+    world.redis.zadd(world.key(QUEUE, "failed"), {name: failed})
+
+    await rig.follower.check()
+    await rig.follower.check()
+
+    entry = await rig.entry(name)
+    assert (entry.state, entry.state_reason) == (EntryState.FAILED, "its queue lost the hand-over")
+    outcomes = [(await rig.items(one.operation_id))[0].outcome for one in (first, second)]
+    assert outcomes == [Outcome.FAILED_AGAIN, Outcome.VANISHED]
+    assert (await rig.act(name)).answer is Answer.REQUEUED
+    assert await run_all(world) == {name: 1}
+    await rig.check_counts()
+
+
 async def test_a_postgresql_restart_in_the_middle_only_delays_an_operation(
     world: BullMQWorld, own_redis: RedisServer
 ) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Row, bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from redrive.domain import EntryState, OperationId, Reason
+from redrive.domain import LIVE_STATES, EntryState, OperationId, Reason
 from redrive.ledger.counting import (
     add_recoveries,
     next_sequences,
@@ -79,7 +79,8 @@ def _changes(
     valid: Sequence[tuple[Row[Any], DriftVerdict]], first_seq: int, now: datetime
 ) -> list[dict[str, Any]]:
     """Back to failed means that a hand-over was lost: that counts as a new place in the order,
-    so that no running operation sweeps the entry up a second time."""
+    so that no running operation sweeps the entry up a second time. One that is failed already
+    keeps its place."""
     return [
         {
             "pk": row.id,
@@ -89,13 +90,12 @@ def _changes(
                 now if verdict.to_state is EntryState.RECOVERED else row.recovered_at
             ),
             "new_heard_at": now,
-            "new_failure_seq": (
-                first_seq + index if verdict.to_state is EntryState.FAILED else row.failure_seq
-            ),
+            "new_failure_seq": (first_seq + index if verdict.comes_back else row.failure_seq),
             # A failed entry found completed stays in the selection of a running resync.
             "new_selectable_seq": (
                 row.selectable_seq
-                if row.state == EntryState.FAILED and verdict.to_state is EntryState.RECOVERED
+                if row.state == EntryState.FAILED
+                and verdict.to_state in (EntryState.RECOVERED, EntryState.FAILED)
                 else first_seq + index
             ),
         }
@@ -118,9 +118,8 @@ def _attributions(
             generation=row.generation,
             outcome=outcome_of[verdict.to_state],
             at=now,
+            revises=verdict.from_state in LIVE_STATES,
         )
         for row, verdict in valid
-        if row.operation_id is not None
-        and verdict.to_state in outcome_of
-        and verdict.from_state in (EntryState.QUEUED, EntryState.ACTIVE)
+        if row.operation_id is not None and verdict.to_state in outcome_of
     ]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import false, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from redrive.domain import (
@@ -27,7 +27,7 @@ from redrive.ledger.filters import one_of
 from redrive.ledger.grouping import CURRENT, Fingerprints
 from redrive.ledger.identities import any_named
 from redrive.ledger.intake import Intake
-from redrive.ledger.outcomes import apply_outcomes
+from redrive.ledger.outcomes import AWAITS, apply_outcomes
 from redrive.ledger.rows import operations_of
 from redrive.ledger.schema import cursors, entries
 from redrive.ports import Clock, DriftVerdict, LedgerEntry
@@ -103,6 +103,7 @@ class SqlFollowerLedger:
     async def failed_to_check(self, source: str, after_seq: int, limit: int) -> list[LedgerEntry]:
         statement = (
             _to_check(source)
+            .add_columns(AWAITS.label("awaits"))
             .where(entries.c.state == EntryState.FAILED.value, entries.c.failure_seq > after_seq)
             .order_by(entries.c.failure_seq)
             .limit(limit)
@@ -112,6 +113,7 @@ class SqlFollowerLedger:
     async def live_to_check(self, source: str, after_pk: int, limit: int) -> list[LedgerEntry]:
         statement = (
             _to_check(source)
+            .add_columns(false().label("awaits"))
             .where(
                 one_of(entries.c.state, LIVE_STATES),
                 entries.c.id > after_pk,
@@ -133,6 +135,7 @@ class SqlFollowerLedger:
                 failed_at=row.failed_at,
                 moved_at=row.moved_at,
                 forgets=row.forgets,
+                awaits=bool(row.awaits),
             )
             for row in rows
         ]

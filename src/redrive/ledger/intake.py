@@ -31,7 +31,7 @@ from redrive.ledger.occurrences import (
     job_name_of,
     news_of_groups,
     same_failures,
-    verdicts_of,
+    verdict_of,
 )
 from redrive.ledger.outcomes import attribute
 from redrive.ledger.payloads import payload_row
@@ -204,10 +204,11 @@ class Intake:
     async def _attribute(self, occurrences: Sequence[Occurrence]) -> list[Row[Any]]:
         """Tie the new occurrences to the hand-overs that they came after."""
         found = [
-            attribution
+            verdict
             for one in occurrences
-            if one.row is not None and not one.is_claimed
-            for attribution in verdicts_of(one.row, one)
+            if one.row is not None
+            and not one.is_claimed
+            and (verdict := verdict_of(one.row, one)) is not None
         ]
         moves = await attribute(self._database, self._connection, found)
         return await move_outcome_counts(self._connection, moves, self._now)

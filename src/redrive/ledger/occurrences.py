@@ -12,16 +12,14 @@ from sqlalchemy import Row
 
 from redrive.domain import (
     DROPPED_AT_ONCE,
-    LIVE_STATES,
     AppId,
     EntryState,
     Failure,
     OperationId,
-    Outcome,
     Stamp,
 )
 from redrive.ledger.moves import GroupNews
-from redrive.ledger.outcomes import FAILED_AGAIN, VANISHED, Attribution
+from redrive.ledger.outcomes import FAILED_AGAIN, Attribution
 from redrive.ledger.settling import FAILED_AFTER_MOVE, FAILED_BEFORE_MOVE
 
 
@@ -114,28 +112,18 @@ def _last_hand_over(row: Row[Any]) -> Stamp | None:
     return Stamp(operation_id=OperationId(row.operation_id), generation=row.generation)
 
 
-def verdicts_of(row: Row[Any], one: Occurrence) -> list[Attribution]:
-    """What a new occurrence says of hand-overs: the one it came after failed again.
-
-    If the job was still out under another one, nothing is left of that: its queue's store lost it
-    together with all that came of it, or somebody put another job under the id.
-    """
-    own = _last_hand_over(row)
-    after = _hand_over(row, one.failure)
-    verdicts = [] if after is None else [_verdict(row, one, after, FAILED_AGAIN)]
-    if own is not None and own != after and row.state in LIVE_STATES:
-        verdicts.append(_verdict(row, one, own, VANISHED))
-    return verdicts
-
-
-def _verdict(row: Row[Any], one: Occurrence, stamp: Stamp, outcome: Outcome) -> Attribution:
+def verdict_of(row: Row[Any], one: Occurrence) -> Attribution | None:
+    """What a new occurrence says of the hand-over that it came after, if any: it failed again."""
+    stamp = _hand_over(row, one.failure)
+    if stamp is None:
+        return None
     return Attribution(
         entry_pk=row.id,
         operation_id=stamp.operation_id,
         generation=stamp.generation,
-        outcome=outcome,
+        outcome=FAILED_AGAIN,
         at=one.failure.failed_at,
-        same_way=_same_way(row, one) if outcome is FAILED_AGAIN else None,
+        same_way=_same_way(row, one),
         failed_before=row.failed_at,
     )
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, bindparam, or_, select, update
+from sqlalchemy import Row, and_, bindparam, exists, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from redrive.domain import (
@@ -38,9 +38,22 @@ RECOVERED, FAILED_AGAIN, VANISHED = Outcome.RECOVERED, Outcome.FAILED_AGAIN, Out
 _FOLLOWED = (EntryState.CLAIMED, EntryState.QUEUED, EntryState.ACTIVE, EntryState.VANISHED)
 
 
+AWAITS = and_(
+    entries.c.moved_at.is_not(None),
+    exists().where(
+        items.c.entry_pk == entries.c.id,
+        items.c.operation_id == entries.c.operation_id,
+        items.c.generation == entries.c.generation,
+        items.c.outcome == Outcome.WAITING.value,
+    ),
+)
+"""Whether the last hand-over of an entry has no outcome yet."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Attribution:
-    """An outcome of the hand-over that an operation and a generation name.
+    """An outcome of the hand-over that an operation and a generation name. One that ``revises``
+    also counts where the hand-over was thought vanished.
 
     ``same_way`` says of a failure whether it is as the one at ``failed_before``; None: not known.
     """
@@ -50,6 +63,7 @@ class Attribution:
     generation: int
     outcome: Outcome
     at: datetime
+    revises: bool = True
     same_way: bool | None = None
     failed_before: datetime | None = None
 
@@ -85,10 +99,11 @@ async def attribute(
     )
     rows = {(row.entry_pk, row.operation_id, row.generation): row for row in waiting.all()}
     changes = []
-    for attribution in found:
-        key = (attribution.entry_pk, attribution.operation_id, attribution.generation)
-        row = rows.get(key)
-        if row is None or row.outcome == attribution.outcome:
+    known = [attribution for attribution in found if _key(attribution) in rows]
+    for attribution in [*known, *_outlived(known, rows.values())]:
+        row = rows[_key(attribution)]
+        thought_vanished = row.outcome == Outcome.VANISHED
+        if row.outcome == attribution.outcome or (thought_vanished and not attribution.revises):
             continue
         same_way = attribution.same_way if attribution.failed_before == row.failed_at else None
         changes.append(
@@ -100,7 +115,7 @@ async def attribute(
             }
         )
         moves[attribution.operation_id].add(attribution.outcome, attribution.at, same_way)
-        if row.outcome == Outcome.VANISHED:
+        if thought_vanished:
             moves[attribution.operation_id].counts[Outcome.VANISHED.value] -= 1
     if changes:
         await connection.execute(
@@ -115,6 +130,31 @@ async def attribute(
     return moves
 
 
+def _key(attribution: Attribution) -> tuple[int, OperationId, int]:
+    return attribution.entry_pk, attribution.operation_id, attribution.generation
+
+
+def _outlived(found: Sequence[Attribution], rows: Iterable[Any]) -> list[Attribution]:
+    """The hand-overs that still wait although one of the same entry after them has its outcome:
+    nothing is left of them, their queue's store has lost them together with what came of them."""
+    newest: dict[int, Attribution] = {}
+    for attribution in sorted(found, key=lambda one: one.generation):
+        newest[attribution.entry_pk] = attribution
+    return [
+        Attribution(
+            entry_pk=row.entry_pk,
+            operation_id=OperationId(row.operation_id),
+            generation=row.generation,
+            outcome=VANISHED,
+            at=after.at,
+        )
+        for row in rows
+        if row.outcome == Outcome.WAITING
+        and (after := newest.get(row.entry_pk)) is not None
+        and row.generation < after.generation
+    ]
+
+
 async def apply_outcomes(
     database: Database,
     connection: AsyncConnection,
@@ -125,14 +165,18 @@ async def apply_outcomes(
 
     Failures are not applied here: they come with their error through the intake. A failed entry
     is left to the drift check, because an event from before its failure may arrive late; but not
-    one whose failure was itself only announced, and so is on the same clock.
+    one whose failure was itself only announced, and so is on the same clock, nor one whose last
+    hand-over waits for its outcome: its failure was from before that, and was told late.
     """
     wanted = {
         key: outcome for key, outcome in last.items() if outcome.kind is not OutcomeKind.FAILED
     }
     followed = or_(
         entries.c.state.in_(_FOLLOWED),
-        and_(entries.c.state == EntryState.FAILED, entries.c.defect == DROPPED_AT_ONCE),
+        and_(
+            entries.c.state == EntryState.FAILED,
+            or_(entries.c.defect == DROPPED_AT_ONCE, AWAITS),
+        ),
     )
     seen = select(entries.c.id).where(any_named(database, "ids"), followed)
     ids = (await connection.execute(seen, {"ids": database.listed(wanted)})).scalars().all()
@@ -140,7 +184,7 @@ async def apply_outcomes(
         return []
     seq = await next_sequences(connection, 1)
     found = await connection.execute(
-        select(entries)
+        select(entries, AWAITS.label("awaits"))
         .where(database.any_of(entries.c.id, "ids"), followed)
         .order_by(entries.c.id)
         .with_for_update(),
@@ -158,7 +202,8 @@ async def apply_outcomes(
 
 def _is_news(row: Row[Any], outcome: JobOutcome) -> bool:
     if row.state == EntryState.FAILED:
-        return outcome.kind is OutcomeKind.COMPLETED and bool(outcome.at > row.failed_at)
+        after = row.moved_at if row.awaits else row.failed_at
+        return outcome.kind is OutcomeKind.COMPLETED and bool(outcome.at > after)
     return bool(row.moved_at is None or outcome.at >= row.moved_at)
 
 

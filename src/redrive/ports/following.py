@@ -12,7 +12,10 @@ from redrive.domain import EntryState, Failure, JobId, JobOutcome, JobStatus, Op
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LedgerEntry:
-    """A failed or live entry in the ledger, as the drift check compares it with the engine."""
+    """A failed or live entry in the ledger, as the drift check compares it with the engine.
+
+    ``awaits`` says of a failed one that its last hand-over has no outcome yet.
+    """
 
     entry_pk: int
     queue: str
@@ -22,6 +25,7 @@ class LedgerEntry:
     failed_at: datetime
     moved_at: datetime | None
     forgets: bool
+    awaits: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,6 +37,11 @@ class DriftVerdict:
     from_state: EntryState
     to_state: EntryState
     reason: str
+
+    @property
+    def comes_back(self) -> bool:
+        """Whether the entry is failed again."""
+        return self.to_state is EntryState.FAILED and self.from_state is not EntryState.FAILED
 
 
 class FollowerLedger(Protocol):
