@@ -24,7 +24,7 @@ from redrive.ledger.identities import add_identities, any_named
 from redrive.ledger.outcomes import FAILED_AGAIN, Attribution, attribute
 from redrive.ledger.payloads import payload_row
 from redrive.ledger.schema import apps, entries, payloads
-from redrive.ledger.settling import FAILED_AFTER_MOVE, FAILED_BEFORE_MOVE
+from redrive.ledger.settling import COMPLETED, FAILED_AFTER_MOVE, FAILED_BEFORE_MOVE
 
 
 class Intake:
@@ -101,11 +101,12 @@ class Intake:
             "forgets": row.forgets if failure.event_only else failure.forgets,
             "created_at": row.created_at if failure.event_only else failure.created_at,
         }
+        early_outcome, early_at = _early(row, failure) if claimed else (None, None)
         return {f"new_{key}": value for key, value in told.items()} | {
             "pk": row.id,
             "new_state": EntryState.CLAIMED if claimed else EntryState.FAILED,
-            "new_early_outcome": _early_outcome(row, failure) if claimed else None,
-            "new_early_at": failure.failed_at if claimed else None,
+            "new_early_outcome": early_outcome,
+            "new_early_at": early_at,
         }
 
     async def _ensure_apps(self, fresh: Sequence[Failure]) -> None:
@@ -200,14 +201,17 @@ def _hand_over(row: Row[Any], failure: Failure) -> Stamp | None:
     return failure.stamp
 
 
-def _early_outcome(row: Row[Any], failure: Failure) -> str:
-    """Whether a claimed entry's job failed after the hand-over of this very claim."""
+def _early(row: Row[Any], failure: Failure) -> tuple[str, datetime]:
+    """What is known of a claimed entry's job now: whether it failed after the hand-over of this
+    very claim, or that it has completed since, where the failure was only announced late."""
+    if failure.event_only and row.early_outcome == COMPLETED and row.early_at > failure.failed_at:
+        return row.early_outcome, row.early_at
     stamp = failure.stamp
     moved = stamp is not None and (stamp.operation_id, stamp.generation) == (
         row.operation_id,
         row.generation,
     )
-    return FAILED_AFTER_MOVE if moved else FAILED_BEFORE_MOVE
+    return (FAILED_AFTER_MOVE if moved else FAILED_BEFORE_MOVE), failure.failed_at
 
 
 def _occurrence(failure: Failure, seq: int, now: datetime) -> dict[str, Any]:
