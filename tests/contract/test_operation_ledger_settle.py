@@ -64,6 +64,16 @@ async def dropped_after(books: Books, operation: Operation) -> None:
     await books.take_in(dropped("1", at=AFTER))
 
 
+async def completed_after_an_older_failure(books: Books, operation: Operation) -> None:
+    await books.take_in(dropped("1", at=BEFORE))
+    await books.hear(completed("1", AFTER))
+
+
+async def completed_after_a_failure_told_late(books: Books, operation: Operation) -> None:
+    await books.hear(completed("1", AFTER))
+    await books.take_in(dropped("1", at=BEFORE))
+
+
 ITEM = {
     Answer.REQUEUED: (ItemState.REQUEUED, Reason.REQUEUED),
     Answer.RECREATED: (ItemState.REQUEUED, Reason.RECREATED),
@@ -86,6 +96,8 @@ _MOVED: dict[Early, EntryState] = {
     failed_with_own_stamp: FAILED,
     failed_without_stamp: QUEUED,
     dropped_after: FAILED,
+    completed_after_an_older_failure: RECOVERED,
+    completed_after_a_failure_told_late: RECOVERED,
 }
 _UNMOVED: dict[Early, EntryState] = dict.fromkeys(_MOVED, FAILED)
 
@@ -97,7 +109,15 @@ STATES: dict[Answer, dict[Early, EntryState]] = {
     Answer.NOT_FAILED: dict.fromkeys(_MOVED, RECOVERED)
     | dict.fromkeys((failed_with_own_stamp, failed_without_stamp, dropped_after), FAILED),
     Answer.MISSING: dict.fromkeys(_MOVED, VANISHED)
-    | dict.fromkeys((completed_before, completed_after), RECOVERED)
+    | dict.fromkeys(
+        (
+            completed_before,
+            completed_after,
+            completed_after_an_older_failure,
+            completed_after_a_failure_told_late,
+        ),
+        RECOVERED,
+    )
     | dict.fromkeys((failed_with_own_stamp, failed_without_stamp, dropped_after), FAILED),
     Answer.ERROR: _UNMOVED,
     Answer.WITHHELD: _UNMOVED,

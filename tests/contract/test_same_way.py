@@ -127,7 +127,7 @@ async def test_a_job_that_was_thought_vanished_is_compared_when_it_fails(
     await books.fail("1")
     operation = await books.requeue_one("1")
     await books.drift("1", EntryState.VANISHED)
-    assert await judged(books, operation) == ("waiting", None, 0, 0)
+    assert await judged(books, operation) == ("vanished", None, 0, 0)
     await books.take_in(again(operation, 30, **error))
     assert await judged(books, operation) == ("failed_again", same, 1, int(same))
     assert (await books.operation(operation)).vanished == 0

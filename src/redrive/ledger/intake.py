@@ -25,7 +25,7 @@ from redrive.ledger.occurrences import (
     Occurrence,
     app_after,
     brought_anew,
-    early_outcome,
+    early,
     early_same_way,
     is_new,
     job_name_of,
@@ -147,11 +147,12 @@ class Intake:
             "previous_group_pk": row.group_pk,
             "same_failures": same_failures(row, one),
         }
+        early_outcome, early_at = early(row, failure) if claimed else (None, None)
         return {f"new_{key}": value for key, value in told.items()} | {
             "pk": row.id,
             "new_state": EntryState.CLAIMED if claimed else EntryState.FAILED,
-            "new_early_outcome": early_outcome(row, failure) if claimed else None,
-            "new_early_at": failure.failed_at if claimed else None,
+            "new_early_outcome": early_outcome,
+            "new_early_at": early_at,
             "new_early_same_way": early_same_way(row, one) if claimed else None,
         }
 

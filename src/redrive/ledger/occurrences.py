@@ -20,7 +20,7 @@ from redrive.domain import (
 )
 from redrive.ledger.moves import GroupNews
 from redrive.ledger.outcomes import FAILED_AGAIN, Attribution
-from redrive.ledger.settling import FAILED_AFTER_MOVE, FAILED_BEFORE_MOVE
+from redrive.ledger.settling import COMPLETED, FAILED_AFTER_MOVE, FAILED_BEFORE_MOVE
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,7 +72,7 @@ def _was_handed_over(row: Row[Any], failure: Failure) -> bool:
     claimed entry that is only known if the job carries the claim's stamp; its settle learns the
     rest."""
     if row.state == EntryState.CLAIMED:
-        return early_outcome(row, failure) == FAILED_AFTER_MOVE
+        return _is_of_claim(row, failure)
     was_moved = row.moved_at is not None and row.state != EntryState.FAILED
     return was_moved and _hand_over(row, failure) == _last_hand_over(row)
 
@@ -150,14 +150,19 @@ def early_same_way(row: Row[Any], one: Occurrence) -> bool | None:
     return None if row.early_outcome == FAILED_BEFORE_MOVE else _same_way(row, one)
 
 
-def early_outcome(row: Row[Any], failure: Failure) -> str:
-    """Whether a claimed entry's job failed after the hand-over of this very claim."""
-    stamp = failure.stamp
-    moved = stamp is not None and (stamp.operation_id, stamp.generation) == (
-        row.operation_id,
-        row.generation,
-    )
-    return FAILED_AFTER_MOVE if moved else FAILED_BEFORE_MOVE
+def early(row: Row[Any], failure: Failure) -> tuple[str, datetime]:
+    """What is known of a claimed entry's job now: whether it failed after the hand-over of this
+    very claim, or that it has completed since, where the failure was only announced late."""
+    if failure.event_only and row.early_outcome == COMPLETED and row.early_at > failure.failed_at:
+        return row.early_outcome, row.early_at
+    return (
+        FAILED_AFTER_MOVE if _is_of_claim(row, failure) else FAILED_BEFORE_MOVE
+    ), failure.failed_at
+
+
+def _is_of_claim(row: Row[Any], failure: Failure) -> bool:
+    """Whether a claimed entry's failure carries the stamp of that very claim."""
+    return failure.stamp is not None and failure.stamp == _last_hand_over(row)
 
 
 def brought_anew(one: Occurrence, now: datetime) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, bindparam, exists, or_, select, update
+from sqlalchemy import Row, String, and_, bindparam, exists, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from redrive.domain import (
@@ -32,6 +32,7 @@ from redrive.ledger.identities import any_named
 from redrive.ledger.judging import CountMoves, OutcomeMoves, move_outcome_counts
 from redrive.ledger.moves import Moves, move_counts
 from redrive.ledger.schema import entries, items
+from redrive.ledger.settling import ACTIVE, COMPLETED, FAILED_BEFORE_MOVE
 
 RECOVERED, FAILED_AGAIN, VANISHED = Outcome.RECOVERED, Outcome.FAILED_AGAIN, Outcome.VANISHED
 
@@ -212,11 +213,16 @@ async def _note_early(
 ) -> None:
     """Keep what came before the settle on the entry; the settle decides what it means."""
     if early:
-        # A failure that came early says more than an event: it stays.
+        # A failure that came early says more than an event: it stays, but for a completion after
+        # one from before the hand-over.
         weaker = or_(
             entries.c.early_outcome.is_(None),
-            entries.c.early_outcome == "active",
-            entries.c.early_outcome == "completed",
+            entries.c.early_outcome.in_((ACTIVE, COMPLETED)),
+            and_(
+                entries.c.early_outcome == FAILED_BEFORE_MOVE,
+                bindparam("new_outcome", type_=String) == COMPLETED,
+                entries.c.early_at < bindparam("new_at", type_=entries.c.early_at.type),
+            ),
         )
         await connection.execute(
             update(entries)
