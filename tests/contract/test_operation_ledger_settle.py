@@ -244,6 +244,17 @@ async def test_a_recovered_entry_that_was_not_resynced_after_all_is_recovered_st
     await books.check_counts()
 
 
+async def test_all_that_is_heard_in_one_turn_before_the_settle_is_kept(books: Books) -> None:
+    await books.fail("1", "2", "3")
+    operation = await books.begin()
+    batch = await books.claim(operation)
+    await books.take_in(dropped("2", at=BEFORE))
+    await books.hear(active("1", AFTER), completed("2", AFTER), completed("3", AFTER))
+    await books.operations.settle(operation, batch, results(batch, Answer.REQUEUED, MOVED_AT))
+    assert await books.states() == {"1": ACTIVE, "2": RECOVERED, "3": RECOVERED}
+    await books.check_counts()
+
+
 async def test_an_errored_entry_keeps_its_error(books: Books) -> None:
     operation, batch = await _claimed(books)
     before = await books.entry("1")

@@ -217,7 +217,8 @@ async def _note_early(
         # one from before the hand-over.
         weaker = or_(
             entries.c.early_outcome.is_(None),
-            entries.c.early_outcome.in_((ACTIVE, COMPLETED)),
+            entries.c.early_outcome == ACTIVE,
+            entries.c.early_outcome == COMPLETED,
             and_(
                 entries.c.early_outcome == FAILED_BEFORE_MOVE,
                 bindparam("new_outcome", type_=String) == COMPLETED,
