@@ -120,7 +120,7 @@ async def test_a_rate_from_before_the_connection_was_lost_is_told_as_such(
     scene.fail("frozen", 3000, queue="frozen")
     operation_id = scene.console.post("/retry/app/frozen").json()["data"]["operation_id"]
     await window.go(f"/admin/operations/{operation_id}")
-    fleeting = page.locator("[data-fleeting]")
+    fleeting = page.locator("[data-fleeting]").first
     await expect(fleeting).to_contain_text("a second")
     after = "one => getComputedStyle(one, '::after').content"
     assert await fleeting.evaluate(after) == "none"
