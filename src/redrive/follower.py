@@ -14,6 +14,7 @@ from time import monotonic
 
 import structlog
 
+from redrive.ahead import ReadAhead
 from redrive.domain import (
     DROPPED_AT_ONCE,
     AppId,
@@ -130,17 +131,19 @@ class Follower:
     async def _scan_queue(self, queue: str, pages: int) -> int:
         """Take in up to ``pages`` pages of a queue's failures; returns how many failures."""
         taken = 0
-        async with self._scanning:
-            for _ in range(pages):
+        async with self._scanning, ReadAhead(self._engine, queue, BATCH) as ahead:
+            for pages_left in reversed(range(pages)):
                 # Another loop that fails meanwhile forgets the places: they are read anew then.
                 places = self._scanned
                 if places is None:
                     places = self._scanned = await self._ledger.cursors(self._source, "failures")
                 before = places.get(queue, "")
-                failures, after = await self._engine.failures(queue, before, BATCH)
+                failures, after = await ahead.page(before)
                 if not failures:
                     break
                 reach(Step.FAILURES_READ)
+                if pages_left and len(failures) == BATCH:
+                    ahead.begin(after)
                 changed = await self._ledger.record_failures(
                     self._source, queue, failures, (before, after)
                 )

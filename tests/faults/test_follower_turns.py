@@ -14,6 +14,7 @@ from redrive import follower as following
 from redrive.domain import EntryFilter, EntryState
 from redrive.follower import Follower
 from redrive.ledger import Database, SqlFollowerLedger
+from redrive.ports import Clock
 from redrive.testing import InMemoryEngine, ManualClock
 from redrive.wiring import SystemClock
 from tests.support.rig import QUEUE, Rig
@@ -34,15 +35,19 @@ def queues(rig: Rig) -> InMemoryEngine:
     return rig.engine
 
 
-def an_hour_later(rig: Rig) -> Follower:
-    """A follower for which every hand-over until now lies long behind."""
+def follower_with(rig: Rig, ledger: SqlFollowerLedger, clock: Clock | None = None) -> Follower:
     return Follower(
         engine=rig.engine,
-        ledger=rig.following,
+        ledger=ledger,
         progress=rig.progress,
         reports=rig.reports,
-        clock=ManualClock(SystemClock().now() + timedelta(hours=1)),
+        clock=clock or rig.clock,
     )
+
+
+def an_hour_later(rig: Rig) -> Follower:
+    """A follower for which every hand-over until now lies long behind."""
+    return follower_with(rig, rig.following, ManualClock(SystemClock().now() + timedelta(hours=1)))
 
 
 async def moved(rig: Rig, queues: InMemoryEngine, job_id: str) -> None:
@@ -116,6 +121,58 @@ async def test_a_small_queue_is_scanned_before_a_large_one_is_through(
     assert order == ["a-large-one"] * 2 + ["small"] + ["a-large-one"] * 4
 
 
+async def test_a_page_is_read_while_the_one_before_is_recorded(
+    rig: Rig, queues: InMemoryEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "BATCH", 1)
+    for number in range(3):
+        queues.fail(QUEUE, str(number))
+    places: list[str] = []
+    read = rig.engine.failures
+
+    async def noted(queue: str, after: str, limit: int) -> Any:
+        places.append(after)
+        return await read(queue, after, limit)
+
+    monkeypatch.setattr(rig.engine, "failures", noted)
+
+    class Waiting(SqlFollowerLedger):
+        """Waits, at the first page, until the second one is being read."""
+
+        async def record_failures(self, *given: Any) -> Any:
+            async def begun() -> bool:
+                return len(places) > 1
+
+            await eventually(begun, "the next page is being read")
+            return await super().record_failures(*given)
+
+    follower = follower_with(rig, Waiting(rig.database, rig.clock))
+    assert await follower.scan() == 3
+    assert len(set(places)) == len(places) == 4
+
+
+async def test_a_page_that_was_read_ahead_is_left_when_another_follower_was_quicker(
+    rig: Rig, queues: InMemoryEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "BATCH", 2)
+    for number in range(4):
+        queues.fail(QUEUE, str(number))
+
+    class Overtaken(SqlFollowerLedger):
+        """Another follower records everything just before this one does."""
+
+        async def record_failures(self, *given: Any) -> Any:
+            await rig.follower.scan()
+            return await super().record_failures(*given)
+
+    follower = follower_with(rig, Overtaken(rig.database, rig.clock))
+    await follower.scan()
+    page = await rig.reading.entries(EntryFilter(), None, 50, oldest_first=True)
+    assert [(entry.job_id, entry.failures) for entry in page.items] == [
+        (str(number), 1) for number in range(4)
+    ]
+
+
 async def test_a_stream_that_breaks_during_a_scan_does_not_break_the_scan(
     rig: Rig, queues: InMemoryEngine
 ) -> None:
@@ -129,13 +186,7 @@ async def test_a_stream_that_breaks_during_a_scan_does_not_break_the_scan(
             return recorded
 
     queues.fail(QUEUE, "1")
-    follower = Follower(
-        engine=rig.engine,
-        ledger=Slow(rig.database, rig.clock),
-        progress=rig.progress,
-        reports=rig.reports,
-        clock=rig.clock,
-    )
+    follower = follower_with(rig, Slow(rig.database, rig.clock))
     stop = asyncio.Event()
     with capture_logs() as logs:
         following_it = asyncio.create_task(follower.run(stop))
