@@ -17,7 +17,7 @@ demo: $(STAMP) ## Run the console with a sample workload that really fails
 	@exec $(BIN)/redrive demo
 
 test: check ## Run the checks, then every test
-	$(BIN)/pytest -n $(WORKERS)
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal
 
 check: $(STAMP) ## Lint, format, types, layers
 	$(BIN)/ruff check .

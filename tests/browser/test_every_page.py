@@ -26,9 +26,8 @@ STACK = (
 )
 LOOKS: Mapping[str, Mapping[str, Any]] = {
     "light": {"color_scheme": "light", "viewport": {"width": 1440, "height": 900}},
-    "dark": {"color_scheme": "dark", "viewport": {"width": 1440, "height": 900}},
+    "dark-wide": {"color_scheme": "dark", "viewport": {"width": 3840, "height": 2160}},
     "narrow": {"color_scheme": "light", "viewport": {"width": 360, "height": 740}},
-    "wide": {"color_scheme": "light", "viewport": {"width": 3840, "height": 2160}},
 }
 
 
