@@ -29,7 +29,7 @@ from redrive.standing import charted, hours_until, read_groups
 
 REASONS_OVER = 50_000
 MOST_COUNTED = 10_000
-LOOKED_AT = 50_000
+LOOKED_AT = 20_000
 
 _PATIENCE_SECONDS = 1.0
 _MOST_FOUND = 20
@@ -75,7 +75,7 @@ class Insight:
         return await self._reading.failing_groups()
 
     async def count(self, entry_filter: EntryFilter) -> MatchCount:
-        """How many entries fit, up to 10,000, among the newest 50,000 that an index finds."""
+        """How many entries fit, up to 10,000, among the newest 20,000 that an index finds."""
         return await self._reading.count(entry_filter, MOST_COUNTED, LOOKED_AT)
 
     async def in_hand(self, operation_id: OperationId) -> int:
