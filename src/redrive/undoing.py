@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import structlog
@@ -50,9 +51,8 @@ class Undoing:
         before: int | None = None
         taken = 0
         while not stop.is_set():
-            batch = await persist(
-                lambda: self._ledger.claim_moved(operation, before, self._batch_size)  # noqa: B023
-            )
+            claim = partial(self._ledger.claim_moved, operation, before, self._batch_size)
+            batch = await persist(claim)
             if batch is None:
                 log.info("operation_undone", taken_back=taken)
                 return True

@@ -223,6 +223,12 @@ async def ask_to_retry(scene: Scene, window: Window, app: str, count: int) -> Lo
     return window.page.get_by_role("dialog")
 
 
+async def picture(page: Page, name: str) -> None:
+    """Keep how the page looks."""
+    SCREENSHOTS.mkdir(exist_ok=True)
+    await page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
+
+
 async def serious_issues(page: Page, axe: str) -> list[str]:
     """What the checker finds on the page that is serious or worse."""
     await page.evaluate(axe)

@@ -9,7 +9,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.browser.conftest import OpenWindow
-from tests.browser.support import Scene, Window
+from tests.browser.support import Scene, Window, picture
 from tests.support.failing import accept, fail_jobs, run_jobs, sample_jobs, working
 from tests.support.waiting import eventually
 
@@ -24,7 +24,7 @@ async def test_400_of_one_cause_are_planned_started_and_recover_and_the_others_s
     scene.fail("app-0", 30, queue="letters", error="there is no such mailbox", name="other")
 
     async def taken_in() -> bool:
-        return int(scene.console.get("/apps/app-1")["failed"]) == 200
+        return len(scene.console.get("/entries", queue="orders", limit="500")["items"]) == 400
 
     await eventually(taken_in, "the ledger has all failures")
     await window.go("/admin/failures")
@@ -122,6 +122,40 @@ async def test_a_plan_that_is_over_says_so_and_is_made_anew_with_what_was_typed(
     assert window.complaints == []
 
 
+async def test_limits_that_do_not_fit_a_large_plan_are_mended_where_they_stand(
+    scene: Scene, window: Window
+) -> None:
+    page = window.page
+    scene.fail("limited", 1010, queue="limited")
+    await window.go("/admin/plan?kind=retry&app_id=limited")
+    button = page.get_by_role("button", name="Retry 1,010 entries")
+    rate = page.get_by_label("Rate")
+    await expect(page.get_by_label("Canary")).to_have_value("20")
+    await rate.fill("fast")
+    await page.get_by_label("Reason").fill("fixed")
+    await page.get_by_label("Type 1,010").fill("101")
+    await expect(button).to_be_disabled()
+    await page.get_by_label("Type 1,010").fill("1,010")
+    await button.click()
+    await expect(rate).to_be_focused()
+    await expect(rate).to_have_value("fast")
+    await expect(rate).to_have_accessible_description("Rate must be a number, such as 50 or 0.5")
+    await expect(page.get_by_role("alert")).to_have_text(
+        "The limits do not fit. Nothing was started."
+    )
+    await picture(page, "journey-plan-refused")
+    await rate.fill("1")
+    await page.get_by_role("button", name="Plan again").click()
+    await expect(page.get_by_text("1 entries a second, a canary of 20")).to_be_visible()
+    await expect(page.get_by_label("Reason")).to_have_value("fixed")
+    await page.get_by_label("Type 1,010").fill("1010")
+    await button.click()
+    await expect(page.locator("#pace")).to_contain_text("1 a second")
+    await page.get_by_role("button", name="Cancel", exact=True).click()
+    await expect(page.get_by_role("heading", level=1)).to_contain_text("cancelled")
+    assert window.complaints == []
+
+
 async def test_a_page_and_all_that_fit_are_chosen(scene: Scene, window: Window) -> None:
     page = window.page
     scene.fail("paged", 60, queue="paged")
@@ -184,13 +218,13 @@ async def test_choosing_planning_and_starting_need_no_script(
     await page.get_by_label("All 1,0").check()
     await page.get_by_role("button", name="Retry…").click()
     await expect(page.locator("time[data-until]")).to_contain_text("for 10 min")
-    await expect(page.get_by_label("First hand over")).to_have_value("20")
-    await page.get_by_label("First hand over").fill("")
-    await page.get_by_label("Pause when more than").fill("")
+    await expect(page.get_by_label("Canary")).to_have_value("20")
+    await page.get_by_label("Canary").fill("")
+    await page.get_by_label("Pauses over").fill("")
     await page.get_by_label("Type 1,0").fill("7")
     await page.get_by_role("button", name=re.compile("Retry 1,0")).click()
     await expect(page.get_by_role("alert")).to_contain_text("Nothing was started")
-    await expect(page.get_by_label("First hand over")).to_have_value("")
+    await expect(page.get_by_label("Canary")).to_have_value("")
     await type_the_number(page)
     await page.get_by_role("button", name=re.compile("Retry 1,0")).click()
     await expect(page.get_by_role("heading", level=1)).to_contain_text("Retry of a selection")

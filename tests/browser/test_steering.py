@@ -6,19 +6,14 @@ import re
 from typing import Any
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import expect
 
 from tests.browser.conftest import OpenWindow
-from tests.browser.support import SCREENSHOTS, Scene, Window, ask_to_retry
+from tests.browser.support import Scene, Window, ask_to_retry, picture
 from tests.support.failing import ProviderError, fail_jobs, working
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
-
-
-async def picture(page: Page, name: str) -> None:
-    SCREENSHOTS.mkdir(exist_ok=True)
-    await page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
 
 
 async def deliver(job: Any, token: str) -> str:

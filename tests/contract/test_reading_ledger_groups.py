@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -27,8 +28,8 @@ SINCE = AT - 23 * HOUR
 FAILED = (EntryState.FAILED,)
 
 
-async def groups_of(books: Books, **wanted: object) -> list[Group]:
-    page = await books.reading.groups(GroupFilter(**wanted), SINCE, HOUR, None, 500)  # type: ignore[arg-type]
+async def groups_of(books: Books, **wanted: Any) -> list[Group]:
+    page = await books.reading.groups(GroupFilter(**wanted), SINCE, HOUR, None, 500)
     return page.items
 
 
@@ -38,10 +39,10 @@ async def detail_of(books: Books, group_id: GroupId) -> GroupDetail:
     return found
 
 
-async def fail_alike(books: Books, message: str, *job_ids: str, **values: object) -> GroupId:
+async def fail_alike(books: Books, message: str, *job_ids: str, **values: Any) -> GroupId:
     """Jobs fail with one message, from one place."""
-    values = {"error_message": message, "stacktrace": ""} | values
-    await books.fail(*job_ids, **values)  # type: ignore[arg-type]
+    told = {"error_message": message, "stacktrace": ""} | values
+    await books.fail(*job_ids, **told)
     group_id = (await books.entry(job_ids[-1])).group_id
     assert group_id is not None
     return group_id

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
+from typing import Any
 
 import pytest
-from sqlalchemy import delete, select, update
+from sqlalchemy import Row, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from redrive.domain import EntryState, GroupDetail, GroupFilter, GroupId, GroupPoint, Stamp
 from redrive.fingerprint import Basis, Fingerprint
 from redrive.ledger import SqlFollowerLedger, SqlRegroupingLedger, regrouping
-from redrive.ledger.grouping import Fingerprints
+from redrive.ledger.grouping import Compute, Fingerprints
 from redrive.ledger.schema import entries
 from redrive.ledger.schema_triage import groups, regroupings
 from redrive.regrouping import Regrouper
 from redrive.testing import Crash, Faults
+from redrive.testing.faults import When
 from tests.support.books import Books, changes_nothing
 from tests.support.factories import ADA, AT, dropped, failure, later
 
@@ -48,8 +51,8 @@ def by_trace(*told: str) -> Fingerprint:
     return made(2, told[5] or "no trace")
 
 
-def regrouper(books: Books, compute: object = by_type, rows: int = 2) -> Regrouper:
-    fingerprints = Fingerprints(2, compute)  # type: ignore[arg-type]
+def regrouper(books: Books, compute: Compute = by_type, rows: int = 2) -> Regrouper:
+    fingerprints = Fingerprints(2, compute)
     ledger = SqlRegroupingLedger(books.database, fingerprints)
     return Regrouper(ledger=ledger, batch_rows=rows, while_open_seconds=0.0)
 
@@ -212,18 +215,14 @@ async def test_an_entry_that_fails_anew_while_its_group_is_computed_is_left_alon
 ) -> None:
     await books.fail("1")
 
-    ledger = SqlRegroupingLedger(books.database, Fingerprints(2, by_type))
-    real = ledger._traces
+    class Meanwhile(SqlRegroupingLedger):
+        async def _traces(self, rows: Iterable[Row[Any]]) -> Mapping[str, str]:
+            newer = SqlFollowerLedger(books.database, books.clock, Fingerprints(2, by_message))
+            anew = failure("1", at=9, error_message="anew")
+            await newer.record_failures("default", "mail", [anew], None)
+            return await super()._traces(rows)
 
-    async def meanwhile(rows: object) -> object:
-        newer = SqlFollowerLedger(books.database, books.clock, Fingerprints(2, by_message))
-        await newer.record_failures(
-            "default", "mail", [failure("1", at=9, error_message="anew")], None
-        )
-        return await real(rows)  # type: ignore[arg-type]
-
-    ledger._traces = meanwhile  # type: ignore[method-assign,assignment]
-    await Regrouper(ledger=ledger).regroup()
+    await Regrouper(ledger=Meanwhile(books.database, Fingerprints(2, by_type))).regroup()
     assert await group_of(books, "1") == "grp_2_anew"
     await books.check_counts()
 
@@ -252,11 +251,11 @@ async def test_failing_the_same_way_stays_so_across_versions(books: Books) -> No
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("nth", range(1, 7))
 async def test_one_that_dies_between_batches_is_gone_on_from(
-    books: Books, nth: int, when: str
+    books: Books, nth: int, when: When
 ) -> None:
     many, few = await fail_twice_over(books)
     await books.accounts.note_group(many, "of the many", ADA)
-    faults = Faults("regrouping", "regroup", nth, when)  # type: ignore[arg-type]
+    faults = Faults("regrouping", "regroup", nth, when)
     ledger = SqlRegroupingLedger(books.database, Fingerprints(2, by_type))
     with pytest.raises(Crash):
         await Regrouper(ledger=faults.wrap("regrouping", ledger), batch_rows=2).regroup()

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select
 
-from redrive.domain import EntryState, OperationKind, OperationState, PlanStart, Prunable, ScopeKind
+from redrive.domain import (
+    Actor,
+    EntryState,
+    OperationKind,
+    OperationState,
+    PlanStart,
+    Prunable,
+    Scope,
+    ScopeKind,
+)
 from redrive.errors import (
     IdempotencyMismatch,
     OperationOverlap,
@@ -22,9 +32,9 @@ from tests.support.factories import ADA, BOB
 from tests.support.pruning import prune_batch
 
 
-def start_of(token: str | None, actor: object = ADA, **values: object) -> PlanStart:
+def start_of(token: str | None, actor: Actor = ADA, **values: Any) -> PlanStart:
     assert token is not None
-    return PlanStart(plan_token=token, actor=actor, **values)  # type: ignore[arg-type]
+    return PlanStart(plan_token=token, actor=actor, **values)
 
 
 async def test_a_start_is_an_operation_over_exactly_the_plan(books: Books) -> None:
@@ -129,12 +139,12 @@ async def test_the_same_token_and_key_answer_with_the_operation_they_started(
 
 @pytest.mark.parametrize("first", [ALL, app_scope("acme")], ids=str)
 async def test_a_plan_is_refused_while_an_operation_works_on_its_entries(
-    books: Books, first: object
+    books: Books, first: Scope
 ) -> None:
     await books.fail("1", app="acme")
     await books.fail("2", app="globex")
     plan = await books.plan(queue="mail")
-    running = await books.start(first, actor=BOB)  # type: ignore[arg-type]
+    running = await books.start(first, actor=BOB)
     before = await books.rows()
     with pytest.raises(OperationOverlap) as refused:
         await books.triage.start_plan(start_of(plan.plan_token))
@@ -158,13 +168,13 @@ async def test_a_plan_and_another_apps_operation_do_not_overlap(books: Books) ->
 
 @pytest.mark.parametrize("scope", [ALL, app_scope("acme")], ids=str)
 async def test_an_operation_is_refused_while_a_plan_works_on_its_entries(
-    books: Books, scope: object
+    books: Books, scope: Scope
 ) -> None:
     await books.fail("1", "2", app="acme")
     await books.fail("3", app="globex")
     planned = await books.start_plan(await books.plan(app_id="acme", actor=BOB), BOB)
     with pytest.raises(OperationOverlap) as refused:
-        await books.start(scope)  # type: ignore[arg-type]
+        await books.start(scope)
     assert refused.value.fields == {
         "operation_id": planned.operation_id,
         "scope": "a selection",

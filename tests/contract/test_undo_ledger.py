@@ -8,6 +8,7 @@ from redrive.domain import (
     Answer,
     EntryState,
     ItemState,
+    JobId,
     Operation,
     OperationKind,
     OperationState,
@@ -74,7 +75,7 @@ async def test_the_newest_batch_comes_first_and_each_one_once(
     first = await undo.claim_moved(operation, None, 100)
     assert first is not None
     assert (names_of(first), first.moved_as, first.number) == (["3"], 2, 3)
-    assert (await books.states())["3"] is EntryState.CLAIMED  # type: ignore[index]
+    assert (await books.states())[JobId("3")] is EntryState.CLAIMED
     await undo.settle_moved(operation, first, all_of(first, TakenBack.LEFT))
 
     second = await undo.claim_moved(operation, first.entries[-1].claimed.failure_seq, 100)

@@ -21,6 +21,7 @@ from redrive.ledger import Database
 from redrive.pacing import Course
 from redrive.sweeping import sweep
 from redrive.testing import Faults
+from redrive.testing.faults import When
 from tests.faults.test_crashes import crash
 from tests.support.bullmq_world import BullMQWorld
 from tests.support.manual_time import ManualTime
@@ -323,11 +324,11 @@ STEPS = [
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: "-".join(map(str, step)))
 async def test_a_canary_is_kept_through_a_crash_at_any_step(
-    scene: Scene, step: tuple[str, str, int], when: str
+    scene: Scene, step: tuple[str, str, int], when: When
 ) -> None:
     names = await scene.fail()
     operation = await scene.rig.start(controls=CANARY)
-    doomed = scene.make(Faults(*step, when))  # type: ignore[arg-type]
+    doomed = scene.make(Faults(*step, when))
     await crash(lambda: doomed.runner.run(operation.operation_id))
     paused = await scene.run(operation)
     assert (paused.state, paused.paused_by) == (PAUSED, "canary")
@@ -342,12 +343,12 @@ async def test_a_canary_is_kept_through_a_crash_at_any_step(
     ("target", "method"), [("ledger", "pause"), ("progress", "write"), ("ledger", "settle")]
 )
 async def test_a_guard_pauses_through_a_crash_of_its_runner(
-    scene: Scene, target: str, method: str, when: str
+    scene: Scene, target: str, method: str, when: When
 ) -> None:
     await scene.fail(30)
     operation = await scene.rig.start(controls=GUARD)
     scene.at_each_wait(lambda: scene.work(fail=True))
-    doomed = scene.make(Faults(target, method, 1, when))  # type: ignore[arg-type]
+    doomed = scene.make(Faults(target, method, 1, when))
     await crash(lambda: doomed.runner.run(operation.operation_id))
     paused = await scene.run(operation)
     assert (paused.state, paused.paused_by) == (PAUSED, "guard")
@@ -359,11 +360,11 @@ async def test_a_guard_pauses_through_a_crash_of_its_runner(
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("method", ["request_pause", "resume", "change_controls"])
 async def test_who_steers_may_die_before_or_after_it_is_written(
-    scene: Scene, method: str, when: str
+    scene: Scene, method: str, when: When
 ) -> None:
     await scene.fail()
     operation = await scene.rig.start()
-    doomed = scene.make(Faults("ledger", method, 1, when)).recovery  # type: ignore[arg-type]
+    doomed = scene.make(Faults("ledger", method, 1, when)).recovery
     name = operation.operation_id
     if method == "resume":
         await scene.rig.recovery.pause(name, OPERATOR)

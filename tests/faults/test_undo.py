@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from redrive.domain import (
+    AppId,
     EntryState,
     ItemState,
     Operation,
+    OperationId,
     OperationKind,
     OperationState,
     Reason,
@@ -19,6 +21,7 @@ from redrive.domain import (
 from redrive.errors import NothingToTakeBack, OperationNotFound
 from redrive.sweeping import sweep
 from redrive.testing import Crash, Faults
+from redrive.testing.faults import When
 from tests.support.bullmq_world import BullMQWorld
 from tests.support.rig import OPERATOR, QUEUE, Rig, check_adds_up
 from tests.support.working import fail_some, run_all, waiting
@@ -55,8 +58,8 @@ async def undo(rig: Rig, operation: Operation) -> Operation:
 
 
 def failed_in_queue(world: BullMQWorld) -> dict[str, float]:
-    found = world.redis.zrange(world.key(QUEUE, "failed"), 0, -1, withscores=True)
-    return dict(found)  # type: ignore[arg-type]
+    found: Any = world.redis.zrange(world.key(QUEUE, "failed"), 0, -1, withscores=True)
+    return dict(found)
 
 
 async def test_everything_that_waits_is_failed_again_and_counted_exactly(
@@ -200,11 +203,11 @@ async def test_a_crash_at_any_step_of_an_undo_loses_nothing_and_runs_nothing_twi
     make_rig: MakeRig,
     world: BullMQWorld,
     step: tuple[str, str, int],
-    when: str,
+    when: When,
     completes_between: bool,
 ) -> None:
     target, method, nth = step
-    doomed = make_rig(faults=Faults(target, method, nth, when))  # type: ignore[arg-type]
+    doomed = make_rig(faults=Faults(target, method, nth, when))
     survivor = make_rig()
     operation = await retried(survivor, world, 10)
     await survivor.recovery.cancel(operation.operation_id, OPERATOR, undo=True)
@@ -287,7 +290,7 @@ async def test_a_resync_is_undone_to_what_was_before(rig: Rig, world: BullMQWorl
     await rig.act("acme-0")
     await world.complete(QUEUE, "acme-0")
     await rig.hear()
-    operation = await rig.start(rig.scope_of("acme-0").of_app("acme"), OperationKind.RESYNC)  # type: ignore[arg-type]
+    operation = await rig.start(rig.scope_of("acme-0").of_app(AppId("acme")), OperationKind.RESYNC)
     await rig.runner.run(operation.operation_id)
     undone = await undo(rig, operation)
     assert (undone.requeued, undone.released) == (0, 4)
@@ -317,7 +320,7 @@ async def test_an_operation_of_which_everything_is_known_is_not_opened_again(
         await rig.recovery.cancel(operation.operation_id, OPERATOR, undo=True)
     assert await rig.operation(operation.operation_id) == before
     with pytest.raises(OperationNotFound):
-        await rig.recovery.cancel("op_unknown", OPERATOR, undo=True)  # type: ignore[arg-type]
+        await rig.recovery.cancel(OperationId("op_unknown"), OPERATOR, undo=True)
 
 
 async def test_an_undo_can_be_asked_for_a_second_time(rig: Rig, world: BullMQWorld) -> None:

@@ -124,8 +124,8 @@ async def test_a_job_that_a_worker_has_had_is_left_even_if_it_waits_again(
 ) -> None:
     await failed(world, "1")
     batch = await moved(world, "1")
-    if record:
-        world.redis.hset("bull:mail:1", mapping=record)  # type: ignore[arg-type]
+    for field, value in record.items():
+        world.redis.hset("bull:mail:1", field, value)
     if lock:
         world.redis.set("bull:mail:1:lock", "token")
     before = state_of(world)

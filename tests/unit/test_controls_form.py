@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import ValidationError
 
 from redrive.domain import NO_CONTROLS, Canary, Controls, Guard, proposed_controls
 from redrive.web.pages.controls_form import ControlsForm, filled
@@ -27,6 +28,20 @@ def test_an_empty_field_sets_no_limit() -> None:
     form = ControlsForm(rate="", canary_entries="", canary_percent="", guard_outcomes="")
     assert form.limits().controls == NO_CONTROLS
     assert not form.limits().problems
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("rate", "5"), ("floor", "x"), ("canary_entries", "1"), ("low_priority", "on")],
+)
+def test_a_form_is_blank_while_no_limit_is_asked_for(name: str, value: str) -> None:
+    assert ControlsForm(canary_percent="", guard_outcomes="7").is_blank
+    assert not ControlsForm.model_validate({name: value}).is_blank
+
+
+def test_low_priority_that_is_said_to_be_off_is_not_taken_for_on() -> None:
+    with pytest.raises(ValidationError):
+        ControlsForm.model_validate({"low_priority": "false"})
 
 
 def test_thousands_may_be_separated_as_they_are_shown() -> None:
@@ -68,7 +83,7 @@ def test_thousands_may_be_separated_as_they_are_shown() -> None:
 def test_what_cannot_be_is_refused_beside_its_field(
     fields: dict[str, str], problems: dict[str, str]
 ) -> None:
-    assert ControlsForm(**fields).limits().problems == problems
+    assert ControlsForm.model_validate(fields).limits().problems == problems
 
 
 def test_a_floor_is_not_blamed_for_a_rate_that_cannot_be_read() -> None:

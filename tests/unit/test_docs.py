@@ -12,8 +12,10 @@ from fastapi.routing import APIRoute
 from redrive.cli.app import app
 from redrive.cli.exit_codes import ExitCode
 from redrive.domain import Reason
+from redrive.faultpoints import Step
 from redrive.settings import Settings, Source
 from redrive.web.app import ROUTERS
+from tests.proof.test_sabotage import CASES
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -52,6 +54,14 @@ def test_every_reason_is_documented() -> None:
     text = read("operating.md")
     for reason in Reason:
         assert f"`{reason}`" in text
+
+
+def test_the_proof_counts_its_steps_and_names_each_sabotage() -> None:
+    text = read("proof.md")
+    assert f"names the {len(Step)} steps" in text
+    paragraph = text.split("**The proof can fail.**")[1].split("\n\n")[0]
+    told = re.findall(r"\(\*(\w+)\*\)", paragraph)
+    assert told == [kind for _, expected in CASES.values() for kind in sorted(expected)]
 
 
 @pytest.mark.parametrize(

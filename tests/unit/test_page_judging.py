@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from redrive.domain import OperationPhase, Verdict
@@ -37,8 +39,8 @@ from redrive.web.pages.judging import verdict_said
         ({"moved": 0, "phase": OperationPhase.PAUSED}, "Nothing has been moved yet."),
     ],
 )
-def test_a_verdict_in_plain_words(counts: dict[str, object], said: str) -> None:
+def test_a_verdict_in_plain_words(counts: dict[str, Any], said: str) -> None:
     given = dict.fromkeys(
         ("waiting", "recovered", "failed_again", "failed_same", "vanished"), 0
     ) | {"phase": OperationPhase.COMPLETED, "observed_until": None}
-    assert verdict_said(Verdict(**(given | counts))) == said  # type: ignore[arg-type]
+    assert verdict_said(Verdict(**(given | counts))) == said

@@ -9,7 +9,7 @@ import pytest
 import typer
 
 from redrive.cli.where import KEYS, filter_of
-from redrive.domain import EntryFilter, filter_in_words, filter_json
+from redrive.domain import AppId, EntryFilter, EntryId, filter_in_words, filter_json
 
 
 @pytest.mark.parametrize(
@@ -40,10 +40,10 @@ def test_a_condition_says_one_part_of_a_filter(condition: str, meant: dict[str, 
 def test_conditions_add_up() -> None:
     meant = filter_of(["app=acme", "retried>=1", "retried<=3", "entry=a", "entry=b,a"])
     assert meant == EntryFilter(
-        app_id="acme",  # type: ignore[arg-type]
+        app_id=AppId("acme"),
         retried_min=1,
         retried_max=3,
-        entry_ids=("a", "b"),  # type: ignore[arg-type]
+        entry_ids=(EntryId("a"), EntryId("b")),
     )
 
 

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from redrive.domain import EntryId, GroupId
 from redrive.ledger.schema_triage import groups
 from tests.support.factories import failure
 from tests.web.support import Console
@@ -21,7 +22,7 @@ from tests.web.test_page_reading import main_of
 
 async def fail(
     console: Console, job_id: str, message: str, at: datetime, app: str = "acme", **values: Any
-) -> str:
+) -> GroupId:
     """A failure that happened then; returns its group's id."""
     found = failure(job_id, app, error_message=message, stacktrace="", failed_at=at, **values)
     await console.services.following.record_failures("default", "mail", [found], None)
@@ -149,7 +150,7 @@ async def test_a_group_tells_what_it_is_and_leads_to_its_entries_and_plans(
 ) -> None:
     entry_id = await console.fail("17", app_id="acme")
     await console.fail("18", app_id="globex & co")
-    entry = (await console.services.overview.entry(entry_id)).entry  # type: ignore[arg-type]
+    entry = (await console.services.overview.entry(EntryId(entry_id))).entry
     place = f"/admin/groups/{entry.group_id}"
     said = await text_of(operator, place)
     for fact in ("Error connection refused", "2 entries", "mail", "send", "their own stack frames"):
@@ -230,7 +231,7 @@ async def test_a_note_that_does_not_fit_changes_nothing(
     assert (await operator.post(place, data={"note": "\r\n" * 1900 + "x"})).status_code == 303
     assert (await operator.post("/admin/groups/grp_1_x/note", data={})).status_code == 404
     assert (await stranger.post(place, data={"note": "x"})).status_code == 401
-    group = (await console.services.overview.group(group_id)).group  # type: ignore[arg-type]
+    group = (await console.services.overview.group(group_id)).group
     assert group.note == "x"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AwareDatetime, ConfigDict, Field, StringConstraints, model_validator
 from pydantic.config import JsonDict
@@ -71,12 +71,13 @@ class EntriesFilter(Input):
 
     @model_validator(mode="after")
     def _ends_in_order(self) -> EntriesFilter:
-        for name, least, most in (
+        pairs: tuple[tuple[str, Any, Any], ...] = (
             ("attempts_max", self.attempts_min, self.attempts_max),
             ("retried_max", self.retried_min, self.retried_max),
             ("failed_before", self.failed_from, self.failed_before),
-        ):
-            if least is not None and most is not None and most < least:  # type: ignore[operator]
+        )
+        for name, least, most in pairs:
+            if least is not None and most is not None and most < least:
                 raise ValueError(f"{name} must not be below {least}")
         return self
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
@@ -38,7 +38,13 @@ class ControlsForm(BaseModel):
     canary_seconds: _Typed = "300"
     guard_percent: _Typed = ""
     guard_outcomes: _Typed = "100"
-    low_priority: _Typed = ""
+    low_priority: Literal["", "on"] = ""
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether no limit is asked for."""
+        asked = (self.rate, self.floor, self.canary_entries, self.guard_percent, self.low_priority)
+        return not any(asked)
 
     def limits(self) -> Limits:
         """The limits that the fields ask for, or what is wrong with them."""

@@ -18,9 +18,10 @@ from redrive.domain import (
     OperationKind,
     OperationState,
     Outcome,
+    proposed_controls,
 )
 from redrive.web.pages.chart import Span
-from redrive.web.pages.pace import Pace
+from redrive.web.pages.controls_form import ControlsForm, filled
 from redrive.web.pages.selecting import FilterQuery, OrNone, Text
 from redrive.wire.base import NO_CONTROL
 
@@ -89,11 +90,31 @@ class FailuresQuery(PageQuery, FilterQuery):
         return tuple(kind for kind in self.kinds if set(BULK_TAKES[kind]) <= set(shown))
 
 
-class PlanQuery(FilterQuery, Pace):
-    """What to plan: an action on all that fit a filter."""
+class PlanQuery(FilterQuery, ControlsForm):
+    """What to plan: an action on all that fit a filter.
+
+    ``paced`` says that the operator has seen the fields of the limits: what is empty then is not
+    limited. Before, what is proposed for so many entries counts.
+    """
 
     kind: OperationKind = OperationKind.RETRY
     include_repeated: bool = False
+    paced: bool = False
+
+    def controls_form(self, total: int) -> ControlsForm:
+        """The fields of the limits for so many entries; a dismissal has none."""
+        if self.kind is OperationKind.DISMISS:
+            return ControlsForm()
+        return self if self.paced else filled(proposed_controls(total))
+
+    @property
+    def pace(self) -> dict[str, str]:
+        """The limits as an address has them, an emptied field too; of those that were not seen,
+        nothing."""
+        if not self.paced:
+            return {}
+        typed = self.model_dump(include=set(ControlsForm.model_fields), exclude_defaults=True)
+        return {"paced": "true", **typed}
 
 
 class GroupsQuery(PageQuery):

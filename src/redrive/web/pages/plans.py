@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import RedirectResponse, Response
@@ -13,7 +14,6 @@ from starlette.responses import RedirectResponse, Response
 from redrive.domain import (
     PLAN_LASTS,
     Actor,
-    Controls,
     EntryFilter,
     EntryId,
     OperationId,
@@ -45,7 +45,7 @@ from redrive.web.pages.words import subject_of
 router = APIRouter(include_in_schema=False)
 
 _PLACE = "/admin/plan"
-_ASKED = "asked"
+_PLAN = "plan"
 """The subject of a message that the plan itself shows."""
 _ALLOWED = ", ".join(FILTER_WORDS.values())
 _EVERYTHING = "Retry everything, on the overview"
@@ -61,7 +61,7 @@ async def plan(
         return go(request, "/admin/failures", Flash(tone="warn", text=text))
     asked = PlanForm.model_validate(query.model_dump())
     flash = read_flash(request, tls=console.reader.is_tls(request))
-    said = flash if flash is not None and flash.subject == _ASKED else None
+    said = flash if flash is not None and flash.subject == _PLAN else None
     context = await plan_context(console, actor, asked, said)
     return await show(request, "plan.html", context, section="failures")
 
@@ -94,16 +94,19 @@ async def plan_context(
         actor=actor,
         include_repeated=form.include_repeated,
     )
-    controls, problem = _controls(form, 0)
-    forecast = await console.services.planning.plan(request, controls.rate)
+    rate = form.controls_form(0).limits().controls.rate
+    forecast = await console.services.planning.plan(request, rate)
     made = forecast.plan
-    if not problem:
-        controls, _ = _controls(form, made.total)
+    fields = form.controls_form(made.total)
+    limits = fields.limits()
     return {
         "form": form,
         "plan": made,
         "forecast": forecast,
-        "controls": controls,
+        "controls": fields,
+        "wanted": limits.controls,
+        "problems": limits.problems,
+        "proposed": proposed_controls(made.total),
         "lasts": PLAN_LASTS.total_seconds(),
         "repeated": sum(one.entries for one in made.left_out if one.reason == "repeated"),
         "overlaps": [one for one in made.warnings if one.code == "overlap"],
@@ -113,24 +116,23 @@ async def plan_context(
         "back": local(form.back) if form.back else address("/admin/failures", **form.given),
         "reason": form.reason or (said.reason if said else ""),
         "said": said if said and said.text else None,
-        "problem": problem,
     }
 
 
 async def _start(request: Request, console: Console, actor: Actor, form: PlanForm) -> Response:
     """Start exactly what was shown; where that cannot be, another plan says why."""
+    limits = form.controls_form(form.count).limits()
+    if limits.problems:
+        return await _plan_again(request, console, actor, form, "")
     if not form.is_confirmed:
         said = f"That is not {number(form.count)}. Nothing was started."
         return await _plan_again(request, console, actor, form, said)
-    controls, problem = _controls(form, form.count)
-    if problem:
-        return await _plan_again(request, console, actor, form, "Nothing was started.")
     asked = PlanStart(
         plan_token=form.token,
         actor=actor,
         reason=form.reason,
         idempotency_key=form.key,
-        controls=controls,
+        controls=limits.controls,
     )
     try:
         operation, new = await console.services.planning.start(asked)
@@ -166,7 +168,7 @@ async def _plan_again(
 ) -> Response:
     """Another plan of the same, which keeps the reason. That of a filter has its own address; what
     was chosen by hand is in no address, and is shown at once."""
-    flash = Flash(tone="danger", text=said, subject=_ASKED, reason=form.reason)
+    flash = Flash(tone="danger", text=said, subject=_PLAN, reason=form.reason)
     if other is not None:
         link = address("/admin/operations", other)
         flash = replace(flash, link=link, link_text="Look at it")
@@ -186,14 +188,6 @@ async def _to_started(request: Request, console: Console, operation_id: Operatio
     return go(request, address("/admin/operations", operation_id), flash)
 
 
-def _controls(form: PlanForm, total: int) -> tuple[Controls, str]:
-    """The limits, or those that are proposed and why it cannot be what was typed."""
-    try:
-        return form.controls(form.kind, total), ""
-    except ValueError as error:
-        return proposed_controls(total), f"The pace does not fit. {error}."
-
-
 def _filter(console: Console, form: PlanForm) -> EntryFilter:
     if form.by_hand:
         return EntryFilter(entry_ids=tuple(EntryId(one) for one in form.entry_ids))
@@ -202,4 +196,5 @@ def _filter(console: Console, form: PlanForm) -> EntryFilter:
 
 def _address(form: PlanForm) -> str:
     repeated = "true" if form.include_repeated else None
-    return address(_PLACE, kind=form.kind, **form.given, **form.pace, include_repeated=repeated)
+    place = address(_PLACE, kind=form.kind, **form.given, include_repeated=repeated)
+    return f"{place}&{urlencode(form.pace, errors='replace')}" if form.pace else place

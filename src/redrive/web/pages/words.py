@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterable, Mapping
 
 from redrive.domain import (
-    Controls,
     EntryState,
     ItemState,
     JobState,
@@ -155,20 +154,6 @@ def left_out(reason: str) -> str:
     if reason == "unknown":
         return "are not known (any more)"
     return f"are {ENTRY_WORDS[EntryState(reason)]}"
-
-
-def pace_words(controls: Controls) -> str:
-    """``canary of 20, guard at 50%``; ``as fast as it goes``."""
-    said = []
-    if controls.rate is not None:
-        said.append(f"at most {controls.rate:g} a second")
-    if controls.canary is not None:
-        said.append(f"canary of {number(controls.canary.entries)}")
-    if controls.guard is not None:
-        said.append(f"guard at {controls.guard.percent:g}%")
-    if controls.low_priority:
-        said.append("behind live traffic")
-    return ", ".join(said) or "as fast as it goes"
 
 
 def tone(value: str) -> str:

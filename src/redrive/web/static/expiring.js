@@ -12,7 +12,11 @@ function tell() {
     const left = Math.ceil((new Date(time.dateTime) - Date.now()) / 1000);
     const text = left > 0 ? `for ${words(left)}` : "no more: plan again to start it";
     if (time.textContent !== text) time.textContent = text;
-    if (left <= 0) for (const button of document.querySelectorAll("[data-until-then]")) button.disabled = true;
+    if (left > 0) continue;
+    for (const button of document.querySelectorAll("[data-until-then]")) {
+      button.disabled = true;
+      button.dataset.away = "";
+    }
   }
 }
 
