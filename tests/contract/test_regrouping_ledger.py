@@ -9,7 +9,15 @@ import pytest
 from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from redrive.domain import EntryState, GroupDetail, GroupFilter, GroupId, GroupPoint, Stamp
+from redrive.domain import (
+    EntryFilter,
+    EntryState,
+    GroupDetail,
+    GroupFilter,
+    GroupId,
+    GroupPoint,
+    Stamp,
+)
 from redrive.fingerprint import Basis, Fingerprint
 from redrive.ledger import SqlFollowerLedger, SqlRegroupingLedger, regrouping
 from redrive.ledger.grouping import Fingerprints
@@ -97,6 +105,14 @@ async def test_an_old_id_answers_with_the_group_that_took_it_over(books: Books) 
     assert (await detail_of(books, "grp_2_TimeoutError")).group.note == "said of the old id"
     shown = await books.reading.groups(GroupFilter(with_quiet=True), SINCE, MINUTE, None, 10)
     assert [group.group_id for group in shown.items] == ["grp_2_TimeoutError"]
+
+
+async def test_an_old_id_selects_what_the_group_that_took_it_over_has(books: Books) -> None:
+    for old in await fail_twice_over(books):
+        await regrouper(books).regroup()
+        listed = await books.reading.entries(EntryFilter(group_id=old), None, 10, oldest_first=True)
+        assert {entry.job_id for entry in listed.items} == set("1234")
+        assert (await books.plan(group_id=old)).total == 4
 
 
 async def test_the_note_of_the_group_that_most_were_in_is_taken_over(books: Books) -> None:

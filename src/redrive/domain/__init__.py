@@ -5,6 +5,7 @@ Times are aware datetimes in UTC, at the engine's own resolution (milliseconds f
 
 from __future__ import annotations
 
+from redrive.domain.changes import changed_in_words
 from redrive.domain.controls import (
     CANARY_AT_MOST,
     CANARY_SECONDS_AT_MOST,
@@ -239,6 +240,7 @@ __all__ = [
     "UndoBatch",
     "User",
     "Verdict",
+    "changed_in_words",
     "controls_as_text",
     "controls_from_text",
     "entry_id_of",

@@ -164,9 +164,6 @@ def _conditions_of_the_past(entry_filter: EntryFilter) -> list[ColumnElement[boo
 
 def _conditions_by_name(entry_filter: EntryFilter) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
-    if entry_filter.group_id is not None:
-        group = select(groups.c.group_pk).where(groups.c.group_id == entry_filter.group_id)
-        conditions.append(entries.c.group_pk == group.scalar_subquery())
     if entry_filter.entry_ids:
         by_hand = select(identities.c.entry_pk).where(
             identities.c.entry_id.in_(entry_filter.entry_ids)
