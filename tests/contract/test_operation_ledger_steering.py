@@ -29,6 +29,7 @@ from redrive.errors import (
     OperationFinished,
     OperationNotFound,
     StaleRunner,
+    WaitsForApproval,
 )
 from redrive.ledger import SqlOperationLedger
 from redrive.ports import Tried
@@ -418,6 +419,25 @@ async def test_who_started_it_or_is_not_signed_in_cannot_approve(
     with pytest.raises(ApprovalNeeded, match="another user than ada"):
         await books.operations.resume(operation.operation_id, actor)
     assert await books.rows() == before
+
+
+@pytest.mark.parametrize("actor", [ADA, EVE])
+async def test_what_waits_for_approval_keeps_its_limits(books: Books, actor: Actor) -> None:
+    await books.fail("1", "2")
+    ledger = _approving(books, 1)
+    operation, _ = await ledger.start_bulk(request(ALL, controls=CANARY))
+    before = await books.rows()
+    with pytest.raises(WaitsForApproval) as refused:
+        await ledger.change_controls(operation.operation_id, actor, {"canary": None})
+    assert str(refused.value) == (
+        f"Operation {operation.operation_id} of ada on all apps (canary 2, 80 % within 300 s) "
+        "waits for approval, and is approved as it was started: cancel it and start it anew with other "
+        "limits. Nothing was changed."
+    )
+    assert await books.rows() == before
+    await ledger.resume(operation.operation_id, EVE)
+    changed = await ledger.change_controls(operation.operation_id, actor, {"canary": None})
+    assert changed.controls == NO_CONTROLS
 
 
 async def test_who_started_it_may_cancel_it_unapproved(books: Books) -> None:

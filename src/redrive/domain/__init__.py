@@ -85,6 +85,7 @@ from redrive.domain.names import (
     to_millis,
 )
 from redrive.domain.operations import (
+    APPROVAL,
     COMMAND_LINE,
     Actor,
     Operation,
@@ -139,6 +140,7 @@ from redrive.domain.verdicts import (
 )
 
 __all__ = [
+    "APPROVAL",
     "BATCH_BYTES",
     "BULK_TAKES",
     "CANARY_AT_MOST",

@@ -31,6 +31,7 @@ from redrive.errors import (
     OperationFinished,
     OperationNotFound,
     StaleRunner,
+    WaitsForApproval,
 )
 from redrive.faultpoints import Step, reach
 from redrive.ledger.auditing import add_audit, scope_in_words, that_differ
@@ -39,7 +40,6 @@ from redrive.ledger.rows import operation_of
 from redrive.ledger.schema import items, operations
 from redrive.ports import Clock, Tried
 
-APPROVAL = "approval"
 RUNNER = "runner"
 _BY_ITSELF = ("canary", "guard")
 _PAUSED = OperationState.PAUSED
@@ -103,7 +103,7 @@ class SqlSteeringLedger:
                 raise NotPaused(operation_id=operation_id, state=before.state)
             values = _resumed(before)
             action = "operation.resume"
-            if before.paused_by == APPROVAL:
+            if before.awaits_approval:
                 if actor.name == before.actor or not actor.signed_in:
                     raise ApprovalNeeded(operation_id=operation_id, actor=before.actor)
                 values |= {"approved_by": actor.name}
@@ -126,6 +126,13 @@ class SqlSteeringLedger:
                 raise BadControls(problem=str(error)) from None
             if controls == before.controls:
                 return before
+            if before.awaits_approval:
+                raise WaitsForApproval(
+                    operation_id=operation_id,
+                    actor=before.actor,
+                    scope=scope_in_words(str(before.scope), before.filter),
+                    limits=str(before.controls),
+                )
             values: dict[str, Any] = {"controls": controls_as_text(controls)}
             if controls.canary != before.controls.canary:
                 values |= first_canary(controls)
