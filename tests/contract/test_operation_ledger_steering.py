@@ -431,8 +431,8 @@ async def test_what_waits_for_approval_keeps_its_limits(books: Books, actor: Act
         await ledger.change_controls(operation.operation_id, actor, {"canary": None})
     assert str(refused.value) == (
         f"Operation {operation.operation_id} of ada on all apps (canary 2, 80 % within 300 s) "
-        "waits for approval, and is approved as it was started: cancel it and start it anew with other "
-        "limits. Nothing was changed."
+        "waits for approval, and is approved as it was started: cancel it and start it anew with "
+        "other limits. Nothing was changed."
     )
     assert await books.rows() == before
     await ledger.resume(operation.operation_id, EVE)

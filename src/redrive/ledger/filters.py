@@ -140,7 +140,7 @@ def _conditions_of_the_past(entry_filter: EntryFilter) -> list[ColumnElement[boo
     conditions: list[ColumnElement[bool]] = []
     for column, least, most in (
         (entries.c.attempts_made, entry_filter.attempts_min, entry_filter.attempts_max),
-        (entries.c.generation, entry_filter.retried_min, entry_filter.retried_max),
+        (entries.c.retried, entry_filter.retried_min, entry_filter.retried_max),
         (entries.c.same_failures, entry_filter.same_failures_min, None),
     ):
         if least is not None:

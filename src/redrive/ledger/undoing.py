@@ -127,7 +127,8 @@ class SqlUndoLedger:
     async def _take(
         self, connection: AsyncConnection, operation: Operation, rows: Sequence[Row[Any]]
     ) -> list[Row[Any]]:
-        """Claim those of the entries that are still queued by this operation."""
+        """Claim those of the entries that are still queued by this operation; what then stays
+        moved is counted as handed over by its settle again."""
         result = await connection.execute(
             update(entries)
             .where(
@@ -137,6 +138,7 @@ class SqlUndoLedger:
             )
             .values(
                 state=EntryState.CLAIMED,
+                retried=entries.c.retried - 1,
                 early_outcome=None,
                 early_at=None,
                 early_same_way=None,
