@@ -21,6 +21,7 @@ Errors carry fields; the class docstring is the default message. Expected outcom
     │   ├── CannotPause
     │   ├── NotPaused
     │   ├── ApprovalNeeded
+    │   ├── WaitsForApproval
     │   ├── IdempotencyMismatch
     │   ├── PlanExpired
     │   ├── PlanUsed
@@ -118,6 +119,10 @@ class NotPaused(Conflict):
 
 class ApprovalNeeded(Conflict):
     """Operation {operation_id} needs the approval of another user than {actor}, who started it, signed in at the console. Nothing was changed."""  # noqa: E501 - the first line is the message
+
+
+class WaitsForApproval(Conflict):
+    """Operation {operation_id} of {actor} on {scope} ({limits}) waits for approval, and is approved as it was started: cancel it and start it anew with other limits. Nothing was changed."""  # noqa: E501 - the first line is the message
 
 
 class IdempotencyMismatch(Conflict):

@@ -150,7 +150,7 @@ class Recovery:
     ) -> Operation:
         """Change the limits of an open operation, from its next batch on; None takes one away.
 
-        Raises OperationNotFound, OperationFinished, BadControls."""
+        Raises OperationNotFound, OperationFinished, WaitsForApproval, BadControls."""
         operation = await self._ledger.change_controls(operation_id, actor, changes)
         reach(Step.CONTROLS_COMMITTED)
         log.info(

@@ -15,7 +15,7 @@ BATCH_ROWS = 250
 
 _PASS_SECONDS = 3600.0
 _AFTER_ERROR_SECONDS = 30.0
-_WHILE_OPEN_SECONDS = 5.0
+_WHILE_AT_WORK_SECONDS = 5.0
 _SHORTEST_PAUSE_SECONDS = 0.005
 
 
@@ -23,7 +23,7 @@ class Regrouper:
     """Moves entries to their groups, until all are there. Any number of them may run.
 
     Each batch is followed by a pause as long as the batch took, so that it takes half of one
-    connection's time at most. While an operation is open nothing is moved.
+    connection's time at most. While an operation is at work nothing is moved.
     """
 
     def __init__(
@@ -32,12 +32,12 @@ class Regrouper:
         ledger: RegroupingLedger,
         stop: asyncio.Event | None = None,
         batch_rows: int = BATCH_ROWS,
-        while_open_seconds: float = _WHILE_OPEN_SECONDS,
+        while_at_work_seconds: float = _WHILE_AT_WORK_SECONDS,
     ) -> None:
         self._ledger = ledger
         self._stop = stop or asyncio.Event()
         self._batch_rows = batch_rows
-        self._while_open_seconds = while_open_seconds
+        self._while_at_work_seconds = while_at_work_seconds
 
     async def run(self) -> None:
         """Look now and every hour, until stopped."""
@@ -61,7 +61,7 @@ class Regrouper:
                 began = loop.time()
                 batch = await self._ledger.regroup(self._batch_rows)
                 if batch is None:
-                    await self._pause(self._while_open_seconds)
+                    await self._pause(self._while_at_work_seconds)
                     continue
                 moved, merged = moved + batch.moved, merged + batch.merged
                 if not batch.more:

@@ -19,7 +19,7 @@ BATCH_ROWS = 250
 _ACTIVITY_AT_LEAST = timedelta(days=8)  # the console's longest chart, and a day
 _PASS_SECONDS = 3600.0
 _AFTER_ERROR_SECONDS = 30.0
-_WHILE_OPEN_SECONDS = 5.0
+_WHILE_AT_WORK_SECONDS = 5.0
 _SHORTEST_PAUSE_SECONDS = 0.005
 
 
@@ -27,7 +27,7 @@ class Pruner:
     """Removes what is older than ``retention`` allows. Any number of them may run.
 
     Each batch is followed by a pause as long as the batch took, so that pruning takes half of one
-    connection's time at most. While an operation is open nothing is pruned.
+    connection's time at most. While an operation is at work nothing is pruned.
     """
 
     def __init__(
@@ -38,14 +38,14 @@ class Pruner:
         clock: Clock,
         stop: asyncio.Event | None = None,
         batch_rows: int = BATCH_ROWS,
-        while_open_seconds: float = _WHILE_OPEN_SECONDS,
+        while_at_work_seconds: float = _WHILE_AT_WORK_SECONDS,
     ) -> None:
         self._ledger = ledger
         self._retention = retention
         self._clock = clock
         self._stop = stop or asyncio.Event()
         self._batch_rows = batch_rows
-        self._while_open_seconds = while_open_seconds
+        self._while_at_work_seconds = while_at_work_seconds
 
     async def run(self) -> None:
         """Prune now and every hour, until stopped."""
@@ -96,7 +96,7 @@ class Pruner:
             began = loop.time()
             batch = await self._ledger.prune(what, before, self._batch_rows, position)
             if batch is None:
-                await self._pause(self._while_open_seconds)
+                await self._pause(self._while_at_work_seconds)
                 continue
             removed.update(batch.removed)
             if not batch.more:

@@ -32,12 +32,16 @@ def axe() -> str:
 
 
 @pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    """A console whose operations move one entry at a time, so that they can be watched."""
+def scene(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Scene]:
+    """A console whose operations move one entry at a time, so that they can be watched; with the
+    SETTINGS of its module, if that has any."""
     chromium()
+    settings: dict[str, str] = getattr(request.module, "SETTINGS", {})
     folder = tmp_path_factory.mktemp("scene")
     with running_redis(folder / "redis", appendonly=False) as server:
-        console = ConsoleProcess(folder / "data", redis_url=server.url, batch_size="1")
+        console = ConsoleProcess(folder / "data", redis_url=server.url, batch_size="1", **settings)
         try:
             console.start()
             console.log_in()

@@ -90,10 +90,10 @@ class Window:
         if self.scripted and await self.page.locator("#nav").count():
             await self.settled()
 
-    async def log_in(self, path: str = "/admin/") -> None:
+    async def log_in(self, path: str = "/admin/", name: str = "admin") -> None:
         """Log in and arrive at a page."""
         await self.go(path)
-        await self.page.get_by_label("Name").fill("admin")
+        await self.page.get_by_label("Name").fill(name)
         await self.page.get_by_label("Password").fill(PASSWORD)
         await self.page.get_by_role("button", name="Log in").click()
         await expect(self.page.locator("#nav")).to_be_visible()

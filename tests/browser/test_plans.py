@@ -27,11 +27,11 @@ async def test_400_of_one_cause_are_planned_started_and_recover_and_the_others_s
         return len(scene.console.get("/entries", queue="orders", limit="500")["items"]) == 400
 
     await eventually(taken_in, "the ledger has all failures")
-    await window.go("/admin/failures")
-    await page.get_by_label("Error or id").fill("provider refused")
-    await page.keyboard.press("Enter")
-    await expect(page.locator("#matches")).to_have_text("400 entries fit")
-    await page.get_by_role("link", name="Retry all 400…").click()
+    await window.go("/admin/")
+    causes = page.locator("section", has=page.get_by_role("heading", name="What fails"))
+    await causes.get_by_role("link", name="the provider refused").click()
+    await expect(page.get_by_role("heading", level=1)).to_contain_text("the provider refused")
+    await page.locator(".page-head").get_by_role("link", name="Retry all 400").click()
     await expect(page.get_by_role("heading", level=1)).to_have_text("Retry 400 entries?")
     await expect(page.get_by_role("region", name="Causes")).to_contain_text("400")
     await expect(page.get_by_role("region", name="Apps")).to_contain_text("app-1")
@@ -39,8 +39,8 @@ async def test_400_of_one_cause_are_planned_started_and_recover_and_the_others_s
     assert scene.console.get("/operations")["items"] == []
     await page.get_by_label("Reason").fill("the provider is back")
     await page.get_by_role("button", name="Retry 400 entries").click()
-    await expect(page.get_by_role("heading", level=1)).to_contain_text("Retry of a selection")
-    await expect(page.locator("#flash")).to_contain_text("Started: 400 entries of a selection")
+    await expect(page.get_by_role("heading", level=1)).to_contain_text("Retry of a group")
+    await expect(page.locator("#flash")).to_contain_text("Started: 400 entries of a group")
     async with working(scene.server.url, "orders", accept):
         await expect(page.get_by_label("400 of 400 recovered")).to_be_visible()
     await expect(page.locator(".verdict")).to_have_text("400 moved.")

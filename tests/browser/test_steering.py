@@ -10,10 +10,14 @@ from playwright.async_api import expect
 
 from tests.browser.conftest import OpenWindow
 from tests.browser.support import Scene, Window, ask_to_retry, picture
+from tests.support.console import PASSWORD
 from tests.support.failing import ProviderError, fail_jobs, working
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+
+
+SETTINGS = {"approval_over": "400"}
 
 
 async def deliver(job: Any, token: str) -> str:
@@ -127,6 +131,48 @@ async def test_an_operation_is_paused_slowed_down_resumed_and_taken_back(
     assert scene.failed_of("steered") == 400
     # The browser notes every answer that refuses something.
     assert [one for one in window.complaints if "422" not in one] == []
+
+
+async def test_a_second_user_approves_what_the_one_who_started_it_may_not(
+    scene: Scene, window: Window, windows: OpenWindow
+) -> None:
+    page = window.page
+    added = scene.console.run("user", "add", "grace", typed=f"{PASSWORD}\n")
+    assert added.returncode == 0, added.stderr
+    dialog = await ask_to_retry(scene, window, "approved", 401)
+    await dialog.get_by_text("Pace and safety").click()
+    await dialog.get_by_label("Rate").fill("5")
+    await dialog.get_by_role("button", name="Retry 401 entries").click()
+    banner = page.locator("#paused")
+    await expect(banner).to_contain_text("Waits for approval")
+    await expect(banner).to_contain_text("Over 400 entries: another user has to approve it")
+    approve = banner.get_by_role("button", name="Approve")
+    await expect(approve).to_be_disabled()
+    await expect(approve).to_have_accessible_description(
+        "You have started it: another user has to approve it."
+    )
+    pace = page.locator("#pace")
+    await expect(pace).to_contain_text("It is approved with these limits, or cancelled.")
+    await expect(pace.get_by_role("link", name="Change")).to_have_count(0)
+    operation = scene.operation_of(page)["operation_id"]
+    refused = scene.console.post(f"/operations/{operation}/resume")
+    assert (refused.status_code, refused.json()["code"]) == (403, "approval_needed")
+    await picture(page, "journey-waits-for-approval")
+
+    second = await windows()
+    await second.log_in("/admin/", name="grace")
+    running = second.page.locator(".running-list")
+    await expect(running).to_contain_text("Waits for approval")
+    await running.get_by_role("link", name="Retry of app approved").click()
+    await second.page.get_by_role("button", name="Approve").click()
+    await expect(second.page.locator("#flash")).to_contain_text("Approved by grace.")
+    await expect(second.page.get_by_role("heading", level=1)).to_contain_text("running")
+    await expect(banner).to_have_count(0)
+    await expect(page.locator("dl div").filter(has_text="Approved by")).to_contain_text("grace")
+    await expect(pace.get_by_role("link", name="Change")).to_be_visible()
+    await page.get_by_role("button", name="Cancel", exact=True).click()
+    await expect(page.get_by_role("heading", level=1)).to_contain_text("cancelled")
+    assert window.complaints == second.complaints == []
 
 
 async def test_an_operation_is_steered_without_script(scene: Scene, windows: OpenWindow) -> None:

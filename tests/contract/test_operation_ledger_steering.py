@@ -29,6 +29,7 @@ from redrive.errors import (
     OperationFinished,
     OperationNotFound,
     StaleRunner,
+    WaitsForApproval,
 )
 from redrive.ledger import SqlOperationLedger
 from redrive.ports import Tried
@@ -62,6 +63,12 @@ async def _audited(books: Books) -> list[tuple[str, str, str, str]]:
     return [(row.action, row.actor, row.reason, row.result) for row in rows]
 
 
+async def _changed(books: Books) -> tuple[Any, Any]:
+    """What the newest audit row says was changed, before and after."""
+    (row,) = (await books.accounts.audit_trail(None, 1)).items
+    return row.before, row.after
+
+
 async def test_a_queued_operation_pauses_at_once(books: Books) -> None:
     await books.fail("1")
     operation = await books.start()
@@ -71,6 +78,10 @@ async def test_a_queued_operation_pauses_at_once(books: Books) -> None:
     assert (await _audited(books))[0] == (
         *("operation.pause", "bob", "lunch"),
         "queued -> paused by bob",
+    )
+    assert await _changed(books) == (
+        {"state": "queued", "paused_by": None},
+        {"state": "paused", "paused_by": "bob"},
     )
 
 
@@ -159,6 +170,10 @@ async def test_a_pause_by_itself_is_audited_with_its_figures(books: Books) -> No
         *("operation.pause", "canary", "canary: why"),
         "running -> paused by canary",
     )
+    assert await _changed(books) == (
+        {"state": "running", "paused_by": None},
+        {"state": "paused", "paused_by": "canary"},
+    )
 
 
 @pytest.mark.parametrize("by", ["canary", "guard"])
@@ -193,6 +208,10 @@ async def test_after_a_pause_by_hand_the_canary_is_where_it_was(books: Books) ->
     assert (await _audited(books))[0] == (
         *("operation.resume", "ada", ""),
         "paused by ada -> queued",
+    )
+    assert await _changed(books) == (
+        {"state": "paused", "paused_by": "ada"},
+        {"state": "queued", "paused_by": None},
     )
 
 
@@ -287,6 +306,10 @@ async def test_controls_are_changed_one_by_one_and_audited_before_and_after(book
         *("operation.pace", "bob", ""),
         "rate 5/s; guard 10 % of 100 -> guard 10 % of 100; low priority",
     )
+    assert await _changed(books) == (
+        {"rate": 5.0, "low_priority": False},
+        {"rate": None, "low_priority": True},
+    )
 
 
 async def test_a_change_to_what_is_so_already_changes_nothing(books: Books) -> None:
@@ -340,6 +363,22 @@ async def test_a_canary_waits_and_passes(books: Books) -> None:
     assert (passed.canary, passed.canary_until) == (CanaryState.PASSED, None)
 
 
+async def test_a_canary_that_passes_is_audited_once_with_its_figures(books: Books) -> None:
+    operation = await _begin(books, CANARY)
+    await books.operations.move_canary(operation, CanaryState.PENDING)
+    batch = await books.claim(operation, 2)
+    await books.operations.settle(operation, batch, results(batch, Answer.REQUEUED))
+    await books.hear(completed("2", 12), completed("3", 12))
+    await books.operations.move_canary(operation, CanaryState.WAITING, later(300))
+    for _ in range(2):
+        await books.operations.move_canary(operation, CanaryState.PASSED)
+    row, older = (await books.accounts.audit_trail(None, 2)).items
+    assert (row.actor, row.action, row.result) == ("canary", "operation.canary", "passed")
+    assert row.counts == {"requeued": 2, "recovered": 2, "failed_again": 0}
+    assert (row.before, row.after) == ({"canary_state": "waiting"}, {"canary_state": "passed"})
+    assert older.action == "retry.start"
+
+
 def _approving(books: Books, over: int) -> SqlOperationLedger:
     return SqlOperationLedger(books.database, books.clock, over)
 
@@ -364,6 +403,10 @@ async def test_another_user_approves_by_resuming(books: Books) -> None:
     approved = await books.operations.resume(operation.operation_id, EVE)
     assert (approved.state, approved.approved_by, approved.paused_by) == (QUEUED, "eve", None)
     assert (await _audited(books))[0][:2] == ("operation.approve", "eve")
+    assert await _changed(books) == (
+        {"state": "paused", "paused_by": "approval", "approved_by": None},
+        {"state": "queued", "paused_by": None, "approved_by": "eve"},
+    )
 
 
 @pytest.mark.parametrize("actor", [ADA, BOB, Actor(name="ada", origin="cli")])
@@ -376,6 +419,25 @@ async def test_who_started_it_or_is_not_signed_in_cannot_approve(
     with pytest.raises(ApprovalNeeded, match="another user than ada"):
         await books.operations.resume(operation.operation_id, actor)
     assert await books.rows() == before
+
+
+@pytest.mark.parametrize("actor", [ADA, EVE])
+async def test_what_waits_for_approval_keeps_its_limits(books: Books, actor: Actor) -> None:
+    await books.fail("1", "2")
+    ledger = _approving(books, 1)
+    operation, _ = await ledger.start_bulk(request(ALL, controls=CANARY))
+    before = await books.rows()
+    with pytest.raises(WaitsForApproval) as refused:
+        await ledger.change_controls(operation.operation_id, actor, {"canary": None})
+    assert str(refused.value) == (
+        f"Operation {operation.operation_id} of ada on all apps (canary 2, 80 % within 300 s) "
+        "waits for approval, and is approved as it was started: cancel it and start it anew with "
+        "other limits. Nothing was changed."
+    )
+    assert await books.rows() == before
+    await ledger.resume(operation.operation_id, EVE)
+    changed = await ledger.change_controls(operation.operation_id, actor, {"canary": None})
+    assert changed.controls == NO_CONTROLS
 
 
 async def test_who_started_it_may_cancel_it_unapproved(books: Books) -> None:

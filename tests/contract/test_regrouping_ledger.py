@@ -11,7 +11,16 @@ import pytest
 from sqlalchemy import Row, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from redrive.domain import EntryState, GroupDetail, GroupFilter, GroupId, GroupPoint, Stamp
+from redrive.domain import (
+    Answer,
+    EntryFilter,
+    EntryState,
+    GroupDetail,
+    GroupFilter,
+    GroupId,
+    GroupPoint,
+    Stamp,
+)
 from redrive.fingerprint import Basis, Fingerprint
 from redrive.ledger import SqlFollowerLedger, SqlRegroupingLedger, regrouping
 from redrive.ledger.grouping import Compute, Fingerprints
@@ -20,7 +29,7 @@ from redrive.ledger.schema_triage import groups, regroupings
 from redrive.regrouping import Regrouper
 from redrive.testing import Crash, Faults
 from redrive.testing.faults import When
-from tests.support.books import Books, changes_nothing
+from tests.support.books import Books, changes_nothing, results
 from tests.support.factories import ADA, AT, dropped, failure, later
 
 MINUTE = timedelta(minutes=1)
@@ -54,7 +63,7 @@ def by_trace(*told: str) -> Fingerprint:
 def regrouper(books: Books, compute: Compute = by_type, rows: int = 2) -> Regrouper:
     fingerprints = Fingerprints(2, compute)
     ledger = SqlRegroupingLedger(books.database, fingerprints)
-    return Regrouper(ledger=ledger, batch_rows=rows, while_open_seconds=0.0)
+    return Regrouper(ledger=ledger, batch_rows=rows, while_at_work_seconds=0.0)
 
 
 async def group_of(books: Books, job_id: str) -> GroupId:
@@ -100,6 +109,14 @@ async def test_an_old_id_answers_with_the_group_that_took_it_over(books: Books) 
     assert (await detail_of(books, "grp_2_TimeoutError")).group.note == "said of the old id"
     shown = await books.reading.groups(GroupFilter(with_quiet=True), SINCE, MINUTE, None, 10)
     assert [group.group_id for group in shown.items] == ["grp_2_TimeoutError"]
+
+
+async def test_an_old_id_selects_what_the_group_that_took_it_over_has(books: Books) -> None:
+    for old in await fail_twice_over(books):
+        await regrouper(books).regroup()
+        listed = await books.reading.entries(EntryFilter(group_id=old), None, 10, oldest_first=True)
+        assert {entry.job_id for entry in listed.items} == set("1234")
+        assert (await books.plan(group_id=old)).total == 4
 
 
 async def test_the_note_of_the_group_that_most_were_in_is_taken_over(books: Books) -> None:
@@ -208,6 +225,28 @@ async def test_nothing_moves_while_an_operation_is_open(books: Books) -> None:
     batch = await ledger.regroup(100)
     assert batch is not None
     assert batch.moved == 4
+
+
+async def test_entries_move_beside_a_paused_operation_which_then_takes_them_all(
+    books: Books,
+) -> None:
+    old, _ = await fail_twice_over(books)
+    operation = await books.begin_plan(group_id=old)
+    batch = await books.claim(operation, 1)
+    await books.operations.settle(operation, batch, results(batch, Answer.REQUEUED))
+    await books.operations.request_pause(operation.operation_id, ADA, "")
+    await books.operations.pause(operation, None, "")
+    assert await regrouper(books).regroup() == (4, 2)
+    await books.check_counts()
+    await books.operations.resume(operation.operation_id, ADA)
+    running = await books.take_over(operation.operation_id)
+    finished = await books.complete(running, await books.claim(running), Answer.REQUEUED)
+    assert (finished.total, finished.requeued) == (3, 3)
+    stamp = Stamp(operation_id=operation.operation_id, generation=1)
+    again = SqlFollowerLedger(books.database, books.clock, Fingerprints(2, by_type))
+    await again.record_failures("default", "mail", [failure("1", at=200, stamp=stamp)], None)
+    assert (await books.operation(operation)).failed_same == 1
+    await books.check_counts()
 
 
 async def test_an_entry_that_fails_anew_while_its_group_is_computed_is_left_alone(

@@ -247,7 +247,7 @@ async def test_a_pruner_waits_for_an_open_operation_and_goes_on(books: Books) ->
     await books.fail("new")
     operation = await books.begin()
     ledger = _Noting(SqlRetentionLedger(books.database))
-    waiting = asyncio.create_task(pruner(books, ledger=ledger, while_open_seconds=0.01).prune())
+    waiting = asyncio.create_task(pruner(books, ledger=ledger, while_at_work_seconds=0.01).prune())
     async with asyncio.timeout(20):
         await ledger.refused.wait()
         assert await number_of(books, items) == 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -10,6 +11,7 @@ from sqlalchemy import select
 from redrive.domain import (
     Answer,
     EntryState,
+    Operation,
     OperationId,
     OperationKind,
     OperationState,
@@ -18,7 +20,7 @@ from redrive.domain import (
 )
 from redrive.ledger.schema import entries, identities, payloads
 from redrive.ledger.schema_triage import group_activity, groups
-from tests.support.books import Books, results
+from tests.support.books import Books, named, results
 from tests.support.factories import ADA, AT, active, completed, id_of
 from tests.support.pruning import DAYS_30, MILLISECOND, prune, prune_batch
 
@@ -140,6 +142,64 @@ async def test_an_open_operation_ends_with_every_entry_that_it_counted(books: Bo
     assert await prune_batch(books, Prunable.ENTRIES) is None
     finished = await books.complete(operation, await books.claim(operation), Answer.REQUEUED)
     assert (finished.total, finished.requeued) == (1, 1)
+
+
+async def test_beside_a_paused_operation_goes_what_it_did_not_select(books: Books) -> None:
+    await books.fail("1", error_type="Other", error_message="another", stacktrace="")
+    operation, batch = await books.single("1")
+    await books.complete(operation, batch, Answer.MISSING)
+    books.clock.advance(days=1)
+    await paused(books)
+    await months_later(books)
+    assert set(await prune(books)) == set(Prunable)
+    assert await books.states() == {"selected": EntryState.FAILED}
+    await books.check_counts()
+
+
+async def test_what_left_the_selection_of_a_paused_plan_stays_for_its_item(books: Books) -> None:
+    await books.fail("over")
+    await books.drift("over", EntryState.VANISHED)
+    books.clock.advance(days=1)
+    operation = await paused(books)
+    books.clock.advance(days=1)
+    await books.drift("selected", EntryState.RECOVERED)
+    await months_later(books)
+    assert (await prune(books))[Prunable.ENTRIES] == 1
+    assert await books.reading.entry(id_of("over")) is None
+    await books.operations.resume(operation.operation_id, ADA)
+    running = await books.take_over(operation.operation_id)
+    assert await books.operations.claim(running, 10) is None
+    assert named(await books.items(running)) == {
+        "selected": ("skipped", "resolved_elsewhere", None)
+    }
+    await books.operations.finish(running, OperationState.COMPLETED, None)
+    await months_later(books)
+    assert (await prune(books))[Prunable.ENTRIES] == 1
+
+
+async def test_a_paused_resync_keeps_the_entries_that_it_takes_and_nothing_else(
+    books: Books,
+) -> None:
+    await books.make(EntryState.RECOVERED, "1")
+    books.clock.advance(days=1)
+    operation = await paused(books, OperationKind.RESYNC, app_id="acme")
+    await months_later(books)
+    assert set(await prune(books)) == {
+        *(Prunable.OPERATIONS, Prunable.ITEMS, Prunable.AUDIT, Prunable.ACTIVITY)
+    }
+    await books.operations.resume(operation.operation_id, ADA)
+    running = await books.take_over(operation.operation_id)
+    assert len((await books.claim(running)).entries) == operation.total == 2
+
+
+async def paused(
+    books: Books, kind: OperationKind = OperationKind.RETRY, **narrowed: Any
+) -> Operation:
+    """A planned operation, on one more entry unless it is narrowed otherwise, that was paused."""
+    await books.fail("selected")
+    narrowed = narrowed or {"entry_ids": (id_of("selected"),)}
+    operation = await books.start_plan(await books.plan(kind, **narrowed))
+    return await books.operations.request_pause(operation.operation_id, ADA, "")
 
 
 async def test_audit_rows_go_after_exactly_their_time(books: Books) -> None:

@@ -118,7 +118,8 @@ async def test_a_dismissal_that_is_taken_back_leaves_the_entry_as_it_failed(book
     assert (after.error_message, after.failed_at) == (before.error_message, before.failed_at)
     await books.check_counts()
     row = (await books.accounts.audit_trail(None, 1)).items[0]
-    assert (row.actor, row.action, row.result, row.reason) == ("bob", "restore", "failed", "no")
+    assert (row.actor, row.action, row.result, row.reason) == ("bob", "restore", "restored", "no")
+    assert (row.before, row.after) == ({"state": "dismissed"}, {"state": "failed"})
 
 
 @pytest.mark.parametrize("state", [state for state in EntryState if state != EntryState.DISMISSED])

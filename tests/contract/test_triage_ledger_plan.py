@@ -11,6 +11,7 @@ from sqlalchemy import insert, select
 from redrive.domain import (
     DATA_UNREADABLE,
     Answer,
+    AppId,
     EntryFilter,
     EntryState,
     LeftOut,
@@ -19,11 +20,14 @@ from redrive.domain import (
     OperationState,
     Part,
     Plan,
+    Scope,
     Stamp,
+    TakeBackResult,
+    TakenBack,
 )
-from redrive.ledger import filters
+from redrive.ledger import SqlUndoLedger, filters
 from redrive.ledger.schema_triage import groups, plans, selections
-from tests.support.books import Books, app_scope, results
+from tests.support.books import Books, app_scope, request, results
 from tests.support.factories import ADA, AT, BOB, failure, id_of, later
 
 RETRY, RESYNC, DISMISS = OperationKind.RETRY, OperationKind.RESYNC, OperationKind.DISMISS
@@ -126,6 +130,55 @@ async def test_each_part_of_a_filter_narrows(
     plan = await books.plan(**narrowed)
     assert {sample.job_id for sample in plan.samples} == set(found)
     assert plan.total == len(found)
+
+
+async def test_what_was_claimed_and_not_put_back_does_not_count_as_retried(books: Books) -> None:
+    await books.fail("dismissed", "released", "superseded", "taken back", "retried")
+    operation, batch = await books.single("dismissed", DISMISS)
+    await books.complete(operation, batch, Answer.DISMISSED)
+    scope = Scope.of_entry(AppId("acme"), id_of("dismissed"))
+    await books.triage.restore(request(scope, DISMISS))
+    operation, batch = await books.single("released")
+    await books.operations.release(operation, batch, engine_away=False)
+    await books.operations.finish(operation, OperationState.CANCELLED, None)
+    operation, batch = await books.single("superseded")
+    await books.complete(operation, batch, Answer.SUPERSEDED)
+    await take_back(books, "taken back", TakenBack.TAKEN_BACK)
+    await take_back(books, "retried", TakenBack.STARTED)
+    await books.fail("retried", at=60)
+    assert await found_by(books, retried_min=1) == {"retried"}
+    assert len(await found_by(books, retried_max=0)) == 4
+
+
+async def test_what_failed_before_its_hand_over_was_noted_counts_as_retried(books: Books) -> None:
+    await books.fail("1")
+    operation, batch = await books.single("1")
+    stamp = Stamp(operation_id=operation.operation_id, generation=1)
+    await books.fail("1", at=20, stamp=stamp)
+    await books.complete(operation, batch, Answer.REQUEUED)
+    assert await found_by(books, retried_min=1, retried_max=1) == {"1"}
+
+
+async def found_by(books: Books, **narrowed: Any) -> set[str]:
+    return {sample.job_id for sample in (await books.plan(**narrowed)).samples}
+
+
+async def take_back(books: Books, job_id: str, answer: TakenBack) -> None:
+    """Retry an entry, and undo that; the answer is what becomes of the undo."""
+    undo = SqlUndoLedger(books.database, books.clock)
+    retried = await books.requeue_one(job_id)
+    await books.operations.request_cancel(retried.operation_id, ADA, undo=True)
+    operation = await books.take_over(retried.operation_id)
+    batch = await undo.claim_moved(operation, None, 10)
+    assert batch is not None
+    results = {
+        entry.claimed.entry_pk: TakeBackResult(
+            job_id=entry.claimed.job_id, answer=answer, at=later(20)
+        )
+        for entry in batch.entries
+    }
+    await undo.settle_moved(operation, batch, results)
+    await books.operations.finish(operation, OperationState.CANCELLED, None)
 
 
 async def test_what_failed_again_in_an_operation_can_be_selected(books: Books) -> None:

@@ -238,6 +238,8 @@ async def test_a_finished_operation_is_opened_again_and_audited(books: Books) ->
     row = (await books.accounts.audit_trail(None, 1)).items[0]
     assert (row.action, row.actor, row.result) == ("operation.undo", "bob", CANCELLING)
     assert row.counts == {"requeued": 2, "released": 0, "waiting": 2}
+    assert row.before == {"state": "completed", "undo_wanted": False}
+    assert row.after == {"state": "cancelling", "undo_wanted": True}
 
 
 async def test_a_second_request_changes_nothing(books: Books) -> None:

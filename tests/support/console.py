@@ -84,9 +84,9 @@ class ConsoleProcess:
     def post(self, path: str, body: Mapping[str, Any] | None = None) -> httpx.Response:
         return self.http.post(f"/admin/api{path}", json=dict(body or {}))
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
         """A command in another terminal."""
-        return run_redrive(arguments, self.environment)
+        return run_redrive(arguments, self.environment, typed)
 
     def kill(self) -> None:
         """SIGKILL."""
@@ -110,13 +110,13 @@ class ConsoleProcess:
 
 
 def run_redrive(
-    arguments: Sequence[str], environment: Mapping[str, str]
+    arguments: Sequence[str], environment: Mapping[str, str], typed: str = ""
 ) -> subprocess.CompletedProcess[str]:
     """Run ``redrive`` to its end, as in a shell."""
     return subprocess.run(
         [sys.executable, "-m", "redrive", *arguments],
         env=dict(environment),
-        stdin=subprocess.DEVNULL,
+        input=typed,
         capture_output=True,
         text=True,
         timeout=100,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import httpx
 import pytest
 
@@ -83,11 +81,11 @@ async def test_a_note_is_kept_and_audited_with_what_was_before(
         assert wire.GroupDetail.model_validate(response.json()["data"]).note == note
         shown = await group_of(operator)
         assert (shown.note, shown.noted_by) == (note, "admin" if note else None)
-    rows = [json.loads(told) for _, action, told in await console.audit_rows() if "note" in action]
-    assert rows == [
-        {"before": "", "after": "ask the hoster"},
-        {"before": "ask the hoster", "after": "the relay\nis back"},
-        {"before": "the relay\nis back", "after": ""},
+    rows = (await console.services.overview.audit_trail(None, 3)).items[::-1]
+    assert [(row.result, row.before, row.after) for row in rows] == [
+        ("saved", {"note": ""}, {"note": "ask the hoster"}),
+        ("saved", {"note": "ask the hoster"}, {"note": "the relay\nis back"}),
+        ("taken back", {"note": "the relay\nis back"}, {"note": ""}),
     ]
 
 

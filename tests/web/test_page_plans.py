@@ -469,6 +469,9 @@ async def test_one_entry_is_dismissed_after_a_question_and_restored(
     form = {"app_id": "acme"}
     sent = await browser.post(f"/admin/entries/{entry_id}/restore", data=form)
     assert "The entry of job 17 is failed again." in text_of(await arrived(browser, sent))
+    trail = text_of(await browser.get("/admin/audit?action=restore"))
+    assert "restored state dismissed → failed" in trail
+    assert "stopped by an error" not in trail
     sent = await browser.post(f"/admin/entries/{entry_id}/restore", data=form)
     assert "Nothing was changed." in text_of(await arrived(browser, sent))
 

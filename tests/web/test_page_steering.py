@@ -155,6 +155,10 @@ async def test_who_started_it_sees_why_another_has_to_approve_it(
             assert "Over 1 entries: another user has to approve it" in text_of(own, "paused")
             assert "You have started it: another user has to approve it." in own.text
             assert f'action="{place}/resume"' not in own.text
+            assert f'href="{place}/controls"' not in own.text
+            assert "It is approved with these limits, or cancelled." in text_of(own, "pace")
+            refused = await actor.post(f"{place}/controls", data={"rate": "500"})
+            assert "cancel it and start it anew" in await said(actor, refused)
             refused = await actor.post(f"{place}/resume", data={})
             assert "needs the approval of another user" in await said(actor, refused)
             theirs = await other.get(place)
@@ -162,6 +166,38 @@ async def test_who_started_it_sees_why_another_has_to_approve_it(
             approved = await other.post(f"{place}/resume", data={})
             assert "Approved by grace." in await said(other, approved)
             assert "<dt>Approved by</dt><dd>grace</dd>" in (await other.get(place)).text
+
+
+async def test_the_audit_page_says_what_steering_changed_and_suggests_every_action(
+    redis_server: RedisServer, tmp_path: Path
+) -> None:
+    async with (
+        open_console(redis_server, tmp_path, {"approval_over": 1}) as console,
+        console.operator() as client,
+    ):
+        client.headers.update(BROWSER)
+        place = await started(console, client)
+        recovery, ledger = console.services.recovery, console.services.operations
+        await recovery.resume(id_of(place), ANOTHER)
+        await recovery.change_controls(id_of(place), ANOTHER, {"canary": Canary(entries=2)})
+        await ledger.move_canary(await taken_over(console, place), CanaryState.PASSED)
+        await recovery.change_controls(id_of(place), ANOTHER, {"canary": None, "rate": 5.0})
+        await recovery.pause(id_of(place), ANOTHER)
+        await recovery.resume(id_of(place), ANOTHER)
+        await recovery.cancel(id_of(place), ANOTHER, undo=True)
+        page = await client.get("/admin/audit")
+        shown = text_of(page)
+        for changed in (
+            "state paused → queued, paused_by approval → none, approved_by none → grace",
+            "canary none → entries 2 percent 80 seconds 300, canary_state none → pending",
+            "passed canary_state pending → passed",
+            "pause_wanted no → yes, paused_by none → grace",
+            "state running → cancelling, undo_wanted no → yes",
+        ):
+            assert changed in shown
+        suggested = set(re.findall(r'<option value="([a-z.]+)">', page.text))
+        trail = (await console.services.overview.audit_trail(None, 100)).items
+        assert {row.action for row in trail} <= suggested
 
 
 async def test_the_pace_says_what_is_wanted_what_it_is_and_what_limits_it(

@@ -174,6 +174,11 @@ async def test_a_large_operation_waits_for_another_user(
             refused = await admin.post(address)
             assert (refused.status_code, refused.json()["code"]) == (403, "approval_needed")
             assert "another user than admin" in refused.json()["detail"]
+            changes = {"rate": 500}
+            for user in (admin, second):
+                answer = await user.patch(f"/admin/api/operations/{operation_id}", json=changes)
+                assert (answer.status_code, answer.json()["code"]) == (409, "waits_for_approval")
+                assert answer.json()["operation_id"] == operation_id
             approved = await second.post(address)
             assert approved.json()["data"]["message"].startswith("Approved by second.")
             assert (await operation_of(admin, operation_id)).approved_by == "second"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -12,7 +11,7 @@ from redrive.cli.command import Context, command
 from redrive.cli.paging import Cursor, Limit, say_there_is_more
 from redrive.cli.services import opened
 from redrive.cli.tables import Column
-from redrive.domain import AppId, AuditFilter
+from redrive.domain import AppId, AuditFilter, changed_in_words
 
 COLUMNS = (
     "AT",
@@ -56,20 +55,10 @@ async def audit(
                 one.action,
                 one.scope,
                 one.result,
-                _changed(one.before, one.after),
+                changed_in_words(one.before, one.after),
                 one.reason,
             )
             for one in rows
         ],
     )
     say_there_is_more(page.next_cursor)
-
-
-def _changed(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> str:
-    """What is not as it was: ``state running → completed``."""
-    was, now = before or {}, after or {}
-    return ", ".join(
-        f"{name} {was[name]} → {value}" if name in was else f"{name} {value}"
-        for name, value in now.items()
-        if name not in was or was[name] != value
-    )

@@ -5,6 +5,7 @@ Times are aware datetimes in UTC, at the engine's own resolution (milliseconds f
 
 from __future__ import annotations
 
+from redrive.domain.changes import changed_in_words
 from redrive.domain.controls import (
     CANARY_AT_MOST,
     CANARY_SECONDS_AT_MOST,
@@ -84,6 +85,7 @@ from redrive.domain.names import (
     to_millis,
 )
 from redrive.domain.operations import (
+    APPROVAL,
     COMMAND_LINE,
     Actor,
     Operation,
@@ -138,6 +140,7 @@ from redrive.domain.verdicts import (
 )
 
 __all__ = [
+    "APPROVAL",
     "BATCH_BYTES",
     "BULK_TAKES",
     "CANARY_AT_MOST",
@@ -239,6 +242,7 @@ __all__ = [
     "UndoBatch",
     "User",
     "Verdict",
+    "changed_in_words",
     "controls_as_text",
     "controls_from_text",
     "entry_id_of",

@@ -58,6 +58,10 @@ class Actor:
         return self.origin != COMMAND_LINE
 
 
+APPROVAL = "approval"
+"""By what an operation over the set size is paused at its start."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Operation:
     """A durable action on a frozen selection, with its counts.
@@ -119,6 +123,11 @@ class Operation:
     def waiting(self) -> int:
         """How many were handed over and have no outcome yet."""
         return self.requeued - self.recovered - self.failed_again - self.vanished
+
+    @property
+    def awaits_approval(self) -> bool:
+        """Whether another user has to approve it before anything of it is done."""
+        return self.state is OperationState.PAUSED and self.paused_by == APPROVAL
 
     @property
     def heard(self) -> int:

@@ -162,9 +162,16 @@ class SqlAccounts:
                     noted_at=now if note else None,
                 )
             )
-            told = json.dumps({"before": row.note, "after": note}, ensure_ascii=False)
-            scope = f"group {row.group_id}"
-            await add_audit(connection, now, actor, "group.note", scope, result=told)
+            await add_audit(
+                connection,
+                now,
+                actor,
+                "group.note",
+                f"group {row.group_id}",
+                result="saved" if note else "taken back",
+                before={"note": row.note},
+                after={"note": note},
+            )
             return True
 
         return await self._database.write(work)

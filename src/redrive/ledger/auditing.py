@@ -19,6 +19,14 @@ def scope_in_words(scope: str, kept_filter: str | None) -> str:
     return scope if kept_filter is None else f"{scope}: {filter_in_words(kept_filter)}"
 
 
+def that_differ(
+    before: Mapping[str, Any], after: Mapping[str, Any]
+) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """Of two accounts of the same thing, what is not the same in both."""
+    names = [name for name, value in after.items() if before[name] != value]
+    return {name: before[name] for name in names}, {name: after[name] for name in names}
+
+
 async def add_audit(
     connection: AsyncConnection,
     at: datetime,

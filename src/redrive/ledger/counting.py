@@ -17,6 +17,7 @@ from redrive.domain import (
     ItemState,
     Operation,
     OperationKind,
+    OperationState,
     Reason,
     ScopeKind,
     to_millis,
@@ -95,10 +96,16 @@ async def share_selection(connection: AsyncConnection) -> None:
     )
 
 
-async def an_operation_is_open(connection: AsyncConnection) -> bool:
-    """Whether an operation may be at work: what can wait lets it be."""
+async def an_operation_is_at_work(connection: AsyncConnection) -> bool:
+    """Whether an operation may be at work: what can wait lets it be. One that is paused has nothing
+    in hand, and may be so for days."""
     found = await connection.execute(
-        select(operations.c.operation_id).where(one_of(operations.c.state, OPEN_STATES)).limit(1)
+        select(operations.c.operation_id)
+        .where(
+            one_of(operations.c.state, OPEN_STATES),
+            operations.c.state != OperationState.PAUSED.value,
+        )
+        .limit(1)
     )
     return found.first() is not None
 

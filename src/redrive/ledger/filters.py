@@ -140,7 +140,7 @@ def _conditions_of_the_past(entry_filter: EntryFilter) -> list[ColumnElement[boo
     conditions: list[ColumnElement[bool]] = []
     for column, least, most in (
         (entries.c.attempts_made, entry_filter.attempts_min, entry_filter.attempts_max),
-        (entries.c.generation, entry_filter.retried_min, entry_filter.retried_max),
+        (entries.c.retried, entry_filter.retried_min, entry_filter.retried_max),
         (entries.c.same_failures, entry_filter.same_failures_min, None),
     ):
         if least is not None:
@@ -164,9 +164,6 @@ def _conditions_of_the_past(entry_filter: EntryFilter) -> list[ColumnElement[boo
 
 def _conditions_by_name(entry_filter: EntryFilter) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
-    if entry_filter.group_id is not None:
-        group = select(groups.c.group_pk).where(groups.c.group_id == entry_filter.group_id)
-        conditions.append(entries.c.group_pk == group.scalar_subquery())
     if entry_filter.entry_ids:
         by_hand = select(identities.c.entry_pk).where(
             identities.c.entry_id.in_(entry_filter.entry_ids)

@@ -18,7 +18,7 @@ from sqlalchemy import Row, Select, bindparam, case, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from redrive.domain import DROPPED_AT_ONCE, EntryState, RegroupedBatch
-from redrive.ledger.counting import an_operation_is_open, freeze_selection
+from redrive.ledger.counting import an_operation_is_at_work, freeze_selection
 from redrive.ledger.database import Database, upsert
 from redrive.ledger.grouping import CURRENT, Fingerprints, Told, group_pks
 from redrive.ledger.moves import GroupNews, Moves, move_group_counts
@@ -79,7 +79,7 @@ class SqlRegroupingLedger:
 
         async def work(connection: AsyncConnection) -> RegroupedBatch | None:
             await freeze_selection(connection)
-            if await an_operation_is_open(connection):
+            if await an_operation_is_at_work(connection):
                 return None
             if not await self._go_on(connection, place, last):
                 return RegroupedBatch(moved=0, merged=0, more=True)
@@ -161,7 +161,7 @@ class SqlRegroupingLedger:
 
         async def work(connection: AsyncConnection) -> RegroupedBatch | None:
             await freeze_selection(connection)
-            if await an_operation_is_open(connection):
+            if await an_operation_is_at_work(connection):
                 return None
             merged = await take_over_next(self._database, connection, limit)
             if merged is not None:

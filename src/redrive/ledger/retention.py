@@ -14,14 +14,18 @@ from typing import Any
 from sqlalchemy import Column, Select, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from redrive.domain import OperationKind, Prunable, PrunedBatch, to_millis
+from redrive.domain import OPEN_STATES, OperationKind, Prunable, PrunedBatch, to_millis
 from redrive.ledger import forgetting
-from redrive.ledger.counting import an_operation_is_open, share_selection
+from redrive.ledger.counting import an_operation_is_at_work, share_selection
 from redrive.ledger.database import Database, upsert
-from redrive.ledger.schema import activity, audit, pruned
+from redrive.ledger.filters import one_of
+from redrive.ledger.schema import activity, audit, operations, pruned
 from redrive.ledger.schema_triage import plans
 
 _MINUTE = timedelta(minutes=1)
+_PLANNED_AT_MOST = timedelta(hours=1)
+"""Before its start an operation was planned at most so long: more than a plan is good for, and than
+clocks differ."""
 
 
 class SqlRetentionLedger:
@@ -37,7 +41,7 @@ class SqlRetentionLedger:
             return await self._prune_entries(before, limit, position)
 
         async def work(connection: AsyncConnection) -> PrunedBatch | None:
-            if await an_operation_is_open(connection):
+            if await an_operation_is_at_work(connection):
                 return None
             return await self._prune(connection, what, before, limit)
 
@@ -94,9 +98,12 @@ class SqlRetentionLedger:
 
         async def work(connection: AsyncConnection) -> int | None:
             await share_selection(connection)
-            if await an_operation_is_open(connection) or await _a_plan_holds(connection):
+            if await an_operation_is_at_work(connection) or await _a_plan_holds(connection):
                 return None
-            removed = await forgetting.forget_entries(self._database, connection, free, before)
+            unselected = await _over_before_all(connection, before)
+            if unselected is None:
+                return 0
+            removed = await forgetting.forget_entries(self._database, connection, free, unselected)
             await _count(connection, {Prunable.ENTRIES: removed})
             return removed
 
@@ -118,6 +125,22 @@ async def _a_plan_holds(connection: AsyncConnection) -> bool:
         .limit(1)
     )
     return found.first() is not None
+
+
+async def _over_before_all(connection: AsyncConnection, before: datetime) -> datetime | None:
+    """When an entry has to have been over to be in the selection of no paused operation: those
+    take what was failed when they were planned. None: one is a resync, which takes recovered ones.
+    """
+    found = await connection.execute(
+        select(operations.c.kind, operations.c.created_at).where(
+            one_of(operations.c.state, OPEN_STATES)
+        )
+    )
+    paused = found.all()
+    if any(row.kind == OperationKind.RESYNC for row in paused):
+        return None
+    planned_at: list[datetime] = [row.created_at - _PLANNED_AT_MOST for row in paused]
+    return min([before, *planned_at])
 
 
 async def _count(connection: AsyncConnection, removed: Mapping[Prunable, int]) -> None:

@@ -131,6 +131,8 @@ entries = Table(
     # The group of the newest failure, and of the one before it.
     Column("group_pk", BigInteger),
     Column("previous_group_pk", BigInteger),
+    # How many times it was handed over, without what an undo took back.
+    Column("retried", Integer, nullable=False, server_default=text("0")),
     # How many times in a row it failed the same way after it was handed over.
     Column("same_failures", Integer, nullable=False, server_default=text("0")),
     one_of("state", EntryState),

@@ -168,6 +168,8 @@ async def _settle_entries(
         "state_reason": _note(operation, answer),
         "moved_at": at if verdict.entry is EntryState.QUEUED else entries.c.moved_at,
     }
+    if answer.moved:
+        values["retried"] = entries.c.retried + 1
     if verdict.entry is not EntryState.QUEUED:
         values["selectable_seq"] = seq
     if verdict.entry is EntryState.RECOVERED:
@@ -213,6 +215,8 @@ async def _settle_early(
         values["state_reason"] = _note(operation, answer)
     if verdict.entry is EntryState.QUEUED:
         values["moved_at"] = at
+    if answer.moved:
+        values["retried"] = entries.c.retried + 1
     if state is EntryState.RECOVERED and verdict.entry is not None:
         values["recovered_at"] = _recovered_at(row, at)
         values["state_reason"] = "" if answer.moved else "completed elsewhere"

@@ -22,6 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from redrive.domain import (
+    APPROVAL,
     BULK_TAKES,
     SINGLE_TAKES,
     Actor,
@@ -56,7 +57,7 @@ from redrive.ledger.moves import Moves, move_counts
 from redrive.ledger.overlapping import refuse_overlap
 from redrive.ledger.rows import CLAIMED_COLUMNS, claimed_of, operation_of
 from redrive.ledger.schema import apps, entries, items, operations
-from redrive.ledger.steering import APPROVAL, first_canary
+from redrive.ledger.steering import first_canary
 
 
 def new_operation_id(now: datetime) -> OperationId:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, func, select, update
+from sqlalchemy import Row, Select, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from redrive.domain import (
@@ -30,15 +31,15 @@ from redrive.errors import (
     OperationFinished,
     OperationNotFound,
     StaleRunner,
+    WaitsForApproval,
 )
 from redrive.faultpoints import Step, reach
-from redrive.ledger.auditing import add_audit
+from redrive.ledger.auditing import add_audit, scope_in_words, that_differ
 from redrive.ledger.database import Database
 from redrive.ledger.rows import operation_of
 from redrive.ledger.schema import items, operations
 from redrive.ports import Clock, Tried
 
-APPROVAL = "approval"
 RUNNER = "runner"
 _BY_ITSELF = ("canary", "guard")
 _PAUSED = OperationState.PAUSED
@@ -102,7 +103,7 @@ class SqlSteeringLedger:
                 raise NotPaused(operation_id=operation_id, state=before.state)
             values = _resumed(before)
             action = "operation.resume"
-            if before.paused_by == APPROVAL:
+            if before.awaits_approval:
                 if actor.name == before.actor or not actor.signed_in:
                     raise ApprovalNeeded(operation_id=operation_id, actor=before.actor)
                 values |= {"approved_by": actor.name}
@@ -125,6 +126,13 @@ class SqlSteeringLedger:
                 raise BadControls(problem=str(error)) from None
             if controls == before.controls:
                 return before
+            if before.awaits_approval:
+                raise WaitsForApproval(
+                    operation_id=operation_id,
+                    actor=before.actor,
+                    scope=scope_in_words(str(before.scope), before.filter),
+                    limits=str(before.controls),
+                )
             values: dict[str, Any] = {"controls": controls_as_text(controls)}
             if controls.canary != before.controls.canary:
                 values |= first_canary(controls)
@@ -140,34 +148,20 @@ class SqlSteeringLedger:
         self, operation: Operation, to: CanaryState, until: datetime | None = None
     ) -> Operation:
         async def work(connection: AsyncConnection) -> Operation:
-            await own_operation(connection, operation)
+            before = await own_operation(connection, operation)
             values: dict[str, Any] = {"canary": to, "canary_until": until}
             if to is CanaryState.PENDING:
                 values |= {"canary_after": operations.c.claimed_through}
             after = await self._change(connection, operation.operation_id, values)
+            if to is CanaryState.PASSED and before.canary is not to:
+                await self._audit_canary(connection, before, after)
             reach(Step.CANARY_WRITTEN)
             return after
 
         return await self._database.write(work)
 
     async def tried(self, operation: Operation) -> Tried:
-        rows = await self._database.rows(
-            select(items.c.outcome, func.count().label("number"))
-            .join(operations, operations.c.operation_id == items.c.operation_id)
-            .where(
-                items.c.operation_id == operation.operation_id,
-                items.c.failure_seq > operations.c.canary_after,
-                items.c.failure_seq <= operations.c.claimed_through,
-                items.c.state == ItemState.REQUEUED,
-            )
-            .group_by(items.c.outcome)
-        )
-        numbers = {row.outcome: int(row.number) for row in rows}
-        return Tried(
-            handed_over=sum(numbers.values()),
-            recovered=numbers.get(Outcome.RECOVERED, 0),
-            failed_again=numbers.get(Outcome.FAILED_AGAIN, 0),
-        )
+        return _tried_of(await self._database.rows(_tried(operation)))
 
     async def _change(
         self, connection: AsyncConnection, operation_id: OperationId, values: Mapping[str, Any]
@@ -180,6 +174,24 @@ class SqlSteeringLedger:
         )
         return operation_of(changed.one())
 
+    async def _audit_canary(
+        self, connection: AsyncConnection, before: Operation, after: Operation
+    ) -> None:
+        tried = _tried_of((await connection.execute(_tried(after))).all())
+        await self._audit(
+            connection,
+            Actor(name="canary", origin=RUNNER),
+            "operation.canary",
+            before,
+            after,
+            result="passed",
+            counts={
+                "requeued": tried.handed_over,
+                "recovered": tried.recovered,
+                "failed_again": tried.failed_again,
+            },
+        )
+
     async def _audit(
         self,
         connection: AsyncConnection,
@@ -189,18 +201,22 @@ class SqlSteeringLedger:
         after: Operation,
         reason: str = "",
         result: str = "",
+        counts: Mapping[str, int] | None = None,
     ) -> None:
+        was, now = that_differ(_told(before), _told(after))
         await add_audit(
             connection,
             self._clock.now(),
             actor,
             action,
-            str(after.scope),
+            scope_in_words(str(after.scope), after.filter),
             app_id=after.scope.app_id,
             reason=reason,
             result=result or f"{_standing(before)} -> {_standing(after)}",
             operation_id=after.operation_id,
-            counts={"total": after.total, "completed": after.completed},
+            counts=counts or {"total": after.total, "completed": after.completed},
+            before=was,
+            after=now,
         )
 
 
@@ -265,6 +281,42 @@ def _resumed(before: Operation) -> dict[str, Any]:
         if before.paused_by in _BY_ITSELF:
             values |= first_canary(before.controls)
     return values
+
+
+def _tried(operation: Operation) -> Select[Any]:
+    """How many the canary handed over, by what became of them."""
+    return (
+        select(items.c.outcome, func.count().label("number"))
+        .join(operations, operations.c.operation_id == items.c.operation_id)
+        .where(
+            items.c.operation_id == operation.operation_id,
+            items.c.failure_seq > operations.c.canary_after,
+            items.c.failure_seq <= operations.c.claimed_through,
+            items.c.state == ItemState.REQUEUED,
+        )
+        .group_by(items.c.outcome)
+    )
+
+
+def _tried_of(rows: Sequence[Row[Any]]) -> Tried:
+    numbers = {row.outcome: int(row.number) for row in rows}
+    return Tried(
+        handed_over=sum(numbers.values()),
+        recovered=numbers.get(Outcome.RECOVERED, 0),
+        failed_again=numbers.get(Outcome.FAILED_AGAIN, 0),
+    )
+
+
+def _told(operation: Operation) -> Mapping[str, Any]:
+    """What steering can change, for the audit trail."""
+    return {
+        "state": operation.state,
+        "pause_wanted": operation.pause_wanted,
+        "paused_by": operation.paused_by,
+        "approved_by": operation.approved_by,
+        **asdict(operation.controls),
+        "canary_state": operation.canary,
+    }
 
 
 def _standing(operation: Operation) -> str:

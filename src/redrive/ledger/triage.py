@@ -102,6 +102,8 @@ async def _restore(connection: AsyncConnection, request: StartRequest, now: date
         str(scope),
         app_id=scope.app_id,
         reason=request.reason,
-        result=restored.state,
+        result="restored",
+        before={"state": EntryState(row.state)},
+        after={"state": restored.state},
     )
     return restored

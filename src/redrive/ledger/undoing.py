@@ -33,7 +33,7 @@ from redrive.domain import (
 from redrive.errors import NothingToTakeBack, StaleRunner
 from redrive.faultpoints import Step, reach
 from redrive.ledger import settling
-from redrive.ledger.auditing import add_audit
+from redrive.ledger.auditing import add_audit, scope_in_words
 from redrive.ledger.counting import move_own_counts
 from redrive.ledger.database import Database
 from redrive.ledger.judging import add_operation_activity
@@ -71,7 +71,7 @@ async def request_undo(
         now,
         actor,
         "operation.undo",
-        str(operation.scope),
+        scope_in_words(str(operation.scope), operation.filter),
         app_id=operation.scope.app_id,
         result=after.state,
         operation_id=operation.operation_id,
@@ -80,6 +80,8 @@ async def request_undo(
             "released": operation.released,
             "waiting": operation.waiting,
         },
+        before={"state": operation.state, "undo_wanted": operation.undo_wanted},
+        after={"state": after.state, "undo_wanted": after.undo_wanted},
     )
     return after
 
@@ -125,7 +127,8 @@ class SqlUndoLedger:
     async def _take(
         self, connection: AsyncConnection, operation: Operation, rows: Sequence[Row[Any]]
     ) -> list[Row[Any]]:
-        """Claim those of the entries that are still queued by this operation."""
+        """Claim those of the entries that are still queued by this operation; what then stays
+        moved is counted as handed over by its settle again."""
         result = await connection.execute(
             update(entries)
             .where(
@@ -135,6 +138,7 @@ class SqlUndoLedger:
             )
             .values(
                 state=EntryState.CLAIMED,
+                retried=entries.c.retried - 1,
                 early_outcome=None,
                 early_at=None,
                 early_same_way=None,

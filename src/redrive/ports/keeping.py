@@ -35,8 +35,11 @@ class RetentionLedger(Protocol):
         recovered, dismissed or vanished ones of which nothing was heard since, and which no item
         names any more; failed and live ones never. GROUPS: those that no entry belongs to any more
         and nobody left a note with. AUDIT and ACTIVITY: rows from before.
-        None, and nothing removed, while an operation is open: its selection stays as it was
-        counted, and pruning never slows it down. ENTRIES also wait for the plan of a resync.
+        None, and nothing removed, while an operation is at work, that is open and not paused: its
+        selection stays as it was counted, and pruning never slows it down. ENTRIES also wait for
+        the plan of a resync. Beside a paused operation those go that were over before it was
+        planned, so that none of its selection does; beside a paused resync none, and the call says
+        that there are no more.
         Several may prune at once; each row is counted by the one that removed it.
         """
 
@@ -52,8 +55,8 @@ class RegroupingLedger(Protocol):
 
         What an older version takes in beside it is found by the next pass after the end.
 
-        None, and nothing done, while an operation is open. Under a version that is older than the
-        ledger's groups nothing is done at all.
+        None, and nothing done, while an operation is at work, that is open and not paused. Under a
+        version that is older than the ledger's groups nothing is done at all.
         """
 
 

@@ -62,7 +62,8 @@ class SteeringLedger(Protocol):
     ) -> Operation:
         """Replace some of the fields of an open operation's Controls; None takes a limit away.
 
-        A canary that was not there or is another one begins from where the operation is. Raises
+        A canary that was not there or is another one begins from where the operation is. What
+        waits for approval is approved as it was started: WaitsForApproval. Raises
         OperationNotFound, OperationFinished, BadControls.
         """
 

@@ -104,6 +104,7 @@ def _create_entries() -> None:
         sa.Column("early_same_way", sa.Boolean()),
         sa.Column("group_pk", sa.BigInteger()),
         sa.Column("previous_group_pk", sa.BigInteger()),
+        sa.Column("retried", sa.Integer(), nullable=False, server_default=sa.text("0")),
         sa.Column("same_failures", sa.Integer(), nullable=False, server_default=sa.text("0")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_entries")),
         _one_of("entries", "state", *_ENTRY_STATES),

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
+from redrive.domain import changed_in_words
 from redrive.web.context import ConsoleOf
 from redrive.web.pages.params import PAGE, AuditQuery
 from redrive.web.pages.rendering import show
@@ -21,7 +22,12 @@ AUDITED = (
     "dismiss.start",
     "dismiss.end",
     "restore",
+    "operation.approve",
+    "operation.canary",
     "operation.cancel",
+    "operation.pace",
+    "operation.pause",
+    "operation.resume",
     "operation.undo",
     "rename",
     "group.note",
@@ -44,5 +50,6 @@ async def audit(
         "page": await reading.audit_trail(query.cursor, PAGE, query.filter),
         "apps": (await reading.apps(None, PAGE)).items,
         "actions": AUDITED,
+        "changed_in_words": changed_in_words,
     }
     return await show(request, "audit.html", context, section="audit")

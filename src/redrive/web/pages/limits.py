@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from redrive.domain import CanaryState, Controls, Limit, Operation
 from redrive.ports import Tried
 from redrive.web.pages.formats import counted, duration, number, rate
-from redrive.web.pages.words import APPROVAL
 
 LIMIT_WORDS: Mapping[Limit, str] = {
     Limit.NONE: "nothing: it goes as fast as its queues take it",
@@ -73,7 +72,7 @@ def canary_said(operation: Operation, tried: Tried) -> str:
 def paused_by_said(operation: Operation, user: str) -> str:
     """``Paused by the canary``, ``Paused by you``, ``Waits for approval``."""
     by = operation.paused_by or "somebody"
-    if by == APPROVAL:
+    if operation.awaits_approval:
         return "Waits for approval"
     who = "you" if by == user else _BY_ITSELF.get(by, by)
     return f"Paused by {who}" if operation.state == "paused" else f"Being paused by {who}"

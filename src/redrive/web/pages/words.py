@@ -73,9 +73,6 @@ BASIS_WORDS: Mapping[str, str] = {
 }
 """What tells the failures of a group from others."""
 
-APPROVAL = "approval"
-"""By what an operation over the set size is paused at its start."""
-
 REDIS_AWAY = "Redrive's Redis does not answer: nothing can be started or cancelled now."
 
 OUTCOME_WORDS: Mapping[Outcome, str] = {
@@ -207,7 +204,7 @@ def subject_of(operation: Operation) -> str:
 def verdict_of(operation: Operation, phase: OperationPhase) -> tuple[str, str]:
     """An operation's state in a word and its tone. Of a finished one they tell what became of the
     work: moved is not recovered, and while jobs wait it is observed."""
-    if operation.state is OperationState.PAUSED and operation.paused_by == APPROVAL:
+    if operation.awaits_approval:
         return "waits for approval", "warn"
     if phase is OperationPhase.OBSERVING and operation.state is OperationState.CANCELLED:
         return f"{OPERATION_WORDS[operation.state]}, observing", tone(operation.state)
