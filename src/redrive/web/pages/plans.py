@@ -88,14 +88,15 @@ async def plan_context(
     """The plan that is made now. Raises EmptyFilter."""
     entry_filter = _filter(console, form)
     require_selective(entry_filter, False, allowed=_ALLOWED, say_everything=_EVERYTHING)
+    controls, problem = _controls(form, 0)
     request = PlanRequest(
         kind=form.kind,
         entry_filter=entry_filter,
         actor=actor,
         include_repeated=form.include_repeated,
+        controls=controls,
     )
-    controls, problem = _controls(form, 0)
-    forecast = await console.services.planning.plan(request, controls.rate)
+    forecast = await console.services.planning.plan(request)
     made = forecast.plan
     if not problem:
         controls, _ = _controls(form, made.total)
@@ -130,7 +131,7 @@ async def _start(request: Request, console: Console, actor: Actor, form: PlanFor
         actor=actor,
         reason=form.reason,
         idempotency_key=form.key,
-        controls=controls,
+        limits=controls.said(),
     )
     try:
         operation, new = await console.services.planning.start(asked)
