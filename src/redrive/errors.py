@@ -31,6 +31,7 @@ Errors carry fields; the class docstring is the default message. Expected outcom
     ├── BadInput
     │   ├── BadCursor
     │   ├── BadControls
+    │   ├── LimitsOfDismissal
     │   ├── EmptyFilter
     │   └── FilterAndEverything
     ├── Unavailable
@@ -167,6 +168,10 @@ class FilterAndEverything(BadInput):
 
 class BadControls(BadInput):
     """The limits do not fit together: {problem}. Nothing was changed."""
+
+
+class LimitsOfDismissal(BadInput):
+    """A dismissal takes no limits ({limits}): nothing is handed over, no queue system is asked. Nothing was changed."""  # noqa: E501 - the first line is the message
 
 
 class Unavailable(RedriveError):

@@ -20,6 +20,7 @@ from redrive.domain import (
     StartRequest,
 )
 from redrive.errors import EmptyFilter, EngineUnavailable, FilterAndEverything
+from redrive.pacing.ramp import seconds_to_hand_over
 from redrive.ports import Engine, TriageLedger
 from redrive.recovery import Recovery
 
@@ -34,7 +35,8 @@ _FORGET_BATCHES = 200
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Forecast:
-    """A plan, and how long it would take at the pace that was asked for."""
+    """A plan, and how long its hand-over would take at the pace that was asked for, the canary's
+    wait apart. ``rate`` is the highest that is reckoned with."""
 
     plan: Plan
     rate: float
@@ -51,25 +53,26 @@ class Planning:
         self._recovery = recovery
         self._engines = engines
 
-    async def plan(self, request: PlanRequest, rate: float | None = None) -> Forecast:
+    async def plan(self, request: PlanRequest) -> Forecast:
         """Freeze what the filter selects and tell what would happen; nothing moves.
 
-        ``rate`` is the wanted pace in entries per second. Raises LedgerUnavailable; a queue system
-        that is away is a warning.
+        Raises LimitsOfDismissal, LedgerUnavailable; a queue system that is away is a warning.
         """
         plan = await self._ledger.plan(request)
         if plan.kind is not OperationKind.DISMISS:
             warnings = [*plan.warnings, *await self._queue_warnings(plan)]
             plan = replace(plan, warnings=tuple(warnings))
         log.info("planned", kind=plan.kind, total=plan.total, actor=request.actor.name)
-        pace = min(rate or USUAL_RATE, plan.typical_rate or USUAL_RATE)
-        return Forecast(plan=plan, rate=pace, seconds=round(plan.total / pace, 1))
+        usual = plan.typical_rate or USUAL_RATE
+        seconds = seconds_to_hand_over(plan.total, request.controls, usual)
+        rate = min(request.controls.rate or usual, usual)
+        return Forecast(plan=plan, rate=rate, seconds=round(seconds, 1))
 
     async def start(self, start: PlanStart) -> tuple[Operation, bool]:
         """Start exactly what the plan selected; otherwise as :meth:`Recovery.start`.
 
         Raises PlanNotFound, PlanOfAnother, PlanUsed, PlanExpired, OperationOverlap,
-        IdempotencyMismatch, LedgerUnavailable.
+        IdempotencyMismatch, BadControls, LimitsOfDismissal, LedgerUnavailable.
         """
         operation, new = await self._ledger.start_plan(start)
         if new:

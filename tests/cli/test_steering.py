@@ -71,6 +71,16 @@ def test_an_operation_is_paused_and_resumed(failed: Shell) -> None:
     assert failed.operation(started.operation_id).state is OperationState.COMPLETED
 
 
+def test_an_operation_tells_its_rates_and_what_limits_it(failed: Shell) -> None:
+    started = failed.start("retry", "--all", "--rate", "50")
+    shown = failed.run("operations", started.operation_id).stdout.splitlines()
+    facts = {line[:20].strip(): line.split()[-1] for line in shown}
+    assert (facts["WANTED RATE"], facts["EFFECTIVE RATE"]) == ("50/s", "50/s")
+    assert (facts["MEASURED RATE"], facts["LIMITED BY"]) == ("0/s", "none")
+    failed.run("pause", started.operation_id)
+    assert "LIMITED BY           paused" in failed.run("operations", started.operation_id).stdout
+
+
 def test_a_watch_ends_when_the_operation_pauses_with_a_code_of_its_own(failed: Shell) -> None:
     started = failed.start("retry", "--all", "--canary", "2", "--canary-seconds", "1")
     failed.carry_out(started.operation_id)

@@ -10,8 +10,11 @@ from sqlalchemy import insert, select
 
 from redrive.domain import (
     DATA_UNREADABLE,
+    NO_CONTROLS,
+    Actor,
     Answer,
     AppId,
+    Controls,
     EntryFilter,
     EntryState,
     LeftOut,
@@ -25,9 +28,9 @@ from redrive.domain import (
     TakeBackResult,
     TakenBack,
 )
-from redrive.ledger import SqlUndoLedger, filters
+from redrive.ledger import SqlOperationLedger, SqlUndoLedger, filters
 from redrive.ledger.schema_triage import groups, plans, selections
-from tests.support.books import Books, app_scope, request, results
+from tests.support.books import ALL, Books, app_scope, request, results
 from tests.support.factories import ADA, AT, BOB, failure, id_of, later
 
 RETRY, RESYNC, DISMISS = OperationKind.RETRY, OperationKind.RESYNC, OperationKind.DISMISS
@@ -334,6 +337,13 @@ async def test_an_operation_that_is_in_the_way_is_a_warning_that_names_it(books:
     assert (await books.plan(app_id="globex")).warnings == ()
 
 
+async def test_the_warning_says_what_a_planned_operation_works_on(books: Books) -> None:
+    await books.fail("1")
+    await books.start_plan(await books.plan(app_id="acme"))
+    (warning,) = (await books.plan()).warnings
+    assert "of ada is working on a selection: app=acme. This can" in warning.message
+
+
 @pytest.mark.parametrize(("entries", "rate"), [(1000, 500.0), (999, None)])
 async def test_the_typical_rate_is_that_of_larger_operations_that_are_over(
     books: Books, entries: int, rate: float | None
@@ -347,6 +357,37 @@ async def test_the_typical_rate_is_that_of_larger_operations_that_are_over(
     await books.operations.finish(operation, OperationState.COMPLETED, None)
     assert (await books.plan()).typical_rate == rate
     assert (await books.plan(DISMISS)).typical_rate is None
+
+
+@pytest.mark.parametrize(
+    "slowed_by", ["a limit", "a limit that was taken away", "a pause", "an approval"]
+)
+async def test_the_typical_rate_is_of_operations_that_went_as_fast_as_they_could(
+    books: Books, slowed_by: str
+) -> None:
+    await books.take_in(*(failure(str(number)) for number in range(1000)))
+    controls = Controls(rate=1.0) if "limit" in slowed_by else NO_CONTROLS
+    starts = SqlOperationLedger(
+        books.database, books.clock, 10 if slowed_by == "an approval" else 0
+    )
+    started, _ = await starts.start_bulk(request(ALL, controls=controls))
+    if slowed_by == "an approval":
+        books.clock.advance(days=1)
+        await books.operations.resume(started.operation_id, Actor(name="eve", origin="10.0.0.3"))
+    operation = await books.take_over(started.operation_id)
+    if slowed_by == "a pause":
+        await books.operations.request_pause(operation.operation_id, ADA, "lunch")
+        await books.operations.pause(operation, None, "")
+        await books.operations.resume(operation.operation_id, ADA)
+        operation = await books.take_over(operation.operation_id)
+    batch = await books.claim(operation, 1000)
+    if slowed_by == "a limit that was taken away":
+        await books.operations.change_controls(operation.operation_id, ADA, {"rate": None})
+    await books.operations.settle(operation, batch, results(batch, Answer.REQUEUED))
+    books.clock.advance(seconds=2)
+    await books.operations.finish(operation, OperationState.COMPLETED, None)
+    rate = 500.0 if slowed_by == "an approval" else None
+    assert (await books.plan()).typical_rate == rate
 
 
 async def test_two_plans_of_the_same_are_two_plans(books: Books) -> None:

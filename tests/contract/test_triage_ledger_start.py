@@ -9,7 +9,11 @@ import pytest
 from sqlalchemy import func, select
 
 from redrive.domain import (
+    NO_CONTROLS,
     Actor,
+    Canary,
+    CanaryState,
+    Controls,
     EntryState,
     OperationKind,
     OperationState,
@@ -19,7 +23,9 @@ from redrive.domain import (
     ScopeKind,
 )
 from redrive.errors import (
+    BadControls,
     IdempotencyMismatch,
+    LimitsOfDismissal,
     OperationOverlap,
     PlanExpired,
     PlanNotFound,
@@ -57,6 +63,54 @@ async def test_a_start_writes_one_audit_row_that_carries_the_filter(books: Books
     assert (row.action, row.reason) == ("retry.start", "because")
     assert row.scope == "a selection: queue=mail, attempts>=2"
     assert (row.operation_id, row.counts) == (operation.operation_id, {"total": 1})
+
+
+CAREFUL = Controls(rate=50.0, floor=5.0, canary=Canary(entries=20))
+
+
+@pytest.mark.parametrize(
+    ("limits", "controls"),
+    [
+        ({}, CAREFUL),
+        ({"rate": 10.0}, CAREFUL.changed({"rate": 10.0})),
+        ({"canary": None}, CAREFUL.changed({"canary": None})),
+        (NO_CONTROLS.said(), NO_CONTROLS),
+    ],
+    ids=str,
+)
+async def test_a_start_takes_the_plans_limits_but_for_those_that_it_says(
+    books: Books, limits: dict[str, object], controls: Controls
+) -> None:
+    await books.fail("1")
+    plan = await books.plan(controls=CAREFUL)
+    assert plan.controls == CAREFUL
+    operation = await books.start_plan(plan, limits=limits)
+    assert operation.controls == controls
+    assert operation.canary is (CanaryState.PENDING if controls.canary else None)
+
+
+async def test_limits_that_do_not_fit_the_plans_start_nothing(books: Books) -> None:
+    await books.fail("1")
+    plan = await books.plan(controls=CAREFUL)
+    before = await books.rows()
+    with pytest.raises(BadControls, match="floor: 5 is over the rate of 2"):
+        await books.triage.start_plan(start_of(plan.plan_token, limits={"rate": 2.0}))
+    assert await books.rows() == before
+
+
+async def test_a_dismissal_takes_no_limits(books: Books) -> None:
+    await books.fail("1")
+    plan = await books.plan(OperationKind.DISMISS)
+    before = await books.rows()
+    with pytest.raises(LimitsOfDismissal, match=r"no limits \(rate 1/s\).* Nothing was changed"):
+        await books.triage.start_plan(start_of(plan.plan_token, limits={"rate": 1.0}))
+    with pytest.raises(LimitsOfDismissal):
+        await books.plan(OperationKind.DISMISS, controls=CAREFUL)
+    assert await books.rows() == before
+    operation = await books.start_plan(plan, limits=NO_CONTROLS.said())
+    with pytest.raises(LimitsOfDismissal):
+        await books.operations.change_controls(operation.operation_id, ADA, {"low_priority": True})
+    assert await books.operation(operation) == operation
 
 
 async def test_an_unknown_plan_cannot_be_started(books: Books) -> None:
@@ -177,7 +231,7 @@ async def test_an_operation_is_refused_while_a_plan_works_on_its_entries(
         await books.start(scope)
     assert refused.value.fields == {
         "operation_id": planned.operation_id,
-        "scope": "a selection",
+        "scope": "a selection: app=acme",
         "actor": "bob",
     }
     assert (await books.start(app_scope("globex"))).total == 1

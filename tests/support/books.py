@@ -8,10 +8,12 @@ from typing import Any
 from sqlalchemy import select, update
 
 from redrive.domain import (
+    NO_CONTROLS,
     Actor,
     Answer,
     AppId,
     Batch,
+    Controls,
     Entry,
     EntryFilter,
     EntryState,
@@ -149,6 +151,7 @@ class Books:
         actor: Actor = ADA,
         *,
         include_repeated: bool = False,
+        controls: Controls = NO_CONTROLS,
         **narrowed: Any,
     ) -> Plan:
         """A plan over the entries that fit, all of them where nothing is said."""
@@ -158,6 +161,7 @@ class Books:
                 entry_filter=EntryFilter(**narrowed),
                 actor=actor,
                 include_repeated=include_repeated,
+                controls=controls,
             )
         )
 

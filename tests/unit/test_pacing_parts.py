@@ -19,7 +19,7 @@ from redrive.domain import (
 )
 from redrive.pacing.meter import Meter
 from redrive.pacing.outcomes import Heard, Window
-from redrive.pacing.ramp import Ramp
+from redrive.pacing.ramp import Ramp, seconds_to_hand_over
 
 EVERYTHING = Controls(
     rate=500.0,
@@ -39,9 +39,9 @@ def test_controls_are_read_as_they_were_kept(controls: Controls) -> None:
     assert controls_from_text(controls_as_text(controls)) == controls
 
 
-def test_controls_that_limit_nothing_are_kept_as_nothing() -> None:
-    assert controls_as_text(NO_CONTROLS) is None
+def test_where_no_controls_are_kept_nothing_is_limited() -> None:
     assert controls_from_text(None) == NO_CONTROLS
+    assert controls_from_text(controls_as_text(NO_CONTROLS)) == NO_CONTROLS
 
 
 def test_controls_are_said_in_one_line() -> None:
@@ -168,6 +168,42 @@ def test_the_ramp_halves_over_half_of_what_the_guard_allows(failed: int, rate: f
     ramp.rate = 20
     ramp.see(heard(20, failed), Guard(percent=50.0, outcomes=20), 1)
     assert (ramp.rate, ramp.slowed) == (rate, failed == 6)
+
+
+def driven(total: int, controls: Controls, usual: float) -> float:
+    """How long a ramp takes that hears of each hand-over at once, in hundredths of a second."""
+    assert controls.floor is not None
+    assert controls.rate is not None
+    ramp, done, ticks = Ramp(controls.floor, controls.rate, heard(0), 0), 0.0, 0
+    while done < total:
+        done += min(ramp.rate, usual) / 100
+        ticks += 1
+        ramp.see(heard(int(done + 1e-6)), controls.guard, ticks / 100)
+    return ticks / 100
+
+
+@pytest.mark.parametrize(
+    ("total", "controls", "usual"),
+    [
+        (10, Controls(rate=100.0, floor=2.0), 20_000.0),
+        (1_000, Controls(rate=100.0, floor=2.0), 20_000.0),
+        (1_000, Controls(rate=100.0, floor=2.0), 15.0),
+        (1_000, Controls(rate=50.0, floor=0.5, guard=Guard(percent=50.0)), 20_000.0),
+        (1_000, Controls(rate=50.0, floor=50.0), 20_000.0),
+    ],
+)
+def test_the_time_to_hand_over_is_that_of_a_ramp_where_all_goes_well(
+    total: int, controls: Controls, usual: float
+) -> None:
+    predicted = seconds_to_hand_over(total, controls, usual)
+    assert predicted == pytest.approx(driven(total, controls, usual), rel=0.05)
+
+
+def test_without_a_floor_the_time_is_that_of_the_slower_of_rate_and_usual_pace() -> None:
+    assert seconds_to_hand_over(100, NO_CONTROLS, 20.0) == 5
+    assert seconds_to_hand_over(100, Controls(rate=4.0), 20.0) == 25
+    assert seconds_to_hand_over(100, Controls(rate=40.0), 20.0) == 5
+    assert seconds_to_hand_over(0, Controls(rate=40.0, floor=1.0), 20.0) == 0
 
 
 def test_the_ramp_never_falls_below_its_floor() -> None:

@@ -41,7 +41,10 @@ async def test_a_plan_is_told_and_exactly_that_is_started(
     response = await start(operator, planned.plan_token, reason="fixed")
     assert response.status_code == 202, response.text
     started = wire.BulkRetryResponse.model_validate(response.json()["data"])
-    assert (started.total, started.message) == (3, "Retrying 3 entries of a selection.")
+    assert (started.total, started.message) == (
+        3,
+        "Retrying 3 entries of a selection: app=acme, text=refused.",
+    )
     assert await console.run(started.operation_id) is OperationState.COMPLETED
     shown = (await operator.get(f"/admin/api/operations/{started.operation_id}")).json()["data"]
     assert (shown["scope"], shown["plan_id"]) == ("filter", planned.plan_token)
@@ -140,7 +143,46 @@ async def test_the_predicted_time_follows_the_pace(
     assert (slow.rate, slow.predicted_seconds) == (4.0, 25.0)
     usual = await plan(operator, everything=True)
     assert (usual.rate, usual.predicted_seconds) == (20_000.0, 0.0)
-    assert (await plan(operator, everything=True, rate=1_000_000)).rate == 20_000.0
+    assert (await plan(operator, everything=True, rate=100_000)).rate == 20_000.0
+    ramped = await plan(operator, everything=True, rate=100, floor=1)
+    assert (ramped.rate, ramped.predicted_seconds > 10) == (100.0, True)
+
+
+async def test_a_plan_keeps_its_limits_and_a_start_may_say_others(
+    console: Console, operator: httpx.AsyncClient
+) -> None:
+    for number in range(2):
+        await console.fail(f"a{number}", f"app-{number}")
+    limits = {"rate": 4, "canary": {"entries": 1, "percent": 80, "seconds": 300}}
+    kept = await plan(operator, filter={"app_id": "app-0"}, **limits)
+    other = await plan(operator, filter={"app_id": "app-1"}, **limits)
+    assert kept.controls.model_dump(exclude_none=True) == {**limits, "low_priority": False}
+    for planned, said, controls in (
+        (kept, {}, limits),
+        (other, {"rate": None, "low_priority": True}, {"canary": limits["canary"]}),
+    ):
+        response = await start(operator, planned.plan_token, **said)
+        operation_id = response.json()["data"]["operation_id"]
+        shown = (await operator.get(f"/admin/api/operations/{operation_id}")).json()["data"]
+        told = wire.Operation.model_validate(shown).controls.model_dump(exclude_none=True)
+        assert told == {**controls, "low_priority": "low_priority" in said}
+
+
+@pytest.mark.parametrize("limit", [{"rate": 1}, {"canary": {"entries": 2}}], ids=str)
+async def test_a_dismissal_with_limits_is_refused_wherever_they_are_said(
+    console: Console, operator: httpx.AsyncClient, limit: dict[str, Any]
+) -> None:
+    await console.fail("17")
+    body = {"kind": "dismiss", "everything": True, **limit}
+    refused = await operator.post("/admin/api/operations/plan", json=body)
+    assert (refused.status_code, refused.json()["code"]) == (422, "limits_of_dismissal")
+    token = (await plan(operator, kind="dismiss", everything=True)).plan_token
+    refused = await start(operator, token, **limit)
+    assert (refused.status_code, refused.json()["code"]) == (422, "limits_of_dismissal")
+    assert "A dismissal takes no limits" in refused.json()["detail"]
+    operation_id = (await start(operator, token)).json()["data"]["operation_id"]
+    refused = await operator.patch(f"/admin/api/operations/{operation_id}", json=limit)
+    assert (refused.status_code, refused.json()["code"]) == (422, "limits_of_dismissal")
 
 
 async def test_a_paused_queue_is_a_warning(console: Console, operator: httpx.AsyncClient) -> None:
@@ -202,7 +244,9 @@ async def test_a_planned_dismissal_dismisses_and_asks_no_queue(
     entry_id = await console.fail("17")
     planned = await plan(operator, kind="dismiss", filter={"entry_ids": [entry_id]})
     response = await start(operator, planned.plan_token, reason="test data")
-    assert response.json()["data"]["message"] == "Dismissing 1 entry of a selection."
+    assert (
+        response.json()["data"]["message"] == "Dismissing 1 entry of a selection: 1 entry by hand."
+    )
     operation_id = response.json()["data"]["operation_id"]
     assert await console.run(operation_id) is OperationState.COMPLETED
     shown = (await operator.get(f"/admin/api/operations/{operation_id}")).json()["data"]

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from redrive import wire
-from redrive.domain import CanaryState, OperationState
+from redrive.domain import CanaryState, Limit, OperationId, OperationState, Pace, progress_of
 from tests.support.servers import RedisServer
 from tests.web.support import PASSWORD, PASSWORD_HASH, Console, log_in, open_console
 
@@ -96,6 +96,20 @@ async def test_a_queued_operation_is_paused_and_resumed(
         "operation.resume",
         "retry.end",
     ]
+
+
+async def test_a_running_operation_tells_the_pace_that_its_runner_says(
+    console: Console, operator: httpx.AsyncClient
+) -> None:
+    operation_id = await started(console, operator, rate=50)
+    running = await console.services.operations.take_over(OperationId(operation_id))
+    assert running is not None
+    pace = Pace(effective_rate=50.0, measured_rate=48.25, limited_by=Limit.RATE)
+    now = console.services.clock.now()
+    await console.services.progress.write(progress_of(running, now, pace))
+    shown = await operation_of(operator, operation_id)
+    assert (shown.wanted_rate, shown.effective_rate) == (50, 50)
+    assert (shown.measured_rate, shown.limited_by) == (48.25, "rate")
 
 
 async def test_limits_are_changed_and_taken_away_one_by_one(

@@ -12,6 +12,7 @@ from redrive.cli import (
     acting,
     audit,
     demo,
+    dismissing,
     groups,
     operations,
     planning,
@@ -50,7 +51,7 @@ app = typer.Typer(
 )
 for family in (
     *(processes, reading, groups, operations, planning),
-    *(acting, steering, audit, users, demo),
+    *(acting, dismissing, steering, audit, users, demo),
 ):
     family.register(app)
 

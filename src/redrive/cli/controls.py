@@ -56,6 +56,12 @@ class Limit(StrEnum):
     LOW_PRIORITY = "low-priority"
 
 
+Without = Annotated[
+    list[Limit] | None,
+    _option("--without", "Take a limit away; may be given repeatedly."),
+]
+
+
 def changes_of(
     *,
     rate: float | None,

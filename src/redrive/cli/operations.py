@@ -17,7 +17,15 @@ from redrive.cli.watching import (
     refuse_waiting_alone,
     watch_to_the_end,
 )
-from redrive.domain import AppId, Operation, OperationId, OperationState, ScopeKind
+from redrive.domain import (
+    AppId,
+    Operation,
+    OperationId,
+    OperationState,
+    Pace,
+    ScopeKind,
+    filter_in_words,
+)
 from redrive.wiring import Services
 
 COLUMNS = (
@@ -71,15 +79,16 @@ async def operations(
             )
         else:
             found = await services.overview.operation(OperationId(operation_id))
-            model = _shown(services, found)
+            model = _shown(services, found, await services.overview.pace(found))
             titles = (column.title for column in COLUMNS)
-            facts = [*zip(titles, _row(model), strict=True), ("ERROR", model.error)]
+            facts = [*zip(titles, _row(found, model), strict=True), ("ERROR", model.error)]
             facts += _pace(found, model)
             context.output.table(model, FACT_COLUMNS, facts + _verdict(model.verdict))
 
 
-def _shown(services: Services, operation: Operation) -> wire.Operation:
-    return wire.Operation.of(operation, services.clock.now(), services.overview.observe_for)
+def _shown(services: Services, operation: Operation, pace: Pace | None = None) -> wire.Operation:
+    now, observe_for = services.clock.now(), services.overview.observe_for
+    return wire.Operation.of(operation, now, observe_for, pace)
 
 
 def _verdict(verdict: wire.Verdict) -> list[tuple[str, object]]:
@@ -102,16 +111,16 @@ def _list(
     context.output.table(
         wire.Page[wire.Operation](items=rows, next_cursor=next_cursor),
         COLUMNS,
-        [_row(one) for one in rows],
+        [_row(one, model) for one, model in zip(found, rows, strict=True)],
     )
     say_there_is_more(next_cursor)
 
 
-def _row(one: wire.Operation) -> tuple[object, ...]:
+def _row(found: Operation, one: wire.Operation) -> tuple[object, ...]:
     return (
         one.operation_id,
         one.kind,
-        _scope(one),
+        _scope(found),
         one.phase,
         one.total,
         one.completed,
@@ -128,8 +137,15 @@ def _row(one: wire.Operation) -> tuple[object, ...]:
 
 
 def _pace(found: Operation, model: wire.Operation) -> list[tuple[str, object]]:
-    """The limits and what they have done, where there are any."""
+    """The limits and what they have done, where there are any, and how fast it goes."""
     facts: list[tuple[str, object]] = [("LIMITS", found.controls)]
+    if not found.state.terminal:
+        facts += [
+            ("WANTED RATE", _per_second(model.wanted_rate)),
+            ("EFFECTIVE RATE", _per_second(model.effective_rate)),
+            ("MEASURED RATE", _per_second(model.measured_rate)),
+            ("LIMITED BY", model.limited_by),
+        ]
     if model.canary is not None:
         facts.append(("CANARY", model.canary))
     if model.state is OperationState.PAUSED or model.pause_wanted:
@@ -139,13 +155,11 @@ def _pace(found: Operation, model: wire.Operation) -> list[tuple[str, object]]:
     return facts
 
 
-def _scope(one: wire.Operation) -> str:
-    match one.scope:
-        case ScopeKind.ALL:
-            return "all apps"
-        case ScopeKind.APP:
-            return f"app {one.app_id}"
-        case ScopeKind.ENTRY:
-            return "one entry"
-        case ScopeKind.FILTER:
-            return "a selection"
+def _per_second(rate: float | None) -> str | None:
+    return None if rate is None else f"{rate:,g}/s"
+
+
+def _scope(operation: Operation) -> str:
+    if operation.filter is not None:
+        return filter_in_words(operation.filter)
+    return "one entry" if operation.scope.kind is ScopeKind.ENTRY else str(operation.scope)

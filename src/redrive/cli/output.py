@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -75,9 +74,21 @@ class Output:
         """
         if self.as_json:
             typer.echo(model.model_dump_json(indent=2))
-            return
+        else:
+            self.rows(columns, rows)
+
+    def rows(
+        self,
+        columns: Sequence[Column | str],
+        rows: Iterable[Sequence[object]],
+        *,
+        aside: bool = False,
+    ) -> None:
+        """A table for people only; ``aside`` on stderr, where it is no data."""
+        console = Console(stderr=aside)
         print_table(
             [Column(column) if isinstance(column, str) else column for column in columns],
             [[shown(cell) for cell in row] for row in rows],
-            Console().width if sys.stdout.isatty() else UNLIMITED_WIDTH,
+            console.width if console.file.isatty() else UNLIMITED_WIDTH,
+            aside=aside,
         )

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from redrive import wire
+from redrive.cli import controls as limits
+from redrive.cli import forecasts
 from redrive.cli.command import Context, command
 from redrive.cli.exit_codes import ExitCode
 from redrive.cli.output import say
 from redrive.cli.services import opened, this_user
 from redrive.cli.starting import Bulk, KeyOption, ReasonOption, WatchOption, tell_started
-from redrive.cli.tables import Column
 from redrive.cli.watching import Outcomes, UntilVerdict, refuse_waiting_alone
 from redrive.cli.where import ALLOWED, Where, filter_of
-from redrive.domain import EntryFilter, OperationKind, PlanRequest, PlanStart
+from redrive.domain import (
+    NO_CONTROLS,
+    Controls,
+    EntryFilter,
+    OperationKind,
+    PlanRequest,
+    PlanStart,
+    filter_in_words,
+)
 from redrive.errors import NothingToDo
 from redrive.planning import Forecast, require_selective
 from redrive.wiring import Services
@@ -35,8 +43,6 @@ Repeated = Annotated[
 ]
 Yes = Annotated[bool, typer.Option("--yes", help="Start without asking.")]
 
-_COLUMNS = ("WHAT", Column("WHICH", least=20), "ENTRIES")
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wanted:
@@ -45,7 +51,7 @@ class Wanted:
     kind: OperationKind
     entry_filter: EntryFilter
     include_repeated: bool = False
-    rate: float | None = None
+    controls: Controls = NO_CONTROLS
 
 
 def register(app: typer.Typer) -> None:
@@ -59,20 +65,37 @@ async def plan(
     everything: Everything = False,
     kind: Annotated[OperationKind, typer.Option(help="What would be done.")] = OperationKind.RETRY,
     include_repeated: Repeated = False,
-    rate: Annotated[
-        float | None, typer.Option(min=0.001, max=1_000_000, help="Entries per second.")
-    ] = None,
+    rate: limits.Rate = None,
+    floor: limits.Floor = None,
+    canary: limits.CanaryEntries = None,
+    canary_percent: limits.CanaryPercent = None,
+    canary_seconds: limits.CanarySeconds = None,
+    guard: limits.GuardPercent = None,
+    guard_outcomes: limits.GuardOutcomes = None,
+    low_priority: limits.LowPriority = False,
 ) -> None:
-    """Tell what an operation would do. Nothing moves; exit code 3 if nothing is selected."""
+    """Tell what an operation would do. Nothing moves; exit code 3 if nothing is selected.
+
+    The plan keeps the limits for its start."""
+    controls = limits.controls_of(
+        rate=rate,
+        floor=floor,
+        canary=canary,
+        canary_percent=canary_percent,
+        canary_seconds=canary_seconds,
+        guard=guard,
+        guard_outcomes=guard_outcomes,
+        low_priority=low_priority,
+    )
     wanted = Wanted(
         kind=kind,
         entry_filter=selective(where, everything),
         include_repeated=include_repeated,
-        rate=rate,
+        controls=controls,
     )
     async with opened(context.settings) as services:
         forecast = await make(services, wanted)
-    _show(context, forecast)
+    forecasts.show(context.output, forecast)
     token = forecast.plan.plan_token
     if token is None:
         raise typer.Exit(ExitCode.NOT_FOUND)
@@ -87,22 +110,43 @@ async def start(
     watch: WatchOption = False,
     outcomes: Outcomes = 0,
     verdict: UntilVerdict = False,
+    rate: limits.Rate = None,
+    floor: limits.Floor = None,
+    canary: limits.CanaryEntries = None,
+    canary_percent: limits.CanaryPercent = None,
+    canary_seconds: limits.CanarySeconds = None,
+    guard: limits.GuardPercent = None,
+    guard_outcomes: limits.GuardOutcomes = None,
+    low_priority: limits.LowPriority = False,
+    without: limits.Without = None,
 ) -> None:
-    """Start exactly what a plan selected."""
+    """Start exactly what a plan selected, with the plan's limits but for those given here."""
+    changes = limits.taken_away(without or []) | limits.changes_of(
+        rate=rate,
+        floor=floor,
+        canary=canary,
+        canary_percent=canary_percent,
+        canary_seconds=canary_seconds,
+        guard=guard,
+        guard_outcomes=guard_outcomes,
+        low_priority=low_priority,
+    )
     refuse_waiting_alone(watch, outcomes, verdict)
     bulk = Bulk(reason=reason, key=idempotency_key, watch=watch, outcomes=outcomes, verdict=verdict)
     async with opened(context.settings) as services:
-        await start_planned(context, services, plan_token, bulk)
+        await start_planned(context, services, plan_token, bulk, changes)
 
 
 async def plan_and_start(
     context: Context, services: Services, wanted: Wanted, bulk: Bulk, yes: bool
 ) -> None:
-    """Plan, show it and ask, then start exactly that. Raises NothingToDo."""
+    """Plan, show it and ask, then start exactly that, with the plan's limits. Raises
+    NothingToDo."""
     forecast = await make(services, wanted)
+    forecasts.show_aside(context.output, forecast)
     token = forecast.plan.plan_token
     if token is None:
-        raise NothingToDo(scope="the selection")
+        raise NothingToDo(scope=f"the selection ({filter_in_words(forecast.plan.filter)})")
     if not yes:
         _ask(forecast)
     await start_planned(context, services, token, bulk)
@@ -129,54 +173,32 @@ async def make(services: Services, wanted: Wanted) -> Forecast:
         entry_filter=wanted.entry_filter,
         actor=this_user(),
         include_repeated=wanted.include_repeated,
+        controls=wanted.controls,
     )
-    return await services.planning.plan(request, wanted.rate)
+    return await services.planning.plan(request)
 
 
-async def start_planned(context: Context, services: Services, token: str, bulk: Bulk) -> None:
+async def start_planned(
+    context: Context,
+    services: Services,
+    token: str,
+    bulk: Bulk,
+    changes: Mapping[str, Any] | None = None,
+) -> None:
+    """Start a plan; ``changes`` are the limits that are not to be the plan's."""
     operation, new = await services.planning.start(
         PlanStart(
             plan_token=token,
             actor=this_user(),
             reason=bulk.reason,
             idempotency_key=bulk.key,
-            controls=bulk.controls,
+            limits=changes or {},
         )
     )
     await tell_started(context, services, operation, new, bulk)
 
 
 def _ask(forecast: Forecast) -> None:
-    for line in _lines(forecast):
-        say(line)
     if not typer.confirm(f"{forecast.plan.kind.capitalize()} them?", err=True):
         say("Nothing was started.")
         raise typer.Exit(ExitCode.INTERRUPTED)
-
-
-def _lines(forecast: Forecast) -> list[str]:
-    plan = forecast.plan
-    return [
-        f"{plan.total:,} entries, in about {forecast.seconds:g} s at {forecast.rate:,.0f}/s.",
-        *(warning.message for warning in plan.warnings),
-    ]
-
-
-def _show(context: Context, forecast: Forecast) -> None:
-    model = wire.Plan.of(forecast.plan, forecast.rate, forecast.seconds)
-    rows: list[tuple[str, object, object]] = [("selected", model.filter_in_words, model.total)]
-    for name, breakdown in (
-        ("app", model.apps),
-        ("group", model.groups),
-        ("queue", model.queues),
-    ):
-        rows += [
-            (name, part.title or part.key or "without a group", part.entries)
-            for part in breakdown.parts
-        ]
-        if breakdown.others:
-            rows.append((name, f"{breakdown.others:,} others", breakdown.other_entries))
-    rows += [("left out", left.reason, left.entries) for left in model.left_out]
-    context.output.table(model, _COLUMNS, rows)
-    for line in _lines(forecast):
-        say(line)

@@ -11,7 +11,7 @@ from redrive import wire
 from redrive.cli.command import Context
 from redrive.cli.output import say
 from redrive.cli.watching import watch_to_the_end
-from redrive.domain import NO_CONTROLS, Controls, Operation, OperationState
+from redrive.domain import NO_CONTROLS, Controls, Operation, OperationState, scope_in_words
 from redrive.wiring import Services
 
 ReasonOption = Annotated[str, typer.Option(help="Why; kept in the audit trail.")]
@@ -42,8 +42,8 @@ async def tell_started(
     """Say that an operation was started, or watch it to its end."""
     started = "Started" if new else "This key had started"
     message = (
-        f"{started} {operation.kind} of {operation.total} entries of {operation.scope}: "
-        f"{operation.operation_id}"
+        f"{started} {operation.kind} of {operation.total} entries of "
+        f"{scope_in_words(str(operation.scope), operation.filter)}: {operation.operation_id}"
     )
     if operation.state is OperationState.PAUSED:
         message += f". It is paused: {operation.pause_reason}"

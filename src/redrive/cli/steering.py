@@ -51,10 +51,7 @@ async def pace(
     guard: limits.GuardPercent = None,
     guard_outcomes: limits.GuardOutcomes = None,
     low_priority: limits.LowPriority = False,
-    without: Annotated[
-        list[limits.Limit] | None,
-        typer.Option("--without", help="Take a limit away; may be given repeatedly."),
-    ] = None,
+    without: limits.Without = None,
 ) -> None:
     """Change the limits of an open operation, from its next batch on."""
     changes = limits.taken_away(without or []) | limits.changes_of(

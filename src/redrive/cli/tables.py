@@ -30,8 +30,11 @@ class Column:
     folds: bool = False
 
 
-def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int) -> None:
-    """Print rows of ``width`` characters; longer ones if the columns of rank 0 need them."""
+def print_table(
+    columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int, *, aside: bool = False
+) -> None:
+    """Print rows of ``width`` characters; longer ones if the columns of rank 0 need them.
+    ``aside``: on stderr."""
     natural = [
         max(cell_len(column.title), *(cell_len(row[place]) for row in rows), 0)
         for place, column in enumerate(columns)
@@ -53,7 +56,7 @@ def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str]], width:
         )
     for row in rows:
         table.add_row(*(Text(row[place]) for place in kept))
-    Console(width=max(width, _total(list(widths.values())))).print(table)
+    Console(width=max(width, _total(list(widths.values()))), stderr=aside).print(table)
 
 
 def _kept(columns: Sequence[Column], needed: Sequence[int], width: int) -> list[int]:

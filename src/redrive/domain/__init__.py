@@ -22,7 +22,7 @@ from redrive.domain.controls import (
     controls_from_text,
     proposed_controls,
 )
-from redrive.domain.filtering import filter_fields, filter_in_words, filter_json
+from redrive.domain.filtering import filter_fields, filter_in_words, filter_json, scope_in_words
 from redrive.domain.groups import (
     Group,
     GroupDetail,
@@ -253,6 +253,7 @@ __all__ = [
     "phase_of",
     "progress_of",
     "proposed_controls",
+    "scope_in_words",
     "to_millis",
     "verdict_of",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from enum import StrEnum
 from typing import Any
 
@@ -100,6 +100,10 @@ class Controls:
             said.append("low priority")
         return "; ".join(said) or "no limits"
 
+    def said(self) -> dict[str, Any]:
+        """Every limit by its name, also those that are not set."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
     def changed(self, changes: Mapping[str, Any]) -> Controls:
         """These with some replaced; None takes a limit away. Raises ValueError."""
         return replace(self, **changes)
@@ -115,13 +119,13 @@ def proposed_controls(total: int) -> Controls:
     return Controls(canary=Canary(entries=20), guard=Guard(percent=50.0))
 
 
-def controls_as_text(controls: Controls) -> str | None:
-    """As a ledger keeps them; None for those that limit nothing."""
-    return None if controls == NO_CONTROLS else json.dumps(asdict(controls))
+def controls_as_text(controls: Controls) -> str:
+    """As a ledger keeps them."""
+    return json.dumps(asdict(controls))
 
 
 def controls_from_text(text: str | None) -> Controls:
-    """What :func:`controls_as_text` was given."""
+    """What :func:`controls_as_text` was given; no limits where a ledger keeps none."""
     if text is None:
         return NO_CONTROLS
     kept = json.loads(text)

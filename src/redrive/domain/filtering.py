@@ -58,8 +58,14 @@ def filter_in_words(kept: str) -> str:
     said: Mapping[str, Any] = json.loads(kept)
     words = [form.format(said[name]) for name, form in _WORDS.items() if name in said]
     if "entry_ids" in said:
-        words.append(f"{said['entry_ids_count']} entries by hand")
+        number = said["entry_ids_count"]
+        words.append(f"{number} {'entry' if number == 1 else 'entries'} by hand")
     return ", ".join(words) or "everything"
+
+
+def scope_in_words(scope: str, kept_filter: str | None) -> str:
+    """What an operation is about; a plan's is told by its filter."""
+    return scope if kept_filter is None else f"{scope}: {filter_in_words(kept_filter)}"
 
 
 def _plain(value: Any) -> Any:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from redrive.domain.controls import NO_CONTROLS, Controls
 from redrive.domain.history import Entry, EntryFilter
@@ -21,12 +23,14 @@ class PlanRequest:
     """What an operator wants to know before acting.
 
     ``include_repeated`` takes in entries that failed the same way REPEATED_AT times already.
+    ``controls`` are the limits that it is to run with: the plan keeps them for its start.
     """
 
     kind: OperationKind
     entry_filter: EntryFilter
     actor: Actor
     include_repeated: bool = False
+    controls: Controls = NO_CONTROLS
 
     @property
     def takes_repeated(self) -> bool:
@@ -38,13 +42,17 @@ class PlanRequest:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PlanStart:
-    """The start of what a plan selected."""
+    """The start of what a plan selected.
+
+    ``limits`` are the fields of Controls that are said here, None for one that is taken away; the
+    others are the plan's.
+    """
 
     plan_token: str
     actor: Actor
     reason: str = ""
     idempotency_key: str | None = None
-    controls: Controls = NO_CONTROLS
+    limits: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,3 +112,4 @@ class Plan:
     left_out: tuple[LeftOut, ...]
     warnings: tuple[PlanWarning, ...]
     typical_rate: float | None
+    controls: Controls = NO_CONTROLS

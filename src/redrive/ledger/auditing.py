@@ -10,13 +10,10 @@ from typing import Any
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from redrive.domain import Actor, filter_in_words
+from redrive.domain import Actor, scope_in_words
 from redrive.ledger.schema import audit
 
-
-def scope_in_words(scope: str, kept_filter: str | None) -> str:
-    """What an operation is about; a plan's is told by its filter."""
-    return scope if kept_filter is None else f"{scope}: {filter_in_words(kept_filter)}"
+__all__ = ["add_audit", "scope_in_words"]
 
 
 def that_differ(

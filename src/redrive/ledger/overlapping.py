@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, and_, exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from redrive.domain import OPEN_STATES, Operation, Scope, ScopeKind
+from redrive.domain import OPEN_STATES, Operation, Scope, ScopeKind, scope_in_words
 from redrive.errors import OperationOverlap
 from redrive.ledger.filters import one_of
 from redrive.ledger.rows import operation_of
@@ -86,5 +86,7 @@ def _open_ones() -> Any:
 
 def _overlap(other: Operation) -> OperationOverlap:
     return OperationOverlap(
-        operation_id=other.operation_id, scope=str(other.scope), actor=other.actor
+        operation_id=other.operation_id,
+        scope=scope_in_words(str(other.scope), other.filter),
+        actor=other.actor,
     )

@@ -10,13 +10,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from redrive.domain import (
     TERMINAL_STATES,
+    Controls,
     Operation,
     OperationKind,
     PlanStart,
     Scope,
     StartRequest,
+    controls_from_text,
 )
 from redrive.errors import (
+    BadControls,
     IdempotencyMismatch,
     PlanExpired,
     PlanNotFound,
@@ -26,6 +29,7 @@ from redrive.errors import (
 from redrive.ledger.counting import freeze_selection
 from redrive.ledger.database import Database
 from redrive.ledger.forgetting import forget_rows
+from redrive.ledger.limits import refuse_limits_of_dismissal
 from redrive.ledger.overlapping import refuse_overlap_of_plan
 from redrive.ledger.rows import operation_of
 from redrive.ledger.schema import operations
@@ -52,6 +56,7 @@ async def start_planned(
             raise IdempotencyMismatch(operation_id=earlier.operation_id)
         return earlier, False
     plan = await _usable_plan(connection, start, now)
+    controls = _controls(plan, start)
     await refuse_overlap_of_plan(connection, plan.plan_id)
     operation_id = new_operation_id(now)
     await connection.execute(
@@ -73,9 +78,20 @@ async def start_planned(
         total=plan.total,
         plan_id=plan.plan_id,
         filter=plan.filter,
-        **how_it_begins(start.controls, plan.total, approval_over),
+        **how_it_begins(controls, plan.total, approval_over),
     )
     return operation_of(row), True
+
+
+def _controls(plan: Row[Any], start: PlanStart) -> Controls:
+    """The plan's limits, but for what the start says itself. Raises BadControls,
+    LimitsOfDismissal."""
+    try:
+        controls = controls_from_text(plan.controls).changed(start.limits)
+    except ValueError as error:
+        raise BadControls(problem=str(error)) from None
+    refuse_limits_of_dismissal(OperationKind(plan.kind), controls)
+    return controls
 
 
 async def _usable_plan(connection: AsyncConnection, start: PlanStart, now: datetime) -> Row[Any]:

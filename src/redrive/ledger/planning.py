@@ -24,10 +24,13 @@ from redrive.domain import (
     Plan,
     PlanRequest,
     PlanWarning,
+    controls_as_text,
     filter_json,
+    scope_in_words,
 )
 from redrive.ledger import telling
 from redrive.ledger.filters import conditions_of, one_of
+from redrive.ledger.limits import refuse_limits_of_dismissal
 from redrive.ledger.overlapping import overlapping_operations
 from redrive.ledger.schema import FAILURE_SEQ, entries, identities, sequences
 from redrive.ledger.schema_triage import plan_apps, plans, selections
@@ -50,7 +53,11 @@ class Frozen:
 
 
 async def freeze(connection: AsyncConnection, request: PlanRequest, now: datetime) -> Frozen:
-    """Write what the filter selects, in the order in which it is kept, and its plan."""
+    """Write what the filter selects, in the order in which it is kept, and its plan.
+
+    Raises LimitsOfDismissal.
+    """
+    refuse_limits_of_dismissal(request.kind, request.controls)
     plan_id = f"plan_{secrets.token_hex(12)}"
     cutoff = int((await connection.execute(_NEWEST)).scalar_one())
     total = await _write_selection(connection, plan_id, request)
@@ -66,6 +73,7 @@ async def freeze(connection: AsyncConnection, request: PlanRequest, now: datetim
                 "total": total,
                 "created_at": now,
                 "expires_at": now + PLAN_LASTS,
+                "controls": controls_as_text(request.controls),
             },
         )
     return Frozen(plan_id=plan_id, cutoff_seq=cutoff, total=total, created_at=now)
@@ -92,6 +100,7 @@ async def tell(
         left_out=tuple(left_out),
         warnings=_warnings(request, left_out, look.unreadable),
         typical_rate=await telling.typical_rate(connection, request.kind),
+        controls=request.controls,
     )
     return plan, look
 
@@ -183,7 +192,8 @@ async def _overlaps(connection: AsyncConnection, plan_id: str) -> list[PlanWarni
         PlanWarning(
             code="overlap",
             message=f"Operation {operation.operation_id} of {operation.actor} is working on "
-            f"{operation.scope}: this can be started when that one is over.",
+            f"{scope_in_words(str(operation.scope), operation.filter)}. This can be started when "
+            "that one is over.",
             operation_id=operation.operation_id,
         )
         for operation in await overlapping_operations(connection, plan_id)

@@ -274,7 +274,7 @@ operations = Table(
     # A filter's operation: the plan whose selection it works off, and the filter as JSON.
     Column("plan_id", String(40)),
     Column("filter", Text),
-    # Pace, canary and guard as JSON; null: as fast as it goes.
+    # Pace, canary and guard as JSON; null: it never had a limit.
     Column("controls", Text),
     Column("canary", String(10)),
     # Where in the selection the canary began, and how long it waits for outcomes.

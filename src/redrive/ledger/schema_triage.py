@@ -68,6 +68,8 @@ plans = Table(
     Column("created_at", Millis, nullable=False),
     Column("expires_at", Millis, nullable=False),
     Column("operation_id", String(40)),
+    # The limits that it was made for, as JSON.
+    Column("controls", Text),
     one_of("kind", OperationKind),
     Index("ix_plans_expires_at", "expires_at"),
 )

@@ -24,6 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from redrive.domain import (
     APPROVAL,
     BULK_TAKES,
+    NO_CONTROLS,
     SINGLE_TAKES,
     Actor,
     Batch,
@@ -137,7 +138,8 @@ async def start_single(
 
 def how_it_begins(controls: Controls, total: int, approval_over: int) -> dict[str, Any]:
     """The limits of a new bulk operation; over a set size it waits for approval."""
-    values = {"controls": controls_as_text(controls), **first_canary(controls)}
+    kept = None if controls == NO_CONTROLS else controls_as_text(controls)
+    values = {"controls": kept, **first_canary(controls)}
     if 0 < approval_over < total:
         values |= {
             "state": OperationState.PAUSED,

@@ -36,6 +36,7 @@ from redrive.errors import (
 from redrive.faultpoints import Step, reach
 from redrive.ledger.auditing import add_audit, scope_in_words, that_differ
 from redrive.ledger.database import Database
+from redrive.ledger.limits import refuse_limits_of_dismissal
 from redrive.ledger.rows import operation_of
 from redrive.ledger.schema import items, operations
 from redrive.ports import Clock, Tried
@@ -124,6 +125,7 @@ class SqlSteeringLedger:
                 controls = before.controls.changed(changes)
             except ValueError as error:
                 raise BadControls(problem=str(error)) from None
+            refuse_limits_of_dismissal(before.kind, controls)
             if controls == before.controls:
                 return before
             if before.awaits_approval:

@@ -123,9 +123,11 @@ async def samples(connection: AsyncConnection, plan_id: str, total: int) -> tupl
 
 
 async def typical_rate(connection: AsyncConnection, kind: OperationKind) -> float | None:
-    """Entries per second of the larger ones among the newest operations of this kind, if any."""
+    """Entries per second of the larger ones among the newest operations of this kind that went as
+    fast as they could, if any."""
     newest: Select[Any] = (
         select(operations.c.kind, operations.c.state, operations.c.total)
+        .add_columns(operations.c.controls, operations.c.turn, operations.c.approved_by)
         .add_columns(*(type_coerce(operations.c[name], BigInteger) for name in _ENDS))
         .order_by(operations.c.operation_id.desc())
         .limit(_RECENT)
@@ -140,8 +142,12 @@ _ENDS = ("started_at", "finished_at")
 
 
 def _tells(row: Row[Any], kind: OperationKind) -> bool:
+    """Of an operation that had a limit, or that was paused once it had begun, the time says
+    nothing. An approval is a turn of its own, before it began."""
     completed = row.kind == kind and row.state == OperationState.COMPLETED
-    return completed and row.total >= _TOLD_FROM and row.started_at is not None
+    at_full_speed = row.controls is None and row.turn == int(row.approved_by is not None)
+    is_measured = row.total >= _TOLD_FROM and row.started_at is not None
+    return completed and at_full_speed and is_measured
 
 
 def _selected() -> Any:

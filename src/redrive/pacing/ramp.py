@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from redrive.domain import Guard
+from redrive.domain import Controls, Guard
 from redrive.pacing.outcomes import Heard
 
 STEP_SECONDS_AT_LEAST = 1.0
@@ -45,3 +45,27 @@ class Ramp:
         wanted = self.rate / 2 if self.slowed else self.rate * 2
         self.rate = min(max(wanted, self._floor), self._ceiling)
         self._heard, self._at = heard, now
+
+
+def seconds_to_hand_over(total: int, controls: Controls, usual: float) -> float:
+    """How long so many entries take while all goes well and outcomes come at once; ``usual`` is
+    the rate at which the queues and the ledger let them pass."""
+    ceiling = usual if controls.rate is None else controls.rate
+    rate = ceiling if controls.floor is None else controls.floor
+    judged_by = controls.guard or _WITHOUT_A_GUARD
+    left, seconds = float(total), 0.0
+    while rate < min(ceiling, usual):
+        step = _step_seconds(rate, judged_by)
+        if rate * step >= left:
+            break
+        left -= rate * step
+        seconds += step
+        rate = min(rate * 2, ceiling)
+    return seconds + left / min(rate, usual)
+
+
+def _step_seconds(rate: float, judged_by: Guard) -> float:
+    """How long it takes to the next step where an outcome comes of each hand-over."""
+    with_all = max(STEP_SECONDS_AT_LEAST, judged_by.outcomes / rate)
+    enough = max(1, judged_by.outcomes // _SHARE_OF_OUTCOMES)
+    return min(with_all, max(STEP_SECONDS, enough / rate))

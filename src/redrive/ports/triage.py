@@ -20,6 +20,7 @@ class TriageLedger(Protocol):
         No entry changes. The selection and its total are of one moment; what else the plan tells
         is read from it right afterwards. A crash in between leaves a plan of which nobody has the
         token. A plan that selects nothing is told and not kept. Every call makes another plan.
+        Raises LimitsOfDismissal.
         """
 
     async def start_plan(self, start: PlanStart) -> tuple[Operation, bool]:
@@ -28,7 +29,7 @@ class TriageLedger(Protocol):
 
         Returns the operation and whether it is new: the same token with the same idempotency key
         answers with the operation it started. Raises PlanNotFound, PlanOfAnother, PlanUsed,
-        PlanExpired, OperationOverlap, IdempotencyMismatch.
+        PlanExpired, OperationOverlap, IdempotencyMismatch, BadControls, LimitsOfDismissal.
         """
 
     async def forget_plans(self, limit: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from redrive.domain import Answer, Entry, Operation, OperationKind, OperationState
+from redrive.domain import Answer, Entry, Operation, OperationKind, OperationState, scope_in_words
 from redrive.recovery import OneResult
 
 _VERBS = {
@@ -51,12 +51,13 @@ def restored(entry: Entry) -> str:
 def started(operation: Operation, new: bool) -> str:
     """What a bulk start selected."""
     entries = "1 entry" if operation.total == 1 else f"{operation.total} entries"
+    what = scope_in_words(str(operation.scope), operation.filter)
     if not new:
         return (
             f"This idempotency key has started operation {operation.operation_id} before "
-            f"({entries} of {operation.scope}); nothing new was started."
+            f"({entries} of {what}); nothing new was started."
         )
-    said = f"{_VERBS[operation.kind]} {entries} of {operation.scope}."
+    said = f"{_VERBS[operation.kind]} {entries} of {what}."
     if operation.state is OperationState.PAUSED:
         return f"{said} It is paused: {operation.pause_reason}."
     return said

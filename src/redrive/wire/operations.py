@@ -283,10 +283,15 @@ class Operation(BulkProgressResponse):
     """Of the released: had been moved, and were taken back by an undo."""
 
     @staticmethod
-    def of(operation: domain.Operation, now: datetime, observe_for: timedelta) -> Operation:
+    def of(
+        operation: domain.Operation,
+        now: datetime,
+        observe_for: timedelta,
+        pace: domain.Pace | None = None,
+    ) -> Operation:
         """The operation as it stands, with its rate and verdict as of ``now``, where outcomes are
-        waited for ``observe_for`` after its end."""
-        told = domain.progress_of(operation, now)
+        waited for ``observe_for`` after its end; ``pace`` is what its runner says."""
+        told = domain.progress_of(operation, now, pace)
         progress = BulkProgressResponse.at(told, now, observe_for)
         verdict = domain.verdict_of(operation, now, observe_for)
         return Operation(

@@ -19,8 +19,8 @@ from redrive.wire.base import (
     Shown,
 )
 from redrive.wire.entries import Entry
-from redrive.wire.operations import shown_filter
-from redrive.wire.requests import IdempotencyKey, LimitedStart, RetryRequest
+from redrive.wire.operations import Controls, shown_filter
+from redrive.wire.requests import ControlsInput, IdempotencyKey, LimitedStart, RetryRequest
 
 FilterText = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=NO_CONTROL)]
 Count = Annotated[int, Field(ge=0, le=1_000_000)]
@@ -88,8 +88,8 @@ class EntriesFilter(Input):
         return domain.EntryFilter(**values, query=self.q, entry_ids=ids)
 
 
-class PlanRequest(Input):
-    """What would happen? Nothing moves."""
+class PlanRequest(LimitedStart):
+    """What would happen? Nothing moves. The plan keeps its limits for the start."""
 
     model_config = ConfigDict(
         json_schema_extra={"example": {"kind": "retry", "filter": _FILTER_EXAMPLE, "rate": 500}}
@@ -101,8 +101,6 @@ class PlanRequest(Input):
     """Said in place of a filter: every entry of every app is meant."""
     include_repeated: bool = False
     """Take in the entries that failed the same way three times or more after they were put back."""
-    rate: Annotated[float, Field(gt=0, le=1_000_000)] | None = None
-    """Entries per second at which it is to run, for the prediction."""
 
 
 class Part(Output):
@@ -185,6 +183,13 @@ class Plan(Output):
                 ],
                 "rate": 500.0,
                 "predicted_seconds": 0.8,
+                "controls": {
+                    "rate": 500.0,
+                    "floor": None,
+                    "canary": None,
+                    "guard": None,
+                    "low_priority": False,
+                },
             }
         }
     )
@@ -205,8 +210,11 @@ class Plan(Output):
     left_out: list[LeftOut]
     warnings: list[PlanWarning]
     rate: float
-    """The pace that is reckoned with, in entries per second."""
+    """The highest pace that is reckoned with, in entries per second."""
     predicted_seconds: float
+    """How long the hand-over takes; the wait for a canary's outcomes comes on top."""
+    controls: Controls = Controls()
+    """The limits that its start takes where it names no others."""
 
     @staticmethod
     def of(plan: domain.Plan, rate: float, seconds: float) -> Plan:
@@ -226,11 +234,13 @@ class Plan(Output):
             warnings=[PlanWarning.model_validate(one) for one in plan.warnings],
             rate=rate,
             predicted_seconds=seconds,
+            controls=Controls.model_validate(plan.controls),
         )
 
 
-class StartPlanRequest(LimitedStart):
-    """Start exactly what a plan selected."""
+class StartPlanRequest(ControlsInput):
+    """Start exactly what a plan selected, with the plan's limits but for those that are named here;
+    null takes one away."""
 
     model_config = ConfigDict(
         json_schema_extra={

@@ -92,6 +92,12 @@ class ControlsInput(Input):
             "low_priority": self.low_priority,
         }
 
+    def changes(self) -> dict[str, Any]:
+        """The limits that are named."""
+        return {
+            name: limit for name, limit in self.limits().items() if name in self.model_fields_set
+        }
+
 
 class ChangeControlsRequest(ControlsInput):
     """Change the limits of an open operation, from its next batch on.
@@ -107,12 +113,6 @@ class ChangeControlsRequest(ControlsInput):
             raise ValueError("name at least one of rate, floor, canary, guard, low_priority")
         return self
 
-    def changes(self) -> dict[str, Any]:
-        """The limits that are named."""
-        return {
-            name: limit for name, limit in self.limits().items() if name in self.model_fields_set
-        }
-
 
 class PauseRequest(Input):
     """What may go with a pause."""
@@ -124,7 +124,7 @@ class PauseRequest(Input):
 
 
 class LimitedStart(ControlsInput):
-    """The start of a bulk operation with its limits."""
+    """What is asked of a bulk operation, with its limits."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

@@ -308,6 +308,7 @@ def _create_plans() -> None:
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
         sa.Column("operation_id", sa.String(40)),
+        sa.Column("controls", sa.Text()),
         sa.PrimaryKeyConstraint("plan_id", name=op.f("pk_plans")),
         _one_of("plans", "kind", *_KINDS),
     )

@@ -25,14 +25,19 @@ _ALLOWED = ", ".join(wire.EntriesFilter.model_fields)
 async def plan(body: wire.PlanRequest, console: ConsoleOf, actor: ActorOf) -> Response:
     """Freeze what a filter selects, and tell what would happen. Nothing moves.
 
-    The plan can be started for ten minutes, once, by the user who asked for it.
+    The plan can be started for ten minutes, once, by the user who asked for it. It keeps the
+    limits that are named for its start.
     """
     wanted = body.filter.meant()
     require_selective(wanted, body.everything, allowed=_ALLOWED, say_everything="everything: true")
     request = PlanRequest(
-        kind=body.kind, entry_filter=wanted, actor=actor, include_repeated=body.include_repeated
+        kind=body.kind,
+        entry_filter=wanted,
+        actor=actor,
+        include_repeated=body.include_repeated,
+        controls=body.controls(),
     )
-    forecast = await console.services.planning.plan(request, body.rate)
+    forecast = await console.services.planning.plan(request)
     return answer(wire.Plan.of(forecast.plan, forecast.rate, forecast.seconds))
 
 
@@ -43,14 +48,14 @@ async def plan(body: wire.PlanRequest, console: ConsoleOf, actor: ActorOf) -> Re
     responses=problems(401, 403, 404, 409, 413, 415, 422, 503),
 )
 async def start(body: wire.StartPlanRequest, console: ConsoleOf, actor: ActorOf) -> Response:
-    """Start exactly what a plan selected."""
+    """Start exactly what a plan selected, with its limits or others."""
     operation, new = await console.services.planning.start(
         PlanStart(
             plan_token=body.plan_token,
             actor=actor,
             reason=body.reason,
             idempotency_key=body.idempotency_key,
-            controls=body.controls(),
+            limits=body.changes(),
         )
     )
     return answer(

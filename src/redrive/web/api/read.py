@@ -153,7 +153,8 @@ async def operation(operation_id: OperationIdPath, console: ConsoleOf) -> Respon
     """One operation with its counts."""
     reading = console.services.overview
     found = await reading.operation(OperationId(operation_id))
-    return answer(wire.Operation.of(found, console.services.clock.now(), reading.observe_for))
+    pace, now = await reading.pace(found), console.services.clock.now()
+    return answer(wire.Operation.of(found, now, reading.observe_for, pace))
 
 
 @router.get(

@@ -93,9 +93,9 @@ async def plan_context(
         entry_filter=entry_filter,
         actor=actor,
         include_repeated=form.include_repeated,
+        controls=form.controls_form(0).limits().controls,
     )
-    rate = form.controls_form(0).limits().controls.rate
-    forecast = await console.services.planning.plan(request, rate)
+    forecast = await console.services.planning.plan(request)
     made = forecast.plan
     fields = form.controls_form(made.total)
     limits = fields.limits()
@@ -132,7 +132,7 @@ async def _start(request: Request, console: Console, actor: Actor, form: PlanFor
         actor=actor,
         reason=form.reason,
         idempotency_key=form.key,
-        controls=limits.controls,
+        limits=limits.controls.said(),
     )
     try:
         operation, new = await console.services.planning.start(asked)
