@@ -178,11 +178,11 @@ class Rig:
         return found
 
     async def hear(self) -> None:
-        """Let the follower hear until no outcome is told any more."""
+        """Let the follower hear until no outcome is told that it has not recorded. Of events that
+        are none it need not have saved that it passed them."""
         while True:
             before = await self.following.cursors(self.engine.source, "outcomes")
-            cursors = {QUEUE: before.get(QUEUE, "")}
-            told = await self.engine.outcomes(cursors, 1000, 0)
+            told = await self.engine.outcomes({QUEUE: before.get(QUEUE, "")}, 100_000, 0)
             if not any(outcomes for outcomes, _ in told.values()):
                 return
             await self.follower.hear()

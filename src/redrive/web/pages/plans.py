@@ -12,6 +12,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import RedirectResponse, Response
 
 from redrive.domain import (
+    NO_CONTROLS,
     PLAN_LASTS,
     Actor,
     EntryFilter,
@@ -88,12 +89,13 @@ async def plan_context(
     """The plan that is made now. Raises EmptyFilter."""
     entry_filter = _filter(console, form)
     require_selective(entry_filter, False, allowed=_ALLOWED, say_everything=_EVERYTHING)
+    asked = form.controls_form(0).limits()
     request = PlanRequest(
         kind=form.kind,
         entry_filter=entry_filter,
         actor=actor,
         include_repeated=form.include_repeated,
-        controls=form.controls_form(0).limits().controls,
+        controls=NO_CONTROLS if asked.problems else asked.controls,
     )
     forecast = await console.services.planning.plan(request)
     made = forecast.plan
