@@ -20,6 +20,7 @@ from redrive.domain import (
     StartRequest,
 )
 from redrive.errors import EmptyFilter, EngineUnavailable, FilterAndEverything
+from redrive.faultpoints import Step, reach
 from redrive.ports import Engine, TriageLedger
 from redrive.recovery import Recovery
 
@@ -58,6 +59,7 @@ class Planning:
         that is away is a warning.
         """
         plan = await self._ledger.plan(request)
+        reach(Step.PLAN_APPS_COMMITTED)
         if plan.kind is not OperationKind.DISMISS:
             warnings = [*plan.warnings, *await self._queue_warnings(plan)]
             plan = replace(plan, warnings=tuple(warnings))
@@ -72,13 +74,16 @@ class Planning:
         IdempotencyMismatch, LedgerUnavailable.
         """
         operation, new = await self._ledger.start_plan(start)
+        reach(Step.PLANNED_START_COMMITTED)
         if new:
             await self._recovery.announce(operation)
         return operation, new
 
     async def restore(self, request: StartRequest) -> Entry:
         """Make a dismissed entry failed again. Raises EntryNotFound, WrongState."""
-        return await self._ledger.restore(request)
+        entry = await self._ledger.restore(request)
+        reach(Step.RESTORED)
+        return entry
 
     async def _queue_warnings(self, plan: Plan) -> list[PlanWarning]:
         warnings: list[PlanWarning] = []

@@ -26,6 +26,7 @@ from redrive.domain import (
     PlanWarning,
     filter_json,
 )
+from redrive.faultpoints import Step, reach
 from redrive.ledger import telling
 from redrive.ledger.filters import conditions_of, one_of
 from redrive.ledger.overlapping import overlapping_operations
@@ -68,6 +69,7 @@ async def freeze(connection: AsyncConnection, request: PlanRequest, now: datetim
                 "expires_at": now + PLAN_LASTS,
             },
         )
+    reach(Step.PLAN_WRITTEN)
     return Frozen(plan_id=plan_id, cutoff_seq=cutoff, total=total, created_at=now)
 
 
@@ -109,6 +111,7 @@ async def keep_apps(connection: AsyncConnection, plan: Plan, look: telling.Look)
         ],
     )
     overlaps = await _overlaps(connection, plan.plan_token)
+    reach(Step.PLAN_APPS_WRITTEN)
     return replace(plan, warnings=(*plan.warnings, *overlaps))
 
 
