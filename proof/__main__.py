@@ -7,7 +7,7 @@ import asyncio
 import sys
 
 from proof.campaign import run
-from proof.scenarios import BACKENDS
+from proof.plan import BACKENDS
 
 
 def main() -> int:
@@ -16,7 +16,7 @@ def main() -> int:
     parser.add_argument("--first-seed", type=int, default=1)
     parser.add_argument("--backend", choices=BACKENDS, help="default: both, in turn")
     parser.add_argument("--only", help="play the scenarios whose name contains this")
-    parser.add_argument("--no-steps", action="store_true", help="leave out the one for each step")
+    parser.add_argument("--no-steps", action="store_true", help="leave out steps and moments")
     parser.add_argument("--at-once", type=int, default=6, help="scenarios side by side")
     parser.add_argument("--minutes", type=float, help="begin no scenario after this time")
     return asyncio.run(run(parser.parse_args()))

@@ -13,10 +13,12 @@ from pathlib import Path
 
 from proof import report
 from proof.checker import Verdict
-from proof.plan import Scenario
+from proof.moments import moments
+from proof.plan import BACKENDS, Scenario
 from proof.play import Played, play
 from proof.processes import Forker
-from proof.scenarios import BACKENDS, at_step, from_seed
+from proof.scenarios import from_seed
+from proof.steps import at_step
 from proof.stores import Ledgers
 from redrive.faultpoints import Step
 
@@ -25,6 +27,7 @@ def chosen(given: argparse.Namespace) -> Iterator[Scenario]:
     """The scenarios of a command line, the two databases in turn."""
     backends = (given.backend,) if given.backend else BACKENDS
     every = [at_step(step, backend, 1) for step in Step for backend in backends]
+    every += [one for both in zip(*map(moments, backends), strict=True) for one in both]
     if given.no_steps:
         every = []
     seeds = range(given.first_seed, given.first_seed + given.seeds)

@@ -17,7 +17,7 @@ from proof.observed import EntrySeen, ItemSeen, JobKey, Observed, OperationSeen,
 from proof.plan import JobPlan
 
 _CLOCK_SLACK_SECONDS = 0.002
-_SETTLED = ("requeued", "skipped", "errored", "released")
+_SETTLED = ("requeued", "skipped", "errored", "released", "dismissed")
 
 
 @dataclass(kw_only=True)
@@ -27,7 +27,8 @@ class Verdict:
     ``lost``        handed over by the ledger's word, and never run; or never completed at the end
     ``doubled``     one failure handed over twice, or run again after it had completed
     ``unexpected``  run under a hand-over that the ledger does not know or says did not happen,
-                    or of another failure than the one that was selected
+                    or of another failure than the one that was selected; handed over by a
+                    dismissal; taken by an operation whose plan does not select it
     ``misjudged``   what the ledger says became of a hand-over is not what the worker recorded
     ``unbalanced``  counts that do not add up, claims left open, ledger and engine at odds
 
@@ -71,6 +72,7 @@ def check(seen: Observed) -> Verdict:
     _check_runs(seen, lives, verdict)
     _check_hand_overs(seen, lives, verdict)
     _check_occurrences(seen, lives, verdict)
+    _check_selections(seen, verdict)
     _check_ends(seen, verdict)
     _check_balance(seen, verdict)
     return verdict
@@ -151,6 +153,20 @@ def _check_occurrences(
             )
 
 
+def _check_selections(seen: Observed, verdict: Verdict) -> None:
+    """Each operation did what it is for, to what its plan selected."""
+    where = {operation.operation_id: operation.where for operation in seen.operations}
+    apps = {(plan.queue, plan.job_id): plan.app_id for plan in seen.jobs}
+    for item in seen.items:
+        other = {"dismiss": "requeued"}.get(item.kind, "dismissed")
+        if item.state == other:
+            verdict.unexpected.append(f"{item.job} was {other} by {item.stamp}, a {item.kind}")
+        own = {"app_id": apps.get(item.job), "queue": item.job[0]}
+        selected = where.get(item.operation_id, {})
+        if any(selected[name] != own[name] for name in own.keys() & selected.keys()):
+            verdict.unexpected.append(f"{item.job} as {item.stamp} is none of {selected}")
+
+
 def _check_ends(seen: Observed, verdict: Verdict) -> None:
     """Every job that can complete has, and once for each time it was asked to."""
     resynced = {item.job for item in seen.items if item.kind == "resync"}
@@ -195,6 +211,9 @@ def _check_balance(seen: Observed, verdict: Verdict) -> None:
         settled = len(items) - states["released"] - states["claimed"]
         if operation.state == "completed" and settled != operation.total:
             verdict.unbalanced.append(f"{name} settled {settled} of {operation.total}")
+        promised = seen.promised.get(name, operation.total)
+        if promised != operation.total:
+            verdict.unbalanced.append(f"{name} took {operation.total}, its plan {promised}")
         if len(items) > operation.total:
             verdict.unbalanced.append(f"{name} has {len(items)} items of {operation.total}")
     verdict.unbalanced += disagreements(
@@ -228,6 +247,7 @@ def disagreements(
     lost: bool,
 ) -> list[str]:
     """Where ledger and engine do not know the same failures, and entries that are left open.
+    The job of a dismissed entry stays as it failed.
 
     If Redis has ``lost`` a completion that the ledger heard of, the ledger is right: the work is
     done, and the engine's failure is the old one.
@@ -236,13 +256,15 @@ def disagreements(
     found = []
     for entry in entries:
         at, in_engine = entry.failed_at, engine_failed.get(entry.job)
-        if entry.state == "failed" and at != in_engine and (entry.job not in dropped or in_engine):
-            found.append(f"{entry.job} failed at {at} by the ledger, {in_engine} by the engine")
-        elif (
-            entry.state == "recovered" and in_engine is not None and not (lost and at == in_engine)
-        ):
+        unmoved = at == in_engine or (entry.job in dropped and in_engine is None)
+        done = in_engine is None or (lost and at == in_engine)
+        if entry.state in ("failed", "dismissed") and not unmoved:
+            found.append(
+                f"{entry.job} {entry.state} since {at} by the ledger, {in_engine} by the engine"
+            )
+        elif entry.state == "recovered" and not done:
             found.append(f"{entry.job} recovered by the ledger, failed at {in_engine}")
-        elif entry.state not in ("failed", "recovered"):
+        elif entry.state not in ("failed", "dismissed", "recovered"):
             found.append(f"{entry.job} is left {entry.state}")
     return found
 

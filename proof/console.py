@@ -19,11 +19,18 @@ _PATHS = {
     Action.RESYNC_APP: "/resync/app/{target}",
 }
 
+_PLANNED = {Action.RETRY_PLANNED: "retry", Action.DISMISS_PLANNED: "dismiss"}
+
 
 class Operator:
-    """Signed in at the console of one scenario."""
+    """Signed in at the console of one scenario.
 
-    def __init__(self, port: int) -> None:
+    ``promised`` is what its plans told, by the operation that each started.
+    """
+
+    def __init__(self, port: int, user: str = USER) -> None:
+        self.promised: dict[str, int] = {}
+        self._user = user
         self._http = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}/admin/api", timeout=20)
 
     async def start(self, act: Act, key: str) -> str | None:
@@ -32,9 +39,31 @@ class Operator:
         Asked again with the same key until there is an answer; another operation over the same
         entries is waited for.
         """
+        kind = _PLANNED.get(act.action)
+        if kind is not None:
+            return await self._start_planned(act, kind, key)
         path = _PATHS[act.action].format(target=act.target)
+        return await self._start(path, {"idempotency_key": key, **act.controls})
+
+    async def _start_planned(self, act: Act, kind: str, key: str) -> str | None:
+        """Start what a plan selected. A plan whose answer was lost is made once more."""
+        wanted = {"kind": kind, "filter": act.where}
+        answer = await self._ask("/operations/plan", wanted)
+        while answer.status_code == 503:
+            answer = await self._ask("/operations/plan", wanted)
+        assert answer.status_code == 200, answer.text
+        plan = answer.json()["data"]
+        if plan["plan_token"] is None:
+            return None
+        body = {"plan_token": plan["plan_token"], "idempotency_key": key, **act.controls}
+        operation_id = await self._start("/operations", body)
+        assert operation_id is not None, f"the plan {plan['plan_token']} is not known any more"
+        self.promised[operation_id] = plan["total"]
+        return operation_id
+
+    async def _start(self, path: str, body: dict[str, Any]) -> str | None:
         while True:
-            answer = await self._ask(path, {"idempotency_key": key, **act.controls})
+            answer = await self._ask(path, body)
             if answer.status_code == 202:
                 operation_id: str = answer.json()["data"]["operation_id"]
                 return operation_id
@@ -49,6 +78,11 @@ class Operator:
         await self.sign_in()
         with contextlib.suppress(httpx.TransportError):
             await self._http.post(path, json={"app_id": app_id, "entry_id": entry_id})
+
+    async def restore(self, queue: str, job_id: str, app_id: str) -> None:
+        """Take a dismissal back; one that was taken back already stays so."""
+        entry_id = entry_id_of("default", queue, JobId(job_id))
+        await self._until_taken_in("POST", "/restore", {"app_id": app_id, "entry_id": entry_id})
 
     async def cancel(self, operation_id: str, *, undo: bool = False) -> None:
         """Cancel; one that is over already, or of which nothing waits, stays as it is."""
@@ -93,7 +127,7 @@ class Operator:
         while True:
             try:
                 answer = await self._http.post(
-                    "/login", json={"username": USER, "password": PASSWORD}
+                    "/login", json={"username": self._user, "password": PASSWORD}
                 )
             except httpx.TransportError:
                 await asyncio.sleep(_PAUSE_SECONDS)

@@ -153,7 +153,7 @@ class Crew:
 
 
 def environment_of(
-    folder: Path, ledger_url: str, redis_url: str, port: int, batch_size: int
+    folder: Path, ledger_url: str, redis_url: str, port: int, scenario: Scenario
 ) -> dict[str, str]:
     """The settings that all parts share."""
     return {
@@ -163,7 +163,8 @@ def environment_of(
         "REDRIVE_DATABASE_URL": ledger_url,
         "REDRIVE_REDIS_URL": redis_url,
         "REDRIVE_PORT": str(port),
-        "REDRIVE_BATCH_SIZE": str(batch_size),
+        "REDRIVE_BATCH_SIZE": str(scenario.batch_size),
+        "REDRIVE_APPROVAL_OVER": str(scenario.approval_over),
         "REDRIVE_LOG_FORMAT": "json",
     }
 

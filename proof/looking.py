@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
 from typing import Any, cast
 
 import redis
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, select
 
 from proof.observed import EntrySeen, ItemSeen, JobKey, OperationSeen, seconds
+from proof.plan import Moment
 from redrive.domain import (
     LIVE_STATES,
     OPEN_STATES,
+    CanaryState,
     EntryState,
     OperationId,
     OperationState,
@@ -23,6 +26,18 @@ from redrive.ledger.schema import entries, items, operations
 from redrive.ledger.schema_triage import operation_activity
 
 _UNFINISHED = ("wait", "active", "delayed", "prioritized", "paused")
+
+
+_OUTCOMES = operations.c.recovered + operations.c.failed_again + operations.c.vanished
+_MOMENTS = {
+    Moment.CANARY_WAITS: and_(
+        operations.c.state == OperationState.RUNNING, operations.c.canary == CanaryState.WAITING
+    ),
+    Moment.PAUSED: operations.c.state == OperationState.PAUSED,
+    Moment.OBSERVED: and_(
+        operations.c.state == OperationState.COMPLETED, operations.c.requeued > _OUTCOMES
+    ),
+}
 
 
 class LedgerView:
@@ -63,6 +78,28 @@ class LedgerView:
         except LedgerUnavailable:
             return []
         return [OperationId(row.operation_id) for row in rows]
+
+    async def paused(self) -> list[tuple[OperationId, str]]:
+        """The operations that rest, and by whom; none while the database is away."""
+        try:
+            rows = await self._database.rows(
+                select(operations.c.operation_id, operations.c.paused_by).where(
+                    operations.c.state == OperationState.PAUSED
+                )
+            )
+        except LedgerUnavailable:
+            return []
+        return [(OperationId(row.operation_id), row.paused_by) for row in rows]
+
+    async def at_moment(self, moment: Moment) -> bool:
+        """Whether an operation is in that state right now."""
+        found = await self._one(
+            select(func.count()).select_from(operations).where(_MOMENTS[moment])
+        )
+        return bool(found)
+
+    async def dismissed(self) -> list[EntrySeen]:
+        return [entry for entry in await self.entries() if entry.state == EntryState.DISMISSED]
 
     async def unsettled(self) -> int | None:
         """How much the ledger still waits for: open claims, live entries, missing outcomes."""
@@ -120,7 +157,7 @@ class LedgerView:
         ]
 
     async def operations(self) -> list[OperationSeen]:
-        counted = ("requeued", "skipped", "errored", "released")
+        counted = ("requeued", "skipped", "errored", "released", "dismissed")
         outcomes = ("recovered", "failed_again", "failed_same", "vanished")
         minutes: defaultdict[str, Counter[str]] = defaultdict(Counter)
         for row in await self._database.rows(select(operation_activity)):
@@ -137,6 +174,7 @@ class LedgerView:
                 counts={name: getattr(row, name) for name in (*counted, *outcomes)},
                 by_minute=dict(minutes[row.operation_id]),
                 error=row.error,
+                where=json.loads(row.filter or "{}"),
             )
             for row in rows
         ]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -53,7 +53,8 @@ class ItemSeen:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OperationSeen:
-    """An operation of the ledger; ``by_minute`` sums up what it counts minute by minute."""
+    """An operation of the ledger; ``by_minute`` sums up what it counts minute by minute, and
+    ``where`` is the filter of its plan."""
 
     operation_id: str
     kind: str
@@ -63,6 +64,7 @@ class OperationSeen:
     counts: dict[str, int]
     by_minute: dict[str, int]
     error: str | None = None
+    where: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,7 +85,8 @@ class Loss:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Observed:
-    """Everything that the checker judges by."""
+    """Everything that the checker judges by. ``promised`` is what plans told the operator, by the
+    operation that was started from them: how many entries they would take."""
 
     jobs: Sequence[JobPlan]
     runs: Sequence[Run]
@@ -92,6 +95,7 @@ class Observed:
     entries: Sequence[EntrySeen]
     engine_failed: dict[JobKey, float]
     losses: Sequence[Loss] = ()
+    promised: Mapping[str, int] = field(default_factory=dict)
     hurt_at: Sequence[float] = ()
 
 

@@ -8,6 +8,8 @@ from enum import StrEnum
 
 from redrive.faultpoints import Step
 
+BACKENDS = ("sqlite", "postgresql")
+
 FOR_EVER = 1_000_000_000
 """``fails_through`` of a poison job."""
 
@@ -26,6 +28,9 @@ class Action(StrEnum):
     RETRY_APP = "retry app"
     RETRY_ONE = "retry one"
     RESYNC_APP = "resync app"
+    RETRY_PLANNED = "retry what a plan selected"
+    DISMISS_PLANNED = "dismiss what a plan selected"
+    RESTORE = "restore what was dismissed"
     RETRY_ELSEWHERE = "retry with another tool"
 
 
@@ -45,6 +50,14 @@ class Outage(StrEnum):
     REDIS_KILLED = "redis killed"
     REDIS_LOST = "redis lost its last second"
     POSTGRES_KILLED = "postgresql killed"
+
+
+class Moment(StrEnum):
+    """A state of an operation that something can wait for."""
+
+    CANARY_WAITS = "its canary waits"
+    PAUSED = "it is paused"
+    OBSERVED = "it observes what it moved"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,12 +85,14 @@ class JobPlan:
 class Act:
     """What the operator does; ``target`` is an app or a job. ``cancel_after`` is in seconds.
 
-    ``controls`` are the limits of a bulk start. One that is ``steered`` is given another rate and
-    paused once it runs. Whatever is paused, by hand or by itself, is resumed.
+    ``where`` is the filter of a plan. ``controls`` are the limits of a bulk start. One that is
+    ``steered`` is given another rate and paused once it runs. Whatever is paused, by hand or by
+    itself, is resumed.
     """
 
     action: Action
     target: str = ""
+    where: Mapping[str, object] = field(default_factory=dict)
     cancel_after: float | None = None
     controls: Mapping[str, object] = field(default_factory=dict)
     steered: bool = False
@@ -107,12 +122,16 @@ class Fault:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Kill:
-    """SIGKILL to a part, or an outage, ``after`` seconds of the first act."""
+    """SIGKILL to a part, or an outage: ``after`` seconds of the first act, or ``at`` a moment of
+    an operation, which the operator's next step waits for."""
 
     what: Part | Outage
-    after: float
+    after: float = 0.0
+    at: Moment | None = None
 
     def __str__(self) -> str:
+        if self.at is not None:
+            return f"{self.what} killed while {self.at}"
         return (
             f"{self.what} killed after {self.after:.3f} s"
             if isinstance(self.what, Part)
@@ -124,6 +143,7 @@ class Kill:
 class Scenario:
     """One run of the proof.
 
+    Operations over more than ``approval_over`` entries wait for a second person; 0: none does.
     ``eaten`` replies of hand-overs are dropped on their way to the runner; the repeat waits until
     the jobs were worked off. ``unreachable`` keeps the queues' Redis from the first web process.
     ``node`` has the jobs done in Node.js, where there is one. With ``strict`` every fault must
@@ -139,6 +159,7 @@ class Scenario:
     kills: tuple[Kill, ...] = ()
     eaten: int = 0
     unreachable: bool = False
+    approval_over: int = 0
     runners: int = 1
     followers: int = 1
     batch_size: int = 8

@@ -15,6 +15,7 @@ from proof.processes import Forker
 from proof.stage import Stage, WaitedInVainError, open_stage
 from proof.stores import Ledgers
 from proof.trouble import Trouble
+from proof.world import RETRY_ALL
 
 _INLINE_SECONDS = 32.0
 _PATIENT_TIMES = 3
@@ -67,7 +68,7 @@ async def play(
                 stage.ledger_url,
                 stage.redis.server.url,
                 stage.console_port,
-                scenario.batch_size,
+                scenario,
             ),
             scenario,
             trouble.when_stopped,
@@ -112,18 +113,20 @@ async def _act_out(stage: Stage, crew: Crew, trouble: Trouble) -> None:
     await stage.operator.sign_in()
     trouble.acting.set()
     for number, act in enumerate(scenario.acts):
-        await _do(stage, crew, act, f"act-{number}")
+        await _do(stage, crew, act, f"act-{number}", trouble)
     await trouble.end()
-    await _mop_up(stage, crew)
+    await _mop_up(stage, crew, trouble)
 
 
-async def _do(stage: Stage, crew: Crew, act: Act, key: str) -> None:
+async def _do(stage: Stage, crew: Crew, act: Act, key: str, trouble: Trouble) -> None:
     """One act of the operator, and its operation to its end."""
     if act.action is Action.RETRY_ONE:
         job = next(job for job in stage.scenario.jobs if job.job_id == act.target)
         await stage.operator.act_on_one("/retry", job.queue, job.job_id, job.app_id)
     elif act.action is Action.RETRY_ELSEWHERE:
         await stage.retry_by_other_tool(unseen=False)
+    elif act.action is Action.RESTORE:
+        await stage.restore(await stage.ledger.dismissed())
     else:
         operation_id = await stage.operator.start(act, key)
         if operation_id is not None and act.cancel_after is not None:
@@ -131,6 +134,7 @@ async def _do(stage: Stage, crew: Crew, act: Act, key: str) -> None:
             await stage.operator.cancel(operation_id)
         if operation_id is not None and act.steered:
             await _steer(stage, operation_id)
+        await trouble.of_the_moment()
     await _until_quiet(stage, crew)
 
 
@@ -156,10 +160,11 @@ async def _until_quiet(stage: Stage, crew: Crew) -> None:
         await stage.until(stage.resumed_and_quiet, "the operations end")
 
 
-async def _mop_up(stage: Stage, crew: Crew) -> None:
+async def _mop_up(stage: Stage, crew: Crew, trouble: Trouble) -> None:
     """With nothing going wrong any more, retry until only poison is left.
 
-    What vanished because Redis lost it is resynced one by one, as a person would.
+    What vanished because Redis lost it is resynced one by one, as a person would, and what was
+    dismissed is restored.
     """
     poison = {(job.queue, job.job_id) for job in stage.scenario.jobs if job.poison}
     for number in range(_MOP_UPS):
@@ -168,10 +173,13 @@ async def _mop_up(stage: Stage, crew: Crew) -> None:
         for entry in entries:
             if entry.state == "vanished" and stage.losses:
                 await stage.operator.act_on_one("/resync", *entry.job, entry.app_id)
+        dismissed = [one for one in entries if one.state == "dismissed" and one.job not in poison]
+        await stage.restore(dismissed)
         vanished = any(entry.state == "vanished" for entry in entries)
-        if not vanished and {e.job for e in entries if e.state == "failed"} <= poison:
+        failed = {entry.job for entry in entries if entry.state == "failed"}
+        if not (vanished or dismissed) and failed <= poison:
             return
-        await _do(stage, crew, Act(action=Action.RETRY_ALL), f"mop-up-{number}")
+        await _do(stage, crew, RETRY_ALL, f"mop-up-{number}", trouble)
 
 
 async def _observe(stage: Stage, crew: Crew) -> Observed:
@@ -184,5 +192,6 @@ async def _observe(stage: Stage, crew: Crew) -> Observed:
         entries=await stage.ledger.entries(),
         engine_failed=stage.engine.failed(),
         losses=stage.losses,
+        promised=stage.operator.promised,
         hurt_at=[*stage.outages, *(death.at for death in crew.deaths)],
     )

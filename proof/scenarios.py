@@ -1,13 +1,11 @@
-"""Scenarios: one for every step of the protocol, and as many as wanted from seeds."""
+"""Scenarios from seeds, as many as wanted."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
 from dataclasses import replace
 
 from proof.plan import (
-    FOR_EVER,
     Act,
     Action,
     Fault,
@@ -18,137 +16,25 @@ from proof.plan import (
     Part,
     Scenario,
 )
+from proof.steps import (
+    APPROVING,
+    DISMISSED,
+    HALTING,
+    PLANNED,
+    PLANNING,
+    RELEASING,
+    RESTORED,
+    RESTORING,
+    STEERING,
+    UNDOING,
+    WEB_SINGLE,
+    part_of,
+)
+from proof.world import RETRY_ALL, world
 from redrive.faultpoints import Step
 
-BACKENDS = ("sqlite", "postgresql")
-
-_WEB_BULK = (
-    Step.START_WRITTEN,
-    Step.START_COMMITTED,
-    Step.START_ENQUEUED,
-)
-_CANCELLING = (Step.CANCEL_WRITTEN, Step.CANCEL_COMMITTED)
-_STEERING = (
-    Step.PAUSE_WRITTEN,
-    Step.PAUSE_COMMITTED,
-    Step.RESUME_WRITTEN,
-    Step.RESUME_COMMITTED,
-    Step.RESUME_ENQUEUED,
-    Step.CONTROLS_WRITTEN,
-    Step.CONTROLS_COMMITTED,
-)
-_HALTING = (
-    Step.CANARY_WRITTEN,
-    Step.CANARY_MOVED,
-    Step.HALT_WANTED,
-    Step.HALT_WRITTEN,
-    Step.HALTED,
-)
-_WEB_SINGLE = (
-    Step.SINGLE_WRITTEN,
-    Step.SINGLE_CLAIMED,
-    Step.SINGLE_MOVED,
-    Step.SINGLE_SETTLED,
-    Step.SINGLE_FINISHED,
-)
-_RELEASING = (Step.RELEASE_WRITTEN, Step.RELEASED)
-_UNDOING = tuple(step for step in Step if step.value.startswith("undo_"))
-_WITHHOLDING = (Step.WITHHOLD_WANTED, Step.WITHHELD)
-_FOLLOWING = tuple(
-    step for step in Step if step.value.startswith(("failures_", "outcomes_", "drift_"))
-)
-
 _NODE_SHARE = 0.3
-_SLOW_MILLIS = 150
-
-RETRY_ALL = Act(action=Action.RETRY_ALL)
-STEERED = Act(
-    action=Action.RETRY_ALL,
-    controls={"rate": 20, "canary": {"entries": 3, "percent": 1, "seconds": 2}},
-    steered=True,
-)
-
-
-def world(rng: random.Random, count: int = 48) -> tuple[JobPlan, ...]:
-    """Jobs of several apps and queues, with the options that make a difference."""
-    return tuple(_job(rng, number) for number in range(count))
-
-
-def _job(rng: random.Random, number: int) -> JobPlan:
-    options: dict[str, object] = {"removeOnComplete": rng.random() < 0.6}
-    if rng.random() < 0.15:
-        options["priority"] = rng.randint(1, 5)
-    elif rng.random() < 0.15:
-        options["lifo"] = True
-    if rng.random() < 0.15:
-        options["attempts"] = 2
-    if rng.random() < 0.1:
-        options["delay"] = 20
-    dropped = rng.random() < 0.1
-    if dropped or rng.random() < 0.1:
-        options["removeOnFail"] = {"age": 86400}
-    return JobPlan(
-        queue=rng.choice(("mail", "mail", "invoices")),
-        app_id=f"app-{rng.randint(1, 3)}",
-        job_id=f"job-{number}",
-        fails_through=rng.choices((0, 1, FOR_EVER), (85, 8, 7))[0],
-        options=options,
-        dropped=dropped,
-        work_millis=rng.choices((rng.randint(1, 4), rng.randint(50, 400)), (9, 1))[0],
-    )
-
-
-def at_step(step: Step, backend: str, seed: int) -> Scenario:
-    """A scenario in which a process surely comes to ``step``, and is killed there."""
-    rng = random.Random(f"{seed} {step}")
-    jobs = world(rng)
-    if step in _UNDOING:
-        jobs = tuple(replace(job, work_millis=_SLOW_MILLIS) for job in jobs)
-    before = _leading_to(step)
-    life = 1 + sum(fault.meanwhile is None for fault in before)
-    scenario = Scenario(
-        name=f"step-{step}-{seed}",
-        backend=backend,
-        jobs=jobs,
-        acts=_acts_coming_to(step, jobs),
-        faults=(*before, Fault(part=part_of(step), step=step, life=life)),
-        unreachable=step in _RELEASING,
-        strict=True,
-    )
-    # Slow jobs, moved all at once: much of what is to be undone still waits for a worker.
-    return replace(scenario, batch_size=len(jobs)) if step in _UNDOING else scenario
-
-
-def part_of(step: Step) -> Part:
-    """The part that comes to a step."""
-    if step in (*_WEB_BULK, *_CANCELLING, *_STEERING, *_WEB_SINGLE, *_RELEASING):
-        return Part.WEB
-    return Part.FOLLOWER if step in _FOLLOWING else Part.RUNNER
-
-
-def _leading_to(step: Step) -> tuple[Fault, ...]:
-    """The faults without which no process comes to the step."""
-    if step in (*_CANCELLING, *_WITHHOLDING):
-        return (Fault(part=Part.RUNNER, step=Step.CLAIMED, meanwhile=Meanwhile.CANCEL),)
-    if step in _UNDOING:
-        return (Fault(part=Part.RUNNER, step=Step.MOVED, meanwhile=Meanwhile.UNDO),)
-    if step in (Step.UNSETTLED_FOUND, Step.SWEEP_RELEASED, Step.SWEEP_ENQUEUED):
-        return (Fault(part=Part.RUNNER, step=Step.MOVED, nth=2),)
-    return ()
-
-
-def _acts_coming_to(step: Step, jobs: Sequence[JobPlan]) -> tuple[Act, ...]:
-    if step in (*_WEB_SINGLE, *_RELEASING):
-        return (Act(action=Action.RETRY_ONE, target=_first_lasting(jobs)), RETRY_ALL)
-    if step in (*_STEERING, *_HALTING):
-        return (STEERED,)
-    if step in _FOLLOWING:
-        return (Act(action=Action.RETRY_ELSEWHERE), RETRY_ALL)
-    return (RETRY_ALL, Act(action=Action.RETRY_APP, target="app-1"))
-
-
-def _first_lasting(jobs: Sequence[JobPlan]) -> str:
-    return next(job.job_id for job in jobs if not job.dropped and not job.poison)
+_LOW_PRIORITY_SHARE = 0.25
 
 
 def from_seed(seed: int, backend: str) -> Scenario:
@@ -164,7 +50,8 @@ def _killed_at_steps(
     rng: random.Random, name: str, backend: str, jobs: tuple[JobPlan, ...]
 ) -> Scenario:
     """Two or three processes in a row die at steps, one after the other."""
-    steps = [step for step in Step if step not in (*_WEB_SINGLE, *_RELEASING)]
+    elsewhere = (*WEB_SINGLE, *RELEASING, *APPROVING, *RESTORING)
+    steps = [step for step in Step if step not in elsewhere]
     faults: list[Fault] = []
     for step in rng.sample(steps, rng.randint(1, 3)):
         part = part_of(step)
@@ -297,7 +184,7 @@ def _undone(rng: random.Random, name: str, backend: str, jobs: tuple[JobPlan, ..
         nth=rng.randint(1, 3),
         meanwhile=Meanwhile.UNDO,
     )
-    death = Fault(part=Part.RUNNER, step=rng.choice(_UNDOING), nth=rng.randint(1, 2))
+    death = Fault(part=Part.RUNNER, step=rng.choice(UNDOING), nth=rng.randint(1, 2))
     return Scenario(
         name=name,
         backend=backend,
@@ -317,7 +204,7 @@ def _steered(rng: random.Random, name: str, backend: str, jobs: tuple[JobPlan, .
         Act(action=Action.RETRY_ALL, controls={"canary": canary}),
         Act(action=Action.RETRY_ALL, controls={"rate": 60, "floor": 20, "guard": guard}),
     )
-    steps = (*_STEERING, *_HALTING, Step.CLAIMED, Step.MOVED, Step.SETTLED, Step.TOLD)
+    steps = (*STEERING, *HALTING, Step.CLAIMED, Step.MOVED, Step.SETTLED, Step.TOLD)
     step = rng.choice(steps)
     return Scenario(
         name=name,
@@ -329,6 +216,30 @@ def _steered(rng: random.Random, name: str, backend: str, jobs: tuple[JobPlan, .
             Kill(what=Part.RUNNER, after=rng.uniform(0, 1.5)) for _ in range(rng.randint(0, 2))
         ),
         runners=rng.choice((1, 2)),
+        batch_size=rng.choice((2, 4, 8)),
+    )
+
+
+def _decided(rng: random.Random, name: str, backend: str, jobs: tuple[JobPlan, ...]) -> Scenario:
+    """Plans, dismissals that are taken back, a second person's approval, and deaths in them."""
+    deciding = rng.choice((*PLANNING, *APPROVING, *RESTORING))
+    carrying_out = rng.choice(
+        (Step.CLAIM_WRITTEN, Step.CLAIMED, Step.SETTLE_WANTED, Step.SETTLE_WRITTEN, Step.FINISHED)
+    )
+    return Scenario(
+        name=name,
+        backend=backend,
+        jobs=jobs,
+        acts=(DISMISSED, _maybe_behind(rng, PLANNED), RESTORED, RETRY_ALL),
+        faults=(
+            Fault(part=Part.WEB, step=deciding, nth=rng.randint(1, 2)),
+            Fault(part=Part.RUNNER, step=carrying_out, nth=rng.randint(1, 3)),
+        ),
+        kills=tuple(
+            Kill(what=rng.choice((Part.RUNNER, Part.FOLLOWER)), after=rng.uniform(0, 1.5))
+            for _ in range(rng.randint(0, 2))
+        ),
+        approval_over=1 if deciding in APPROVING else rng.choice((0, 4)),
         batch_size=rng.choice((2, 4, 8)),
     )
 
@@ -348,12 +259,21 @@ def _acts(rng: random.Random) -> tuple[Act, ...]:
     app = f"app-{rng.randint(1, 3)}"
     cancel_after = rng.uniform(0, 0.2) if rng.random() < 0.25 else None
     first = Act(
-        action=rng.choice((Action.RETRY_ALL, Action.RETRY_ALL, Action.RETRY_APP)),
+        action=rng.choice(
+            (Action.RETRY_ALL, Action.RETRY_ALL, Action.RETRY_APP, Action.RETRY_PLANNED)
+        ),
         target=app,
+        where={"app_id": app},
         cancel_after=cancel_after,
     )
     second = Act(action=rng.choice((Action.RETRY_ALL, Action.RESYNC_APP)), target=app)
-    return (first, second)
+    return (_maybe_behind(rng, first), second)
+
+
+def _maybe_behind(rng: random.Random, act: Act) -> Act:
+    """The act, for some behind live traffic."""
+    low = rng.random() < _LOW_PRIORITY_SHARE
+    return replace(act, controls={**act.controls, "low_priority": True}) if low else act
 
 
 KINDS = (
@@ -369,4 +289,5 @@ KINDS = (
     _other_tool,
     _undone,
     _steered,
+    _decided,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,11 +14,11 @@ from bullmq import Job, Queue
 from proof.checker import disagreements
 from proof.console import Operator
 from proof.looking import EngineView, LedgerView
-from proof.observed import Loss
-from proof.plan import JobPlan, Scenario
+from proof.observed import EntrySeen, Loss
+from proof.plan import JobPlan, Moment, Scenario
 from proof.proxy import ReplyEater
-from proof.stores import KillableRedis, Ledgers
-from redrive.domain import OperationState
+from proof.stores import APPROVER, KillableRedis, Ledgers
+from redrive.domain import APPROVAL, OperationState
 from tests.support.servers import free_port
 
 _TICK_SECONDS = 0.03
@@ -40,6 +40,7 @@ class Stage:
     ledger: LedgerView
     engine: EngineView
     operator: Operator
+    approver: Operator
     eater: ReplyEater
     console_port: int
     problems: list[str] = field(default_factory=list)
@@ -66,15 +67,32 @@ class Stage:
         return await self.ledger.open_operations() == []
 
     async def resumed_and_quiet(self) -> bool:
-        """Whether no operation is open; those that are paused are resumed."""
-        for operation_id in await self.ledger.in_state(OperationState.PAUSED):
-            await self.operator.resume(operation_id)
+        """Whether no operation is open; those that are paused are resumed.
+
+        Who started one that waits for approval cannot resume it: another person does.
+        """
+        for operation_id, paused_by in await self.ledger.paused():
+            person = self.approver if paused_by == APPROVAL else self.operator
+            await person.resume(operation_id)
         return await self.quiet()
 
     async def runs_or_ends(self, operation_id: str) -> bool:
         """Whether a runner has the operation, or it is over."""
         queued = await self.ledger.in_state(OperationState.QUEUED)
         return operation_id not in queued
+
+    def comes_to(self, moment: Moment) -> Callable[[], Awaitable[bool]]:
+        """Whether an operation is in that state."""
+
+        async def come() -> bool:
+            return await self.ledger.at_moment(moment)
+
+        return come
+
+    async def restore(self, dismissed: Iterable[EntrySeen]) -> None:
+        """Take dismissals back, one by one."""
+        for entry in dismissed:
+            await self.operator.restore(*entry.job, entry.app_id)
 
     async def all_failed(self) -> bool:
         """Whether every job has failed in the engine."""
@@ -172,6 +190,8 @@ async def open_stage(scenario: Scenario, ledgers: Ledgers, folder: Path) -> Asyn
         stack.callback(engine.close)
         operator = Operator(port)
         stack.push_async_callback(operator.close)
+        approver = Operator(port, APPROVER)
+        stack.push_async_callback(approver.close)
         eater = await stack.enter_async_context(ReplyEater(redis.server.port, scenario.eaten))
         yield Stage(
             scenario=scenario,
@@ -182,6 +202,7 @@ async def open_stage(scenario: Scenario, ledgers: Ledgers, folder: Path) -> Asyn
             ledger=ledger,
             engine=engine,
             operator=operator,
+            approver=approver,
             eater=eater,
             console_port=port,
         )

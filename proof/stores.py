@@ -18,11 +18,12 @@ from tests.support.ledgers import LedgerTemplates
 from tests.support.processes import children_of
 from tests.support.servers import PostgresServer, RedisServer
 
-USER, PASSWORD = "admin", "the proof signs in with this"
+USER, APPROVER = "admin", "second"
+PASSWORD = "the proof signs in with this"
 
 
 class Ledgers:
-    """Makes ledgers with the console's user in them; one PostgreSQL serves them all.
+    """Makes ledgers with the console's users in them; one PostgreSQL serves them all.
 
     A second PostgreSQL is there to be killed, by one scenario at a time. Neither is started before
     it is needed.
@@ -42,7 +43,8 @@ class Ledgers:
         async with self._making:
             url = await asyncio.to_thread(self._create, backend, folder, doomed)
         database = Database(url)
-        await SqlAccounts(database, SystemClock()).put_user(USER, self._password_hash)
+        for user in (USER, APPROVER):
+            await SqlAccounts(database, SystemClock()).put_user(user, self._password_hash)
         await database.close()
         return url
 

@@ -27,13 +27,22 @@ class Trouble:
         self._stage = stage
         self._crew: Crew | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._momentous: list[asyncio.Task[None]] = []
         self._striking: set[asyncio.Task[None] | None] = set()
 
     def begin(self, crew: Crew) -> None:
         """Let it come, for this crew."""
         self._crew = crew
-        self._tasks = [asyncio.create_task(self._hurt(kill)) for kill in self._stage.scenario.kills]
+        for kill in self._stage.scenario.kills:
+            task = asyncio.create_task(self._hurt(kill))
+            self._tasks.append(task)
+            if kill.at is not None:
+                self._momentous.append(task)
         self._tasks.append(asyncio.create_task(self._feed()))
+
+    async def of_the_moment(self) -> None:
+        """Wait until what comes at a moment of an operation has come."""
+        await asyncio.gather(*self._momentous)
 
     async def end(self) -> None:
         """Wait for what is under way; what has not come yet does not come any more."""
@@ -108,9 +117,11 @@ class Trouble:
         assert self._crew is not None
         await self.acting.wait()
         await asyncio.sleep(kill.after)
-        self._striking.add(asyncio.current_task())
-        self._stage.outages.append(time.time())
         try:
+            if kill.at is not None:
+                await self._stage.until(self._stage.comes_to(kill.at), kill.at)
+            self._striking.add(asyncio.current_task())
+            self._stage.outages.append(time.time())
             await self._strike(self._crew, kill.what)
         except Exception as error:
             self._stage.problems.append(f"{kill}: {error}")

@@ -20,6 +20,7 @@ from redrive.domain import (
     StartRequest,
 )
 from redrive.errors import EmptyFilter, EngineUnavailable, FilterAndEverything
+from redrive.faultpoints import Step, reach
 from redrive.pacing.ramp import seconds_to_hand_over
 from redrive.ports import Engine, TriageLedger
 from redrive.recovery import Recovery
@@ -59,6 +60,7 @@ class Planning:
         Raises LimitsOfDismissal, LedgerUnavailable; a queue system that is away is a warning.
         """
         plan = await self._ledger.plan(request)
+        reach(Step.PLAN_APPS_COMMITTED)
         if plan.kind is not OperationKind.DISMISS:
             warnings = [*plan.warnings, *await self._queue_warnings(plan)]
             plan = replace(plan, warnings=tuple(warnings))
@@ -75,13 +77,16 @@ class Planning:
         IdempotencyMismatch, BadControls, LimitsOfDismissal, LedgerUnavailable.
         """
         operation, new = await self._ledger.start_plan(start)
+        reach(Step.PLANNED_START_COMMITTED)
         if new:
             await self._recovery.announce(operation)
         return operation, new
 
     async def restore(self, request: StartRequest) -> Entry:
         """Make a dismissed entry failed again. Raises EntryNotFound, WrongState."""
-        return await self._ledger.restore(request)
+        entry = await self._ledger.restore(request)
+        reach(Step.RESTORED)
+        return entry
 
     async def _queue_warnings(self, plan: Plan) -> list[PlanWarning]:
         warnings: list[PlanWarning] = []

@@ -137,7 +137,8 @@ class Recovery:
 
         Raises OperationNotFound, OperationFinished, NotPaused, ApprovalNeeded."""
         operation = await self._ledger.resume(operation_id, actor)
-        reach(Step.RESUME_COMMITTED)
+        approved = operation.turn == 1 and operation.approved_by is not None
+        reach(Step.APPROVAL_COMMITTED if approved else Step.RESUME_COMMITTED)
         log.info("operation_resumed", operation_id=operation_id, actor=actor.name)
         await self._tell(operation)
         if operation.state is OperationState.QUEUED:

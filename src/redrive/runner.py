@@ -132,13 +132,15 @@ class Runner:
     async def _work_off(self, operation: Operation, course: Course) -> _End:
         """Work the selection off; returns DONE, STOPPED or PAUSED."""
         while True:
+            # Before the pipeline: what it settles may tell of a resume already, while its last
+            # claim has met the pause.
+            turn = course.operation.turn
             end = await self._pipeline(operation, course)
             if end is _End.STOPPED:
                 return end
             if end is _End.UNHEARD:
                 await self._finish_unsettled(operation, course)
                 continue
-            turn = course.operation.turn
             current = await self._current(operation)
             course.see(current)
             if current.state is not OperationState.RUNNING or current.completed == current.total:
@@ -221,7 +223,8 @@ class Runner:
                 lambda: course.next_claim(self._stop.is_set, lambda: self._tell(course))
             )
             if limit == 0:
-                end = _End.STOPPED if course.halt is None else _End.DONE
+                stopped = course.halt is None and self._stop.is_set()
+                end = _End.STOPPED if stopped else _End.DONE
                 break
             reach(Step.CLAIM_WANTED)
             try:

@@ -1,4 +1,4 @@
-"""Pause, resume, canary, guard and cancel over any outcomes, with crashes in between."""
+"""Plans, pauses, canaries, guards, cancels and undos over any outcomes, and crashes in between."""
 
 from __future__ import annotations
 
@@ -26,17 +26,24 @@ from redrive.domain import (
     Canary,
     CanaryState,
     Controls,
+    EntryFilter,
     Guard,
     ItemState,
     JobState,
     Operation,
+    OperationKind,
     OperationState,
+    PlanRequest,
+    PlanStart,
+    Reason,
     RequeueBatch,
     RequeueResult,
+    entry_id_of,
 )
 from redrive.errors import Conflict, NotFound
 from redrive.ledger import Database
 from redrive.testing import Crash, Faults, InMemoryEngine
+from tests.model.reference import Judged
 from tests.support.ledgers import LedgerTemplates
 from tests.support.manual_time import ManualTime
 from tests.support.rig import OPERATOR, QUEUE, Rig, check_adds_up
@@ -54,8 +61,12 @@ STEPS = [
     ("ledger", "settle"),
     ("ledger", "pause"),
     ("ledger", "finish"),
+    ("undo", "claim_moved"),
+    ("engine", "take_back"),
+    ("undo", "settle_moved"),
 ]
-EVENTS = ("complete", "fail", "mixed", "pause", "resume", "cancel", "faster", "nothing")
+EVENTS = ("complete", "fail", "mixed", "pause", "resume", "cancel", "undo", "faster", "nothing")
+PACES = ((None, None), (2.0, None), (10.0, None), (10.0, 2.0), (1000.0, 1.0), (1000.0, None))
 
 canaries = st.none() | st.builds(
     Canary,
@@ -67,7 +78,10 @@ guards = st.none() | st.builds(
     Guard, percent=st.sampled_from((0.0, 50.0)), outcomes=st.integers(1, 3)
 )
 limits = st.builds(
-    Controls, rate=st.sampled_from((None, 2.0, 10.0, 1000.0)), canary=canaries, guard=guards
+    lambda pace, canary, guard: Controls(rate=pace[0], floor=pace[1], canary=canary, guard=guard),
+    st.sampled_from(PACES),
+    canaries,
+    guards,
 )
 events = st.lists(st.sampled_from(EVENTS), max_size=12)
 
@@ -135,6 +149,16 @@ class PacingMachine(RuleBasedStateMachine):
             time=self.time,
         )
 
+    def _runs(self, operation: Operation, *fault: Any) -> None:
+        """A runner of its own works on the operation, under judgement, and may crash."""
+        rig = self._rig(Judged(self.time, *fault))
+        try:
+            assert self.run(rig.runner.run(operation.operation_id))
+        except* Crash:
+            assert fault
+        finally:
+            self.run(rig.close())
+
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return self.loop.run(work)
 
@@ -149,12 +173,31 @@ class PacingMachine(RuleBasedStateMachine):
         with contextlib.suppress(Conflict, NotFound):
             self.run(self.rig.start(controls=controls))
 
+    @rule(controls=limits, by_hand=st.sets(st.sampled_from(JOBS)))
+    def an_operator_plans_and_starts(self, controls: Controls, by_hand: set[str]) -> None:
+        wanted = EntryFilter(
+            entry_ids=tuple(entry_id_of("default", QUEUE, job) for job in sorted(by_hand))
+        )
+        request = PlanRequest(kind=OperationKind.RETRY, entry_filter=wanted, actor=OPERATOR)
+        token = self.run(self.rig.planning.plan(request)).plan.plan_token
+        if token is not None:
+            start = PlanStart(plan_token=token, actor=OPERATOR, limits=controls.said())
+            with contextlib.suppress(Conflict):
+                self.run(self.rig.planning.start(start))
+
+    @rule()
+    def an_operator_undoes_the_newest(self) -> None:
+        """Also one that is over: it is opened again."""
+        newest = self.run(self.rig.reading.operations(None, None, None, 1)).items
+        for operation in newest:
+            self.run(self._happen(operation, "undo"))
+
     @precondition(_is_open)
     @rule(meanwhile=events)
     def a_runner_works(self, meanwhile: list[str]) -> None:
-        (operation,) = self._open()
+        operation = self._open()[0]
         self._let_happen(operation, meanwhile)
-        assert self.run(self.rig.runner.run(operation.operation_id))
+        self._runs(operation)
 
     @precondition(_is_open)
     @rule(
@@ -166,20 +209,14 @@ class PacingMachine(RuleBasedStateMachine):
     def a_runner_crashes(
         self, meanwhile: list[str], step: tuple[str, str], nth: int, after: bool
     ) -> None:
-        (operation,) = self._open()
+        operation = self._open()[0]
         self._let_happen(operation, meanwhile)
-        doomed = self._rig(Faults(*step, nth, when="after" if after else "before"))
-        try:
-            self.run(doomed.runner.run(operation.operation_id))
-        except* Crash:
-            pass
-        self.run(doomed.close())
+        self._runs(operation, *step, nth, "after" if after else "before")
 
     @precondition(_is_open)
     @rule(event=st.sampled_from(EVENTS))
     def something_happens(self, event: str) -> None:
-        (operation,) = self._open()
-        self.run(self._happen(operation, event))
+        self.run(self._happen(self._open()[0], event))
 
     def _let_happen(self, operation: Operation, meanwhile: list[str]) -> None:
         waiting = iter(meanwhile)
@@ -201,6 +238,8 @@ class PacingMachine(RuleBasedStateMachine):
                     await recovery.resume(name, OPERATOR)
                 case "cancel":
                     await recovery.cancel(name, OPERATOR)
+                case "undo":
+                    await recovery.cancel(name, OPERATOR, undo=True)
                 case "faster":
                     await recovery.change_controls(name, OPERATOR, {"rate": 100.0})
 
@@ -233,7 +272,7 @@ class PacingMachine(RuleBasedStateMachine):
         self.time.meanwhile = lambda: asyncio.sleep(0)
         for operation in await self.rig.operations.open_operations():
             name = operation.operation_id
-            without = {"rate": None, "canary": None, "guard": None}
+            without = {"rate": None, "floor": None, "canary": None, "guard": None}
             await self.rig.recovery.change_controls(name, OPERATOR, without)
             with contextlib.suppress(Conflict):
                 await self.rig.recovery.resume(name, OPERATOR)
@@ -248,7 +287,7 @@ class PacingMachine(RuleBasedStateMachine):
             moved.update(
                 (item.operation_id, item.job_id)
                 for item in items
-                if item.state is ItemState.REQUEUED
+                if item.state is ItemState.REQUEUED or item.reason is Reason.TAKEN_BACK
             )
         assert moved == self.engine.moves, "every move is recorded once, and nothing else is"
         assert set(moved.values()) <= {1}

@@ -33,7 +33,7 @@ ENTRY = EntrySeen(job=JOB, app_id="app", state="recovered", failed_at=1.15)
 
 def operation(**counts: int) -> OperationSeen:
     names = (
-        *("requeued", "skipped", "errored", "released"),
+        *("requeued", "skipped", "errored", "released", "dismissed"),
         *("recovered", "failed_again", "failed_same", "vanished"),
     )
     return OperationSeen(

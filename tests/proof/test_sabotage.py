@@ -12,8 +12,8 @@ import pytest
 from proof.campaign import play_safely
 from proof.plan import Act, Action, Fault, JobPlan, Meanwhile, Part, Scenario
 from proof.processes import Forker
-from proof.scenarios import RETRY_ALL, world
 from proof.stores import Ledgers
+from proof.world import RETRY_ALL, world
 from redrive.faultpoints import Step
 
 pytestmark = pytest.mark.timeout(240)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 
 from proof.checker import Verdict
-from proof.plan import Meanwhile, Outage, Part
+from proof.moments import moments
+from proof.plan import BACKENDS, Action, Meanwhile, Moment, Outage, Part
 from proof.play import Played
 from proof.report import again
-from proof.scenarios import BACKENDS, at_step, from_seed, part_of
+from proof.scenarios import from_seed
+from proof.steps import at_step, part_of
 from redrive.faultpoints import Step
 
 
@@ -27,6 +29,11 @@ def test_some_seeds_in_a_row_hold_everything_that_can_go_wrong() -> None:
     assert any(one.eaten for one in scenarios)
     assert {one.node for one in scenarios} == {True, False}
     assert {one.runners for one in scenarios} == {1, 2}
+    acts = [act for one in scenarios for act in one.acts]
+    by_one = {Action.RETRY_ONE, Action.RETRY_ELSEWHERE}
+    assert {act.action for act in acts} == {*Action} - by_one
+    assert any(act.controls.get("low_priority") for act in acts)
+    assert any(one.approval_over for one in scenarios)
     jobs = [job for one in scenarios for job in one.jobs]
     assert any(job.poison for job in jobs)
     assert any(job.dropped for job in jobs)
@@ -41,6 +48,15 @@ def test_the_scenario_of_a_step_ends_with_a_death_at_it(step: Step) -> None:
     assert (last.part, last.step, last.meanwhile) == (part_of(step), step, None)
     assert last.life == 1 + sum(fault.meanwhile is None for fault in before)
     assert scenario.strict
+
+
+def test_something_dies_at_every_moment_of_an_operation() -> None:
+    scenarios = list(moments("sqlite"))
+    assert len({one.name for one in scenarios}) == len(scenarios)
+    assert all(one.strict and len(one.faults) + len(one.kills) == 1 for one in scenarios)
+    assert {(kill.what, kill.at) for one in scenarios for kill in one.kills} == {
+        (part, moment) for part in (Part.RUNNER, Part.FOLLOWER) for moment in Moment
+    }
 
 
 def test_a_failure_names_the_command_that_plays_it_again() -> None:

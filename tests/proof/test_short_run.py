@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from proof.campaign import play_all
-from proof.scenarios import BACKENDS, KINDS, at_step, from_seed
+from proof.plan import BACKENDS
+from proof.scenarios import KINDS, from_seed
+from proof.steps import at_step
 from redrive.faultpoints import Step
 
 STEPS = (Step.CLAIM_WRITTEN, Step.MOVED, Step.SETTLE_WRITTEN, Step.WITHHELD, Step.OUTCOMES_WRITTEN)

@@ -10,7 +10,21 @@ import pytest
 
 from redrive import faultpoints
 from redrive.dispatch import BullMQOperationQueue
-from redrive.domain import AppId, Canary, Controls, EntryState, JobState, OperationId, Scope
+from redrive.domain import (
+    Actor,
+    AppId,
+    Canary,
+    Controls,
+    EntryFilter,
+    EntryState,
+    JobState,
+    OperationId,
+    OperationKind,
+    OperationState,
+    PlanRequest,
+    PlanStart,
+    Scope,
+)
 from redrive.errors import EngineUnavailable
 from redrive.faultpoints import Step
 from redrive.ledger import Database
@@ -56,6 +70,8 @@ async def test_a_run_of_everything_comes_to_every_step(
     await undo_a_retry(rig)
     await carry_out_by_the_runners_queue(rig, world, Scope.everything())
     await steer_an_operation(rig, world)
+    await plan_and_approve(rig, world, database)
+    await dismiss_and_restore(rig, world)
     await sweep_an_open_operation(rig, world)
     await run_all(world)
     await rig.hear()
@@ -129,6 +145,32 @@ async def steer_an_operation(rig: Rig, world: BullMQWorld) -> None:
     await rig.recovery.change_controls(name, OPERATOR, {"canary": None})
     await rig.recovery.resume(name, OPERATOR)
     await rig.runner.run(name)
+
+
+async def plan_and_approve(rig: Rig, world: BullMQWorld, database: Database) -> None:
+    """What a plan selects, started by one and approved by another."""
+    await fail_some(world, 2, app="planned")
+    await take_in(rig, 2)
+    careful = Rig(database, world.engine, world.server.url, approval_over=1)
+    wanted = EntryFilter(app_id=AppId("planned"))
+    forecast = await careful.planning.plan(
+        PlanRequest(kind=OperationKind.RETRY, entry_filter=wanted, actor=OPERATOR)
+    )
+    token = forecast.plan.plan_token
+    assert token is not None
+    operation, _ = await careful.planning.start(PlanStart(plan_token=token, actor=OPERATOR))
+    assert operation.state is OperationState.PAUSED
+    await careful.recovery.resume(operation.operation_id, Actor(name="grace", origin="test"))
+    await careful.runner.run(operation.operation_id)
+    await careful.close()
+
+
+async def dismiss_and_restore(rig: Rig, world: BullMQWorld) -> None:
+    (name,) = await fail_some(world, 1, app="dismissed")
+    await take_in(rig)
+    await rig.act(name, OperationKind.DISMISS, app="dismissed")
+    scope = rig.scope_of(name, app="dismissed")
+    await rig.planning.restore(rig.request(scope, OperationKind.DISMISS))
 
 
 async def retry_elsewhere(rig: Rig, world: BullMQWorld) -> None:

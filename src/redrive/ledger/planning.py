@@ -28,6 +28,7 @@ from redrive.domain import (
     filter_json,
     scope_in_words,
 )
+from redrive.faultpoints import Step, reach
 from redrive.ledger import telling
 from redrive.ledger.filters import conditions_of, one_of
 from redrive.ledger.limits import refuse_limits_of_dismissal
@@ -76,6 +77,7 @@ async def freeze(connection: AsyncConnection, request: PlanRequest, now: datetim
                 "controls": controls_as_text(request.controls),
             },
         )
+    reach(Step.PLAN_WRITTEN)
     return Frozen(plan_id=plan_id, cutoff_seq=cutoff, total=total, created_at=now)
 
 
@@ -118,6 +120,7 @@ async def keep_apps(connection: AsyncConnection, plan: Plan, look: telling.Look)
         ],
     )
     overlaps = await _overlaps(connection, plan.plan_token)
+    reach(Step.PLAN_APPS_WRITTEN)
     return replace(plan, warnings=(*plan.warnings, *overlaps))
 
 

@@ -111,7 +111,8 @@ class SqlSteeringLedger:
                 action = "operation.approve"
             after = await self._change(connection, operation_id, values)
             await self._audit(connection, actor, action, before, after)
-            reach(Step.RESUME_WRITTEN)
+            approved = before.awaits_approval
+            reach(Step.APPROVAL_WRITTEN if approved else Step.RESUME_WRITTEN)
             return after
 
         return await self._database.write(work)

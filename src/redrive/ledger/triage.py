@@ -43,13 +43,14 @@ class SqlTriageLedger:
         frozen = await self._database.write(
             lambda connection: freeze(connection, request, self._clock.now())
         )
+        reach(Step.PLAN_COMMITTED)
         plan, look = await self._database.read(lambda connection: tell(connection, request, frozen))
         return await self._database.write(lambda connection: keep_apps(connection, plan, look))
 
     async def start_plan(self, start: PlanStart) -> tuple[Operation, bool]:
         async def work(connection: AsyncConnection) -> tuple[Operation, bool]:
             started = await start_planned(connection, start, self._clock.now(), self._approval_over)
-            reach(Step.START_WRITTEN)
+            reach(Step.PLANNED_START_WRITTEN)
             return started
 
         return await self._database.write(work)
@@ -62,7 +63,9 @@ class SqlTriageLedger:
 
     async def restore(self, request: StartRequest) -> Entry:
         async def work(connection: AsyncConnection) -> Entry:
-            return await _restore(connection, request, self._clock.now())
+            restored = await _restore(connection, request, self._clock.now())
+            reach(Step.RESTORE_WRITTEN)
+            return restored
 
         return await self._database.write(work)
 

@@ -131,12 +131,11 @@ class Course:
     async def next_claim(self, stopped: Callable[[], bool], tell: Tell) -> int:
         """Wait until something may be claimed, and return how much of it.
 
-        0: nothing more, because ``halt`` says so or the runner is stopped. Returns at once when
-        the operation is not to go on: the claim itself finds that out.
+        0: nothing more, because ``halt`` says so, the runner is stopped, or the operation is not
+        to go on. A pause that was seen may be taken back by now: the limits were not looked at,
+        so that nothing is claimed all the same.
         """
-        while not stopped():
-            if not self._goes_on():
-                return self._batch_size
+        while not stopped() and self._goes_on():
             room = await self._room()
             if self.halt is not None:
                 return 0

@@ -1,0 +1,38 @@
+"""The jobs of a scenario, and what its operator does in the end."""
+
+from __future__ import annotations
+
+import random
+
+from proof.plan import FOR_EVER, Act, Action, JobPlan
+
+RETRY_ALL = Act(action=Action.RETRY_ALL)
+
+
+def world(rng: random.Random, count: int = 48) -> tuple[JobPlan, ...]:
+    """Jobs of several apps and queues, with the options that make a difference."""
+    return tuple(_job(rng, number) for number in range(count))
+
+
+def _job(rng: random.Random, number: int) -> JobPlan:
+    options: dict[str, object] = {"removeOnComplete": rng.random() < 0.6}
+    if rng.random() < 0.15:
+        options["priority"] = rng.randint(1, 5)
+    elif rng.random() < 0.15:
+        options["lifo"] = True
+    if rng.random() < 0.15:
+        options["attempts"] = 2
+    if rng.random() < 0.1:
+        options["delay"] = 20
+    dropped = rng.random() < 0.1
+    if dropped or rng.random() < 0.1:
+        options["removeOnFail"] = {"age": 86400}
+    return JobPlan(
+        queue=rng.choice(("mail", "mail", "invoices")),
+        app_id=f"app-{rng.randint(1, 3)}",
+        job_id=f"job-{number}",
+        fails_through=rng.choices((0, 1, FOR_EVER), (85, 8, 7))[0],
+        options=options,
+        dropped=dropped,
+        work_millis=rng.choices((rng.randint(1, 4), rng.randint(50, 400)), (9, 1))[0],
+    )
