@@ -83,6 +83,12 @@ limits = st.builds(
     canaries,
     guards,
 )
+paced_limits = st.builds(
+    lambda pace, canary, guard: Controls(rate=pace[0], floor=pace[1], canary=canary, guard=guard),
+    st.sampled_from(PACES[1:4]),
+    canaries,
+    st.builds(Guard, percent=st.sampled_from((0.0, 50.0)), outcomes=st.integers(1, 3)),
+)
 events = st.lists(st.sampled_from(EVENTS), max_size=12)
 
 
@@ -122,8 +128,9 @@ class PacingMachine(RuleBasedStateMachine):
     template: Path
     redis: RedisServer
 
-    @initialize()
-    def assemble(self) -> None:
+    @initialize(controls=paced_limits, how=st.sampled_from(("fail", "fail", "mixed", "complete")))
+    def assemble(self, controls: Controls, how: str) -> None:
+        """Also an operation with limits, while workers do the same all the time."""
         self.loop = asyncio.Runner()
         self.folder = Path(tempfile.mkdtemp(prefix="redrive-model-"))
         shutil.copy(self.template, self.folder / "ledger.db")
@@ -135,6 +142,9 @@ class PacingMachine(RuleBasedStateMachine):
             self.engine.add(QUEUE, job, app_id="acme")
             self.engine.fail(QUEUE, job)
         self.run(self.rig.follower.scan())
+        operation = self.run(self.rig.start(controls=controls))
+        self._let_happen(operation, [how] * 40)
+        self._runs(operation)
 
     async def _engine(self) -> WatchedEngine:
         return WatchedEngine()
@@ -307,8 +317,8 @@ def test_any_outcomes_keep_to_the_limits_and_add_up(
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=30,
-            stateful_step_count=15,
+            max_examples=20,
+            stateful_step_count=12,
             deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
