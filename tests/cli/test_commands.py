@@ -134,6 +134,14 @@ def test_a_user_that_exists_or_does_not_is_told_apart(shell: Shell) -> None:
     assert shell.run("user", "passwd", "bob", typed="correct horse\n").exit_code == 3
 
 
+@pytest.mark.parametrize("name", ["approval", "canary", "guard"])
+def test_no_user_is_called_like_what_pauses_by_itself(shell: Shell, name: str) -> None:
+    refused = shell.run("user", "add", name, typed="correct horse\n")
+    assert refused.exit_code == 2
+    assert "No user was created" in refused.stderr
+    assert shell.run("user", "list").stdout.splitlines()[1:] == []
+
+
 def test_a_short_password_is_refused(shell: Shell) -> None:
     result = shell.run("user", "add", "ada", typed="short\n")
     assert result.exit_code == 2

@@ -12,7 +12,8 @@ from redrive import wire
 from redrive.cli.command import Context, command
 from redrive.cli.output import say
 from redrive.cli.services import opened, this_user
-from redrive.errors import Conflict, NotFound
+from redrive.domain import RESERVED_NAMES
+from redrive.errors import BadInput, Conflict, NotFound
 from redrive.web.passwords import hash_password
 from redrive.wiring import Services
 
@@ -36,6 +37,11 @@ def register(app: typer.Typer) -> None:
 
 async def add(context: Context, name: Name, password_stdin: FromStdin = False) -> None:
     """Create a user."""
+    if name in RESERVED_NAMES:
+        raise BadInput(
+            f"A user cannot be called {name}: operations are paused in that name. "
+            "No user was created."
+        )
     password = _password(password_stdin)
     async with opened(context.settings) as services:
         if await services.accounts.user(name) is not None:

@@ -87,6 +87,7 @@ from redrive.domain.names import (
 from redrive.domain.operations import (
     APPROVAL,
     COMMAND_LINE,
+    RESERVED_NAMES,
     Actor,
     Operation,
     OperationTally,
@@ -161,6 +162,7 @@ __all__ = [
     "RATE_AT_MOST",
     "RECOVERING_STATES",
     "REPEATED_AT",
+    "RESERVED_NAMES",
     "SETTLED_STATES",
     "SINGLE_TAKES",
     "TERMINAL_STATES",

@@ -61,6 +61,9 @@ class Actor:
 APPROVAL = "approval"
 """By what an operation over the set size is paused at its start."""
 
+RESERVED_NAMES = (APPROVAL, "canary", "guard")
+"""What pauses an operation by itself; no user may be called so."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Operation:
