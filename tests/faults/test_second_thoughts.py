@@ -29,8 +29,9 @@ class Slow(Faults):
         self._claims = 0
 
     def wrap(self, name: str, real: Any) -> Any:
-        wrappers = {"ledger": ("claim", self._claim), "engine": ("requeue", self._requeue)}
-        return _Replaced(real, *wrappers[name]) if name in wrappers else real
+        if name == "ledger":
+            return _Replaced(real, "claim", self._claim)
+        return _Replaced(real, "requeue", self._requeue) if name == "engine" else real
 
     async def _claim(self, claim: Any, operation: Operation, limit: int) -> Batch | None:
         self._claims += 1
