@@ -29,13 +29,9 @@ class Slow(Faults):
         self._claims = 0
 
     def wrap(self, name: str, real: Any) -> Any:
-        match name:
-            case "ledger":
-                return _Replaced(real, "claim", self._claim)
-            case "engine":
-                return _Replaced(real, "requeue", self._requeue)
-            case _:
-                return real
+        if name == "ledger":
+            return _Replaced(real, "claim", self._claim)
+        return _Replaced(real, "requeue", self._requeue) if name == "engine" else real
 
     async def _claim(self, claim: Any, operation: Operation, limit: int) -> Batch | None:
         self._claims += 1

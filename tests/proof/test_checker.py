@@ -107,6 +107,43 @@ def test_an_outcome_that_is_not_what_the_worker_saw_is_misjudged() -> None:
     assert "misjudged" in found(items=[vanished], operations=[operation(requeued=1, vanished=1)])
 
 
+def test_a_dismissed_entry_is_never_handed_over_by_its_dismissal() -> None:
+    dismissed = replace(ITEM, kind="dismiss", state="dismissed", reason="dismissed", outcome=None)
+    poison = replace(PLAN, fails_through=FOR_EVER)
+    left_alone: dict[str, Any] = {
+        "jobs": [poison],
+        "items": [dismissed],
+        "operations": [operation(dismissed=1)],
+        "entries": [replace(ENTRY, state="dismissed")],
+    }
+    assert found(**left_alone, runs=[FIRST], engine_failed={JOB: 1.15}) == set()
+    assert found(**left_alone, runs=[FIRST, SECOND], engine_failed={JOB: 1.15}) == {"unexpected"}
+    assert found(**left_alone, runs=[FIRST], engine_failed={JOB: 7.0}) == {"unbalanced"}
+    assert "unexpected" in found(items=[replace(ITEM, kind="dismiss")])
+    assert "unexpected" in found(**{**left_alone, "items": [replace(dismissed, kind="retry")]})
+
+
+def test_a_restored_entry_is_retried_like_any_other() -> None:
+    dismissed = replace(
+        ITEM, operation_id="op_0", stamp="op_0:1", kind="dismiss", state="dismissed", outcome=None
+    )
+    retried = replace(ITEM, stamp="op_1:2")
+    operations = [
+        replace(operation(dismissed=1), operation_id="op_0", kind="dismiss"),
+        operation(requeued=1, recovered=1),
+    ]
+    again = replace(SECOND, stamp="op_1:2")
+    assert not found(items=[dismissed, retried], operations=operations, runs=[FIRST, again])
+
+
+def test_an_operation_takes_just_what_its_plan_selected() -> None:
+    planned = replace(operation(requeued=1, recovered=1), where={"app_id": "app", "queue": "mail"})
+    assert found(operations=[planned], promised={"op_1": 1}) == set()
+    assert found(operations=[planned], promised={"op_1": 2}) == {"unbalanced"}
+    for where in ({"app_id": "another"}, {"queue": "invoices"}):
+        assert found(operations=[replace(planned, where=where)]) == {"unexpected"}
+
+
 def test_an_item_without_a_reason_and_wrong_counts_are_unbalanced() -> None:
     claimed = replace(ITEM, state="claimed", reason=None, outcome=None)
     assert "unbalanced" in found(items=[claimed])

@@ -7,12 +7,21 @@ from pathlib import Path
 import pytest
 
 from proof.campaign import play_all
+from proof.moments import moments
 from proof.plan import BACKENDS
 from proof.scenarios import KINDS, from_seed
 from proof.steps import at_step
 from redrive.faultpoints import Step
 
-STEPS = (Step.CLAIM_WRITTEN, Step.MOVED, Step.SETTLE_WRITTEN, Step.WITHHELD, Step.OUTCOMES_WRITTEN)
+STEPS = (
+    Step.CLAIM_WRITTEN,
+    Step.MOVED,
+    Step.SETTLE_WRITTEN,
+    Step.WITHHELD,
+    Step.OUTCOMES_WRITTEN,
+    Step.PLANNED_START_WRITTEN,
+)
+MOMENTS = ("moment-canary_written-waits", "moment-follower-while-observed")
 AT_ONCE = 5
 
 
@@ -21,7 +30,8 @@ AT_ONCE = 5
 async def test_nothing_is_lost_and_nothing_doubled(backend: str, tmp_path: Path) -> None:
     scenarios = [at_step(step, backend, 1) for step in STEPS]
     scenarios += [from_seed(seed, backend) for seed in range(len(KINDS))]
+    scenarios += [one for one in moments(backend) if one.name in MOMENTS]
     played = await play_all(scenarios, tmp_path, AT_ONCE)
     assert len(played) == len(scenarios)
     assert [one.scenario.name for one in played if not one.clean] == []
-    assert sum(len(one.deaths) for one in played) >= len(STEPS)
+    assert sum(len(one.deaths) for one in played) >= len(STEPS) + len(MOMENTS)
