@@ -73,8 +73,14 @@ def patterns() -> Iterator[tuple[str, re.Pattern[str]]]:
 
 
 def backtracking(parsed: Any) -> Iterator[Any]:
-    """The repeats without a bound that may give back what they took."""
+    """The repeats without a bound that may give back what they took: not the one with which an
+    atomic group ends."""
     for operation, argument in parsed:
+        if str(operation) == "ATOMIC_GROUP":
+            *before, (_, last) = argument
+            yield from backtracking(before)
+            yield from inner(last)
+            continue
         if str(operation) in ("MAX_REPEAT", "MIN_REPEAT") and int(argument[1]) > UNBOUNDED:
             yield argument
         yield from inner(argument)
@@ -97,7 +103,15 @@ def test_no_repeat_gives_back_what_it_took(name: str, pattern: re.Pattern[str]) 
 def test_a_repeat_that_gives_back_would_be_found() -> None:
     parser: Any = re._parser
     assert list(backtracking(parser.parse(r"(?:a|b(c+))?")))
-    assert not list(backtracking(parser.parse(r"(?:a|b(c++)){1,40}+")))
+    assert list(backtracking(parser.parse(r"(?>(?:a+b)*)")))
+    assert list(backtracking(parser.parse(r"(?>(?:ab)*c)")))
+    assert not list(backtracking(parser.parse(r"(?>(?:a|b(c++)){1,400})")))
+
+
+@pytest.mark.parametrize(("name", "pattern"), list(patterns()), ids=lambda value: str(value)[:40])
+def test_every_supported_python_reads_a_pattern_alike(name: str, pattern: re.Pattern[str]) -> None:
+    """``(…)*+`` is read otherwise before Python 3.11.5 (python/cpython#106052): ``(?>(…)*)``."""
+    assert not re.search(r"\)(?:[?*+]|\{[\d,]+\})\+", pattern.pattern), name
 
 
 def calls_of(read: Callable[[str], object], text: str) -> int:

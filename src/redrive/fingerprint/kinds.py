@@ -9,7 +9,7 @@ _UNITS = (
     r"(?:nanoseconds?|microseconds?|milliseconds?|seconds?|minutes?|hours?|days?|weeks?"
     r"|secs?|mins?|ns|us|µs|ms|s|m|h|d)"
 )
-_CLOCK = r"\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d{1,9})?+)?+"
+_CLOCK = r"\d{1,2}:\d{2}(?>(?::\d{2}(?>(?:[.,]\d{1,9})?))?)"
 _ZONE = r"(?:Z|[+-]\d{2}:?+\d{2})"
 _DAY = r"(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[/.]\d{1,2}[/.]\d{2,4})"
 
@@ -17,15 +17,15 @@ _KINDS = [
     (kind, re.compile(pattern, re.IGNORECASE))
     for kind, pattern in (
         ("uuid", r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}"),
-        ("email", r"[^@:/]{1,128}+@[\w-]++(?:\.[\w-]++)*+"),
-        ("ip", rf"(?:{_OCTET}\.){{3}}{_OCTET}(?:/\d{{1,2}}+)?+(?::\d{{1,5}}+)?+"),
-        ("date", rf"{_DAY}(?:[T_]{_CLOCK}{_ZONE}?+)?+|\d{{8}}T\d{{4,6}}{_ZONE}?+"),
-        ("time", rf"{_CLOCK}{_ZONE}?+"),
-        ("ip", r"(?=[^:]{0,4}:[^:]{0,4}:)[0-9a-f:.]{2,45}+(?:%\w{1,16}+)?+"),
-        ("number", r"[+-]?+\d++(?:\.\d++)*+(?:e[+-]?+\d++)?+%?+"),
-        ("duration", rf"[+-]?+(?:\d++(?:\.\d++)?+{_UNITS}(?![a-z]))++|PT\d[\dHMSDT.]*+"),
+        ("email", r"[^@:/]{1,128}+@[\w-]++(?>(?:\.[\w-]++)*)"),
+        ("ip", rf"(?:{_OCTET}\.){{3}}{_OCTET}(?>(?:/\d{{1,2}}+)?)(?>(?::\d{{1,5}}+)?)"),
+        ("date", rf"{_DAY}(?>(?:[T_]{_CLOCK}(?>{_ZONE}?))?)|\d{{8}}T\d{{4,6}}(?>{_ZONE}?)"),
+        ("time", rf"{_CLOCK}(?>{_ZONE}?)"),
+        ("ip", r"(?=[^:]{0,4}:[^:]{0,4}:)[0-9a-f:.]{2,45}+(?>(?:%\w{1,16}+)?)"),
+        ("number", r"[+-]?+\d++(?>(?:\.\d++)*)(?>(?:e[+-]?+\d++)?)%?+"),
+        ("duration", rf"[+-]?+(?>(?:\d++(?>(?:\.\d++)?){_UNITS}(?![a-z]))+)|PT\d[\dHMSDT.]*+"),
         ("hex", r"0x[0-9a-f]++"),
-        ("hash", r"(?:sha\d{1,3}+[:-])?+(?=\w{0,63}\d)(?:[0-9a-f]{32,128}+|[0-9a-f]{12,31}+)"),
+        ("hash", r"(?>(?:sha\d{1,3}+[:-])?)(?=\w{0,63}\d)(?:[0-9a-f]{32,128}+|[0-9a-f]{12,31}+)"),
         ("hex", r"(?=\D{0,11}\d)[0-9a-f]{7,11}+"),
     )
 ]
@@ -35,14 +35,16 @@ _CALENDAR = frozenset(
 )
 _TELLING = re.compile(r"[\d@:]")
 _UUID = re.compile(_KINDS[0][1].pattern, re.IGNORECASE)
-_NUMBER = re.compile(r"\d++(?:\.\d++)*+")
+_NUMBER = re.compile(r"\d++(?>(?:\.\d++)*)")
 _PARTS = re.compile(r"([_:/\\@-]|\.(?!\d)|(?<!\d)\.)")
 _IDENTIFIER = re.compile(
     r"(?=[^0-9]{0,64}[0-9])(?=[^A-Za-z]{0,64}[A-Za-z])(?:\d++[A-Za-z]++|[A-Za-z]++\d++)"
     r"(?:[A-Za-z0-9]++)"
 )
-_HOST = re.compile(r"(?:[a-z0-9_](?:[\w-]*+)\.)++[a-z][a-z0-9-]*+(?::\d{1,5}+)?+", re.IGNORECASE)
-_PLAIN_HOST = re.compile(r"[a-z0-9][\w.-]*+(?::\d{1,5}+)?+", re.IGNORECASE)
+_HOST = re.compile(
+    r"(?>(?:[a-z0-9_](?:[\w-]*+)\.)+)[a-z][a-z0-9-]*+(?>(?::\d{1,5}+)?)", re.IGNORECASE
+)
+_PLAIN_HOST = re.compile(r"[a-z0-9][\w.-]*+(?>(?::\d{1,5}+)?)", re.IGNORECASE)
 _TOP_LEVELS = frozenset(
     "com net org edu gov int info biz io dev app cloud co ai me tv uk de fr nl eu us ca au jp cn in"
     " br ru ch at it es se no pl be dk fi cz local localdomain internal intranet lan home corp"

@@ -21,14 +21,14 @@ _JAVA_LIBRARIES = (
     *("reactor.", "org.postgresql.", "com.mysql.", "com.zaxxer.", "com.fasterxml.", "okhttp3."),
 )
 _JAVA_FILE = re.compile(
-    r"(?:[\w$-]++\.(?:java|kt|scala|groovy)(?::\d++)?+|Native Method|Unknown Source)"
+    r"(?:[\w$-]++\.(?:java|kt|scala|groovy)(?>(?::\d++)?)|Native Method|Unknown Source)"
 )
 _JAVA_NUMBERS = re.compile(r"\$\d++")
 _RECEIVERS = ("Object.", "Module.", "exports.", "Function.", "global.")
-_RUBY_FRAME = re.compile(r"(?:from )?+([^\s:]++):(\d++):in [`'](.++)")
+_RUBY_FRAME = re.compile(r"(?>(?:from )?)([^\s:]++):(\d++):in [`'](.++)")
 _PHP_FRAME = re.compile(r"#\d++ (?:\[internal function\]: |([^\s(]++)\((\d++)\): )([^\s(]++)\(")
-_GO_FUNCTION = re.compile(r"(?:created by )?+([\w./\-%]++(?:\(\*?+\w++\)(?=\.))?+[\w.]*+)")
-_GO_PLACE = re.compile(r"((?:[A-Za-z]:(?=[/\\]))?+[^\s:]++):\d++(?: \+0x[0-9a-f]++)?+")
+_GO_FUNCTION = re.compile(r"(?>(?:created by )?)([\w./\-%]++(?>(?:\(\*?+\w++\)(?=\.))?)[\w.]*+)")
+_GO_PLACE = re.compile(r"((?>(?:[A-Za-z]:(?=[/\\]))?)[^\s:]++):\d++(?>(?: \+0x[0-9a-f]++)?)")
 _LINES_KEPT = 4096
 """Lines whose frames are kept: the same ones come again and again."""
 _INLINED = frozenset({"<listcomp>", "<dictcomp>", "<setcomp>"})

@@ -33,10 +33,12 @@ _PIECE = re.compile(
     r"|(?P<mark>.)",
     re.DOTALL,
 )
-_KIND = r"<(?:uuid|email|url|path|host|ip|date|time|duration|number|hex|hash|id)>(?:st|nd|rd|th)?+"
-_VARYING = re.compile(rf"{_KIND}(?:[ ,.:;/_+-]{{0,3}}{_KIND})*+")
+_KIND = (
+    r"<(?:uuid|email|url|path|host|ip|date|time|duration|number|hex|hash|id)>(?>(?:st|nd|rd|th)?)"
+)
+_VARYING = re.compile(rf"{_KIND}(?>(?:[ ,.:;/_+-]{{0,3}}{_KIND})*)")
 _PLURAL = re.compile(r"(?<=[^\W\d_]{3})s\b")
-_NUMBERS = re.compile(r"<(number|time)>(?:(?:[.]|, ?)<number>)++")
+_NUMBERS = re.compile(r"<(number|time)>(?>(?:(?:[.]|, ?)<number>)+)")
 _DURATION = re.compile(
     r"<number> ?(?:(?:nano|micro|milli)?second|sec|minute|min|hour|day|week|ms|us|s|h)s?+(?!\w)"
 )

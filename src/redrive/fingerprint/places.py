@@ -36,7 +36,7 @@ _DRIVE = re.compile(r"/?[A-Za-z]:/")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z-]{1,20}+)://?+")
 _HEXADECIMAL = re.compile(r"(?=[^0-9]{0,64}[0-9])[0-9a-fA-F]{6,64}+")
 _BUNDLER_HASH = re.compile(r"(?=[^0-9]{0,40}[0-9])(?=[^A-Z]{0,40}[A-Z])[0-9A-Za-z_]{8,40}+")
-_VERSION = re.compile(r"v?+\d++(?:[._-]\d++)++")
+_VERSION = re.compile(r"v?+\d++(?>(?:[._-]\d++)+)")
 _PARTS = re.compile(r"[.-]")
 
 

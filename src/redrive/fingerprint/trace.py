@@ -23,7 +23,7 @@ MOST_SECTIONS = 8
 
 _PYTHON_START = "Traceback (most recent call last):"
 _CAUSES = ("[cause]:", "Caused by:", "[errors]:")
-_ERROR_NAME = re.compile(r"(?:Uncaught |\[)?+([^\W\d][\w.$]*+)(?: \[\w++\])?+(?::|\Z|\])")
+_ERROR_NAME = re.compile(r"(?>(?:Uncaught |\[)?)([^\W\d][\w.$]*+)(?>(?: \[\w++\])?)(?::|\Z|\])")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -18,7 +18,7 @@ MASK = '"••••••"'
 
 # A string that is never closed goes on to the end: if it did not match, each escaped quote inside
 # would be tried as a start of its own, and a poisoned payload would take minutes.
-_STRING_PATTERN = r'"(?:[^"\\]++|\\(?:.|\Z))*+(?:"|\Z)'
+_STRING_PATTERN = r'"(?>(?:[^"\\]++|\\(?:.|\Z))*)(?:"|\Z)'
 _STRING = re.compile(_STRING_PATTERN, re.DOTALL)
 _COLON = re.compile(r"\s*:\s*")
 _SCALAR = re.compile(r"[^\s,\]}]*")
