@@ -194,6 +194,7 @@ entries = Table(
     Index(
         "ix_entries_failed_again",
         "app_id",
+        "moved_at",
         sqlite_where=text("state = 'failed' AND moved_at IS NOT NULL"),
         postgresql_where=text("state = 'failed' AND moved_at IS NOT NULL"),
     ),

@@ -123,7 +123,7 @@ def _create_entries() -> None:
     failed_again = f"{failed} AND moved_at IS NOT NULL"
     repeated = "state = 'failed' AND same_failures >= 3"
     _index("ix_entries_repeated", "entries", ["failure_seq"], repeated)
-    _index("ix_entries_failed_again", "entries", ["app_id"], failed_again)
+    _index("ix_entries_failed_again", "entries", ["app_id", "moved_at"], failed_again)
     _index("ix_entries_live", "entries", ["id"], live)
     _index("ix_entries_claimed", "entries", ["operation_id"], "state = 'claimed'")
     over = "state IN ('recovered', 'dismissed', 'vanished')"
