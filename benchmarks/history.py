@@ -106,9 +106,10 @@ class History:
         minutes = int(self.span.total_seconds() // 60)
         begin = self.at(0) // 60_000
         groups = len(ERRORS) * len(QUEUES)
-        for minute in range(minutes):
+        failures = self.count // minutes // groups
+        for minute in range(minutes if failures else 0):
             for group in range(1, groups + 1):
-                yield group, (begin + minute) * 60_000, self.count // minutes // groups
+                yield group, (begin + minute) * 60_000, failures
 
     def identities(self) -> Iterator[Row]:
         for number in range(self.count):

@@ -71,8 +71,10 @@ async def _beside_a_retry(
             alone.append((await _retry(services))[0])
             await _fail(services, server, count, repeat * 2 + 1)
             stop = asyncio.Event()
+            before = await services.overview.pruned()
             pruning = asyncio.create_task(build_pruner(services, stop).run())
-            await _until_pruning(services)
+            while await services.overview.pruned() == before:  # noqa: ASYNC110 - in the database
+                await asyncio.sleep(0.01)
             rate, start = await _retry(services)
             stop.set()
             await pruning
@@ -83,12 +85,6 @@ async def _beside_a_retry(
         Measured(name="with a pruner in the same process", unit="entries/s", values=beside),
         Measured(name="answer to the start, while pruning", unit="ms", values=starts),
     )
-
-
-async def _until_pruning(services: Services) -> None:
-    before = await services.overview.pruned()
-    while await services.overview.pruned() == before:  # noqa: ASYNC110 - in the database
-        await asyncio.sleep(0.01)
 
 
 async def _fail(services: Services, server: RedisServer, count: int, turn: int) -> None:
