@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import signal
 from pathlib import Path
 
 import pytest
+import typer
 
 from redrive import errors, wire
-from redrive.cli.exit_codes import MEANINGS, ExitCode, exit_code_of
+from redrive.cli.exit_codes import MEANINGS, ExitCode, errors_as_exit_codes, exit_code_of
+from redrive.cli.stopping import stop_on_signals
 from redrive.settings import Settings
 from tests.cli.conftest import Shell, use_environment
 
@@ -116,6 +121,22 @@ def test_errors_of_one_family_have_one_exit_code(
 ) -> None:
     for kind in every_error(parent):
         assert exit_code_of(kind("what happened")) is code
+
+
+def test_a_second_signal_ends_a_long_running_command_at_once_and_says_so(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async def run() -> None:
+        async with stop_on_signals() as stop:
+            os.kill(os.getpid(), signal.SIGTERM)
+            await stop.wait()
+            os.kill(os.getpid(), signal.SIGINT)
+            await asyncio.Event().wait()
+
+    with pytest.raises(typer.Exit) as ended, errors_as_exit_codes():
+        asyncio.run(run())
+    assert ended.value.exit_code == ExitCode.INTERRUPTED
+    assert "second signal" in capsys.readouterr().err
 
 
 def test_a_user_is_created_listed_and_given_another_password(shell: Shell) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Iterator
 from enum import IntEnum
@@ -50,7 +51,8 @@ MEANINGS = {
     ExitCode.PAUSED: "a watched operation has paused, and can be resumed",
     ExitCode.NOT_ALL_RECOVERED: "a verdict that was waited for with --verdict: something failed "
     "again, vanished or still waits",
-    ExitCode.INTERRUPTED: "interrupted with Ctrl-C, or a question was answered with no",
+    ExitCode.INTERRUPTED: "interrupted with Ctrl-C or a second signal, or a question was answered "
+    "with no",
 }
 
 
@@ -79,6 +81,9 @@ def errors_as_exit_codes() -> Iterator[None]:
     except RedriveError as error:
         raise typer.Exit(_tell(error)) from error
     except KeyboardInterrupt:
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
+    except asyncio.CancelledError:
+        say("Ended at once by a second signal; what was in hand is taken over at the next start.")
         raise typer.Exit(ExitCode.INTERRUPTED) from None
     except BaseExceptionGroup as group:
         known, unknown = group.split(RedriveError)
