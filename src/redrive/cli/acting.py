@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from redrive import wire
-from redrive.cli import controls as limits
 from redrive.cli.command import Context, command
+from redrive.cli.controls import LimitOptions
 from redrive.cli.exit_codes import ExitCode
 from redrive.cli.fitting import (
     EntryArgument,
@@ -20,11 +20,11 @@ from redrive.cli.fitting import (
 from redrive.cli.output import say
 from redrive.cli.planning import Repeated, Wanted, Yes, plan_and_start
 from redrive.cli.services import opened, this_user
-from redrive.cli.starting import Bulk, KeyOption, ReasonOption, WatchOption, tell_started
-from redrive.cli.watching import Outcomes, UntilVerdict
+from redrive.cli.starting import Bulk, tell_started
 from redrive.cli.where import Where, filter_of
 from redrive.domain import (
     AppId,
+    Controls,
     EntryId,
     OperationId,
     OperationKind,
@@ -39,12 +39,13 @@ AppOption = Annotated[str | None, typer.Option("--app", metavar="APP", help="Eve
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Selected:
-    """What is to run again: one entry, what fits, or a scope."""
+    """What is to run again, within which limits: one entry, what fits, or a scope."""
 
     entry: str | None
     scope: Scope | None
     where: list[str]
     include_repeated: bool
+    controls: Controls
 
 
 def register(app: typer.Typer) -> None:
@@ -61,43 +62,21 @@ async def retry(
     where: Where = [],  # noqa: B006 - Typer reads the default, nobody changes it
     include_repeated: Repeated = False,
     yes: Yes = False,
-    reason: ReasonOption = "",
-    idempotency_key: KeyOption = None,
-    watch: WatchOption = False,
-    outcomes: Outcomes = 0,
-    verdict: UntilVerdict = False,
-    rate: limits.Rate = None,
-    floor: limits.Floor = None,
-    canary: limits.CanaryEntries = None,
-    canary_percent: limits.CanaryPercent = None,
-    canary_seconds: limits.CanarySeconds = None,
-    guard: limits.GuardPercent = None,
-    guard_outcomes: limits.GuardOutcomes = None,
-    low_priority: limits.LowPriority = False,
+    *,
+    bulk: Bulk,
+    limits: LimitOptions,
 ) -> None:
     """Put failed work back: one entry, an app's, what fits, or all of it."""
     if [entry is not None, app is not None, everything, bool(where)].count(True) != 1:
         raise typer.BadParameter("name one of: ENTRY, --app APP, --where …, --all")
-    controls = limits.controls_of(
-        rate=rate,
-        floor=floor,
-        canary=canary,
-        canary_percent=canary_percent,
-        canary_seconds=canary_seconds,
-        guard=guard,
-        guard_outcomes=guard_outcomes,
-        low_priority=low_priority,
-    )
-    bulk = Bulk(
-        reason=reason,
-        key=idempotency_key,
-        watch=watch,
-        outcomes=outcomes,
-        verdict=verdict,
-        controls=controls,
-    )
     scope = Scope.of_app(AppId(app)) if app is not None else Scope.everything()
-    selected = Selected(entry=entry, scope=scope, where=where, include_repeated=include_repeated)
+    selected = Selected(
+        entry=entry,
+        scope=scope,
+        where=where,
+        include_repeated=include_repeated,
+        controls=limits.controls(),
+    )
     await _run_again(context, OperationKind.RETRY, selected, bulk, yes)
 
 
@@ -108,43 +87,21 @@ async def resync(
     where: Where = [],  # noqa: B006 - Typer reads the default, nobody changes it
     include_repeated: Repeated = False,
     yes: Yes = False,
-    reason: ReasonOption = "",
-    idempotency_key: KeyOption = None,
-    watch: WatchOption = False,
-    outcomes: Outcomes = 0,
-    verdict: UntilVerdict = False,
-    rate: limits.Rate = None,
-    floor: limits.Floor = None,
-    canary: limits.CanaryEntries = None,
-    canary_percent: limits.CanaryPercent = None,
-    canary_seconds: limits.CanarySeconds = None,
-    guard: limits.GuardPercent = None,
-    guard_outcomes: limits.GuardOutcomes = None,
-    low_priority: limits.LowPriority = False,
+    *,
+    bulk: Bulk,
+    limits: LimitOptions,
 ) -> None:
     """Run work again from scratch, whatever its state: one entry, an app's, or what fits."""
     if [entry is not None, app is not None, bool(where)].count(True) != 1:
         raise typer.BadParameter("name one of: ENTRY, --app APP, --where …")
-    controls = limits.controls_of(
-        rate=rate,
-        floor=floor,
-        canary=canary,
-        canary_percent=canary_percent,
-        canary_seconds=canary_seconds,
-        guard=guard,
-        guard_outcomes=guard_outcomes,
-        low_priority=low_priority,
-    )
-    bulk = Bulk(
-        reason=reason,
-        key=idempotency_key,
-        watch=watch,
-        outcomes=outcomes,
-        verdict=verdict,
-        controls=controls,
-    )
     scope = None if app is None else Scope.of_app(AppId(app))
-    selected = Selected(entry=entry, scope=scope, where=where, include_repeated=include_repeated)
+    selected = Selected(
+        entry=entry,
+        scope=scope,
+        where=where,
+        include_repeated=include_repeated,
+        controls=limits.controls(),
+    )
     await _run_again(context, OperationKind.RESYNC, selected, bulk, yes)
 
 
@@ -174,12 +131,12 @@ async def _run_again(
 ) -> None:
     """Retry or resync what was selected. Raises BadParameter for options that do not fit it."""
     refuse_what_does_not_fit_a_plan(selected.where, bulk, selected.include_repeated, yes)
-    refuse_what_does_not_fit_one(selected.entry, bulk)
+    refuse_what_does_not_fit_one(selected.entry, bulk, selected.controls)
     wanted = Wanted(
         kind=kind,
         entry_filter=filter_of(selected.where),
         include_repeated=selected.include_repeated,
-        controls=bulk.controls,
+        controls=selected.controls,
     )
     async with opened(context.settings) as services:
         if selected.entry is not None:
@@ -187,7 +144,7 @@ async def _run_again(
         elif selected.where:
             await plan_and_start(context, services, wanted, bulk, yes)
         elif selected.scope is not None:
-            await _start(context, services, kind, selected.scope, bulk)
+            await _start(context, services, kind, selected.scope, bulk, selected.controls)
 
 
 async def _act_on_one(
@@ -214,7 +171,12 @@ async def _act_on_one(
 
 
 async def _start(
-    context: Context, services: Services, kind: OperationKind, scope: Scope, bulk: Bulk
+    context: Context,
+    services: Services,
+    kind: OperationKind,
+    scope: Scope,
+    bulk: Bulk,
+    controls: Controls,
 ) -> None:
     operation, new = await services.recovery.start(
         StartRequest(
@@ -223,7 +185,7 @@ async def _start(
             actor=this_user(),
             reason=bulk.reason,
             idempotency_key=bulk.key,
-            controls=bulk.controls,
+            controls=controls,
         )
     )
     await tell_started(context, services, operation, new, bulk)

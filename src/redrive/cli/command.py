@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Annotated, Any, Concatenate, ParamSpec, cast, get_type_hints
 
 import typer
@@ -42,7 +42,8 @@ def command(
 ]:
     """Register a function as a command, with the settings' flags added to its own options.
 
-    A coroutine function is run in an event loop of its own. A short command logs errors only,
+    A coroutine function is run in an event loop of its own. A parameter that is a dataclass stands
+    for the options that its fields are. A short command logs errors only,
     unless a level is set: what its user must know, it says itself. Without a name it is what
     ``app`` itself does.
     """
@@ -51,12 +52,15 @@ def command(
         function: Callable[Concatenate[Context, P], Coroutine[Any, Any, None] | None],
     ) -> Callable[Concatenate[Context, P], Coroutine[Any, Any, None] | None]:
         long_running = "log_level" in flags
+        groups = _option_groups(function)
 
         def run(**given: Any) -> None:
             if given.pop("typer_context").invoked_subcommand is not None:
                 return
             chosen = {flag: given.pop(flag) for flag in flags}
             output = Output(as_json=given.pop("as_json", False))
+            for group_name, kind in groups.items():
+                given[group_name] = kind(**{one.name: given.pop(one.name) for one in fields(kind)})
             with errors_as_exit_codes():
                 settings = load_settings(**chosen)
                 quiet = not long_running and "log_level" not in settings.model_fields_set
@@ -86,11 +90,17 @@ def _give_signature(
     with_json: bool,
 ) -> None:
     hints = get_type_hints(function, include_extras=True)
-    own = list(inspect.signature(function).parameters.values())[1:]
-    parameters = [
-        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[parameter.name])
-        for parameter in own
-    ]
+    groups = _option_groups(function)
+    parameters: list[inspect.Parameter] = []
+    for parameter in list(inspect.signature(function).parameters.values())[1:]:
+        if parameter.name in groups:
+            kind = groups[parameter.name]
+            of_field = get_type_hints(kind, include_extras=True)
+            parameters += [
+                _parameter(one.name, of_field[one.name], one.default) for one in fields(kind)
+            ]
+        else:
+            parameters.append(_parameter(parameter.name, hints[parameter.name], parameter.default))
     if with_json:
         option = typer.Option("--json", help="Print JSON (the models of redrive.wire).")
         parameters.append(_parameter("as_json", Annotated[bool, option], False))
@@ -98,6 +108,13 @@ def _give_signature(
     parameters.append(_parameter("typer_context", typer.Context, inspect.Parameter.empty))
     vars(run)["__signature__"] = inspect.Signature(parameters)
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+
+
+def _option_groups(function: Callable[..., Any]) -> dict[str, type[Any]]:
+    """The parameters that stand for several options, besides the context."""
+    hints = get_type_hints(function)
+    names = list(inspect.signature(function).parameters)[1:]
+    return {name: hints[name] for name in names if is_dataclass(hints[name])}
 
 
 def _flag(name: str) -> inspect.Parameter:

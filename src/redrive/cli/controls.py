@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -62,47 +63,56 @@ Without = Annotated[
 ]
 
 
-def changes_of(
-    *,
-    rate: float | None,
-    floor: float | None,
-    canary: int | None,
-    canary_percent: float | None,
-    canary_seconds: float | None,
-    guard: float | None,
-    guard_outcomes: int | None,
-    low_priority: bool,
-) -> dict[str, Any]:
-    """The given options as fields of Controls. Raises BadParameter."""
-    of_canary = {"percent": canary_percent, "seconds": canary_seconds}
-    _refuse_alone("--canary", canary, of_canary)
-    _refuse_alone("--guard", guard, {"outcomes": guard_outcomes})
-    changes: dict[str, Any] = {"rate": rate, "floor": floor}
-    try:
-        if canary is not None:
-            changes["canary"] = Canary(entries=canary, **_given(of_canary))
-        if guard is not None:
-            changes["guard"] = Guard(percent=guard, **_given({"outcomes": guard_outcomes}))
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
-    return _given(changes) | ({"low_priority": True} if low_priority else {})
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LimitOptions:
+    """The limits of a new operation, or of a plan."""
+
+    rate: Rate = None
+    floor: Floor = None
+    canary: CanaryEntries = None
+    canary_percent: CanaryPercent = None
+    canary_seconds: CanarySeconds = None
+    guard: GuardPercent = None
+    guard_outcomes: GuardOutcomes = None
+    low_priority: LowPriority = False
+
+    def controls(self) -> Controls:
+        """Raises BadParameter."""
+        try:
+            return Controls(**self.set())
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from None
+
+    def set(self) -> dict[str, Any]:
+        """What was given, as fields of Controls. Raises BadParameter."""
+        of_canary = {"percent": self.canary_percent, "seconds": self.canary_seconds}
+        of_guard = {"outcomes": self.guard_outcomes}
+        _refuse_alone("--canary", self.canary, of_canary)
+        _refuse_alone("--guard", self.guard, of_guard)
+        given: dict[str, Any] = {"rate": self.rate, "floor": self.floor}
+        try:
+            if self.canary is not None:
+                given["canary"] = Canary(entries=self.canary, **_given(of_canary))
+            if self.guard is not None:
+                given["guard"] = Guard(percent=self.guard, **_given(of_guard))
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from None
+        return _given(given) | ({"low_priority": True} if self.low_priority else {})
 
 
-def controls_of(**options: Any) -> Controls:
-    """The given options as limits of a new operation. Raises BadParameter."""
-    changes = changes_of(**options)
-    try:
-        return Controls(**changes)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LimitChanges(LimitOptions):
+    """Limits in place of those that there are."""
 
+    without: Without = None
 
-def taken_away(limits: list[Limit]) -> dict[str, Any]:
-    """The changes that take limits away."""
-    return {
-        limit.value.replace("-", "_"): False if limit is Limit.LOW_PRIORITY else None
-        for limit in limits
-    }
+    def changes(self) -> dict[str, Any]:
+        """What is to be set and taken away, as fields of Controls. Raises BadParameter."""
+        taken_away = {
+            limit.value.replace("-", "_"): False if limit is Limit.LOW_PRIORITY else None
+            for limit in self.without or ()
+        }
+        return taken_away | self.set()
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:

@@ -38,7 +38,7 @@ async def dismiss(
     """Decide against failed work: one entry, or what fits. Its jobs stay as they are."""
     if (entry is None) == (not where):
         raise typer.BadParameter("name one of: ENTRY, --where …")
-    bulk = Bulk(reason=reason, key=None, watch=watch, outcomes=0)
+    bulk = Bulk(reason=reason, watch=watch)
     refuse_what_does_not_fit_a_plan(where, bulk, False, yes)
     refuse_what_does_not_fit_one(entry, bulk)
     wanted = Wanted(kind=OperationKind.DISMISS, entry_filter=filter_of(where))

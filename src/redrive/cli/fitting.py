@@ -10,20 +10,22 @@ from redrive.cli.planning import refuse_without_answer
 from redrive.cli.services import this_user
 from redrive.cli.starting import Bulk
 from redrive.cli.watching import refuse_waiting_alone
-from redrive.domain import NO_CONTROLS, EntryId, OperationKind, Scope, StartRequest
+from redrive.domain import NO_CONTROLS, Controls, EntryId, OperationKind, Scope, StartRequest
 from redrive.wiring import Services
 
 EntryArgument = Annotated[str | None, typer.Argument(metavar="ENTRY", help="One entry's id.")]
 
 
-def refuse_what_does_not_fit_one(entry: str | None, bulk: Bulk) -> None:
+def refuse_what_does_not_fit_one(
+    entry: str | None, bulk: Bulk, controls: Controls = NO_CONTROLS
+) -> None:
     """Raises BadParameter for options that would be without effect."""
     given = {
         "--idempotency-key": bulk.key is not None,
         "--watch": bulk.watch,
         "--outcomes": bulk.outcomes > 0,
         "--verdict": bulk.verdict,
-        "a limit of the pace": bulk.controls != NO_CONTROLS,
+        "a limit of the pace": controls != NO_CONTROLS,
     }
     of_bulk_starts = [option for option, is_given in given.items() if is_given]
     if entry is not None and of_bulk_starts:

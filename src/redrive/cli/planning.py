@@ -9,14 +9,14 @@ from typing import Annotated, Any
 
 import typer
 
-from redrive.cli import controls as limits
 from redrive.cli import forecasts
 from redrive.cli.command import Context, command
+from redrive.cli.controls import LimitChanges, LimitOptions
 from redrive.cli.exit_codes import ExitCode
 from redrive.cli.output import say
 from redrive.cli.services import opened, this_user
-from redrive.cli.starting import Bulk, KeyOption, ReasonOption, WatchOption, tell_started
-from redrive.cli.watching import Outcomes, UntilVerdict, refuse_waiting_alone
+from redrive.cli.starting import Bulk, tell_started
+from redrive.cli.watching import refuse_waiting_alone
 from redrive.cli.where import ALLOWED, Where, filter_of
 from redrive.domain import (
     NO_CONTROLS,
@@ -65,33 +65,17 @@ async def plan(
     everything: Everything = False,
     kind: Annotated[OperationKind, typer.Option(help="What would be done.")] = OperationKind.RETRY,
     include_repeated: Repeated = False,
-    rate: limits.Rate = None,
-    floor: limits.Floor = None,
-    canary: limits.CanaryEntries = None,
-    canary_percent: limits.CanaryPercent = None,
-    canary_seconds: limits.CanarySeconds = None,
-    guard: limits.GuardPercent = None,
-    guard_outcomes: limits.GuardOutcomes = None,
-    low_priority: limits.LowPriority = False,
+    *,
+    limits: LimitOptions,
 ) -> None:
     """Tell what an operation would do. Nothing moves; exit code 3 if nothing is selected.
 
     The plan keeps the limits for its start."""
-    controls = limits.controls_of(
-        rate=rate,
-        floor=floor,
-        canary=canary,
-        canary_percent=canary_percent,
-        canary_seconds=canary_seconds,
-        guard=guard,
-        guard_outcomes=guard_outcomes,
-        low_priority=low_priority,
-    )
     wanted = Wanted(
         kind=kind,
         entry_filter=selective(where, everything),
         include_repeated=include_repeated,
-        controls=controls,
+        controls=limits.controls(),
     )
     async with opened(context.settings) as services:
         forecast = await make(services, wanted)
@@ -105,34 +89,13 @@ async def plan(
 async def start(
     context: Context,
     plan_token: Annotated[str, typer.Argument(metavar="PLAN")],
-    reason: ReasonOption = "",
-    idempotency_key: KeyOption = None,
-    watch: WatchOption = False,
-    outcomes: Outcomes = 0,
-    verdict: UntilVerdict = False,
-    rate: limits.Rate = None,
-    floor: limits.Floor = None,
-    canary: limits.CanaryEntries = None,
-    canary_percent: limits.CanaryPercent = None,
-    canary_seconds: limits.CanarySeconds = None,
-    guard: limits.GuardPercent = None,
-    guard_outcomes: limits.GuardOutcomes = None,
-    low_priority: limits.LowPriority = False,
-    without: limits.Without = None,
+    *,
+    bulk: Bulk,
+    limits: LimitChanges,
 ) -> None:
     """Start exactly what a plan selected, with the plan's limits but for those given here."""
-    changes = limits.taken_away(without or []) | limits.changes_of(
-        rate=rate,
-        floor=floor,
-        canary=canary,
-        canary_percent=canary_percent,
-        canary_seconds=canary_seconds,
-        guard=guard,
-        guard_outcomes=guard_outcomes,
-        low_priority=low_priority,
-    )
-    refuse_waiting_alone(watch, outcomes, verdict)
-    bulk = Bulk(reason=reason, key=idempotency_key, watch=watch, outcomes=outcomes, verdict=verdict)
+    changes = limits.changes()
+    refuse_waiting_alone(bulk.watch, bulk.outcomes, bulk.verdict)
     async with opened(context.settings) as services:
         await start_planned(context, services, plan_token, bulk, changes)
 

@@ -10,8 +10,8 @@ import typer
 from redrive import wire
 from redrive.cli.command import Context
 from redrive.cli.output import say
-from redrive.cli.watching import watch_to_the_end
-from redrive.domain import NO_CONTROLS, Controls, Operation, OperationState, scope_in_words
+from redrive.cli.watching import Outcomes, UntilVerdict, watch_to_the_end
+from redrive.domain import Operation, OperationState, scope_in_words
 from redrive.wiring import Services
 
 ReasonOption = Annotated[str, typer.Option(help="Why; kept in the audit trail.")]
@@ -26,14 +26,13 @@ WatchOption = Annotated[bool, typer.Option("--watch", help="Follow it until it e
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bulk:
-    """What the options of a bulk start say."""
+    """The options of a bulk start."""
 
-    reason: str
-    key: str | None
-    watch: bool
-    outcomes: float
-    verdict: bool = False
-    controls: Controls = NO_CONTROLS
+    reason: ReasonOption = ""
+    key: KeyOption = None
+    watch: WatchOption = False
+    outcomes: Outcomes = 0
+    verdict: UntilVerdict = False
 
 
 async def tell_started(

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from redrive import wire
-from redrive.cli import controls as limits
 from redrive.cli.command import Context, command
+from redrive.cli.controls import LimitChanges
 from redrive.cli.services import opened, this_user
 from redrive.domain import Operation, OperationId
 from redrive.web import saying
@@ -43,27 +43,11 @@ async def resume(context: Context, operation_id: OperationArgument) -> None:
 async def pace(
     context: Context,
     operation_id: OperationArgument,
-    rate: limits.Rate = None,
-    floor: limits.Floor = None,
-    canary: limits.CanaryEntries = None,
-    canary_percent: limits.CanaryPercent = None,
-    canary_seconds: limits.CanarySeconds = None,
-    guard: limits.GuardPercent = None,
-    guard_outcomes: limits.GuardOutcomes = None,
-    low_priority: limits.LowPriority = False,
-    without: limits.Without = None,
+    *,
+    limits: LimitChanges,
 ) -> None:
     """Change the limits of an open operation, from its next batch on."""
-    changes = limits.taken_away(without or []) | limits.changes_of(
-        rate=rate,
-        floor=floor,
-        canary=canary,
-        canary_percent=canary_percent,
-        canary_seconds=canary_seconds,
-        guard=guard,
-        guard_outcomes=guard_outcomes,
-        low_priority=low_priority,
-    )
+    changes = limits.changes()
     if not changes:
         raise typer.BadParameter("name at least one limit to set, or one to go --without")
     async with opened(context.settings) as services:
