@@ -22,18 +22,15 @@ from redrive.domain import (
     Stamp,
 )
 from redrive.errors import (
-    ApprovalNeeded,
     BadControls,
     CannotPause,
     NotPaused,
     OperationFinished,
     OperationNotFound,
     StaleRunner,
-    WaitsForApproval,
 )
-from redrive.ledger import SqlOperationLedger
 from redrive.ports import Tried
-from tests.support.books import ALL, Books, request, results
+from tests.support.books import Books, results
 from tests.support.factories import ADA, BOB, completed, failure, later
 
 QUEUED, RUNNING = OperationState.QUEUED, OperationState.RUNNING
@@ -57,29 +54,17 @@ async def _paused_by(books: Books, by: str) -> Operation:
     return await books.operations.pause(operation, by, f"{by}: why")
 
 
-async def _audited(books: Books) -> list[tuple[str, str, str, str]]:
-    """Action, actor, reason and result, newest first."""
-    rows = (await books.accounts.audit_trail(None, 20)).items
-    return [(row.action, row.actor, row.reason, row.result) for row in rows]
-
-
-async def _changed(books: Books) -> tuple[Any, Any]:
-    """What the newest audit row says was changed, before and after."""
-    (row,) = (await books.accounts.audit_trail(None, 1)).items
-    return row.before, row.after
-
-
 async def test_a_queued_operation_pauses_at_once(books: Books) -> None:
     await books.fail("1")
     operation = await books.start()
     paused = await books.operations.request_pause(operation.operation_id, BOB, "lunch")
     assert (paused.state, paused.paused_by, paused.pause_reason) == (PAUSED, "bob", "lunch")
     assert (paused.turn, paused.pause_wanted) == (1, False)
-    assert (await _audited(books))[0] == (
+    assert (await books.audited())[0] == (
         *("operation.pause", "bob", "lunch"),
         "queued -> paused by bob",
     )
-    assert await _changed(books) == (
+    assert await books.changed() == (
         {"state": "queued", "paused_by": None},
         {"state": "paused", "paused_by": "bob"},
     )
@@ -96,7 +81,7 @@ async def test_a_running_operation_is_asked_and_nothing_more_is_claimed(books: B
     paused = await books.operations.pause(operation, None, "")
     assert (paused.state, paused.paused_by, paused.pause_reason) == (PAUSED, "bob", "lunch")
     assert await books.operations.claim(operation, 9) is None
-    assert [row[0] for row in await _audited(books)].count("operation.pause") == 1
+    assert [row[0] for row in await books.audited()].count("operation.pause") == 1
 
 
 @pytest.mark.parametrize("asked_first", [True, False])
@@ -166,11 +151,11 @@ async def test_a_stale_runner_steers_nothing(books: Books, call: str) -> None:
 
 async def test_a_pause_by_itself_is_audited_with_its_figures(books: Books) -> None:
     await _paused_by(books, "canary")
-    assert (await _audited(books))[0] == (
+    assert (await books.audited())[0] == (
         *("operation.pause", "canary", "canary: why"),
         "running -> paused by canary",
     )
-    assert await _changed(books) == (
+    assert await books.changed() == (
         {"state": "running", "paused_by": None},
         {"state": "paused", "paused_by": "canary"},
     )
@@ -205,11 +190,11 @@ async def test_after_a_pause_by_hand_the_canary_is_where_it_was(books: Books) ->
         later(60),
         True,
     )
-    assert (await _audited(books))[0] == (
+    assert (await books.audited())[0] == (
         *("operation.resume", "ada", ""),
         "paused by ada -> queued",
     )
-    assert await _changed(books) == (
+    assert await books.changed() == (
         {"state": "paused", "paused_by": "ada"},
         {"state": "queued", "paused_by": None},
     )
@@ -302,11 +287,11 @@ async def test_controls_are_changed_one_by_one_and_audited_before_and_after(book
         operation.operation_id, BOB, {"rate": None, "low_priority": True}
     )
     assert changed.controls == Controls(guard=Guard(percent=10.0), low_priority=True)
-    assert (await _audited(books))[0] == (
+    assert (await books.audited())[0] == (
         *("operation.pace", "bob", ""),
         "rate 5/s; guard 10 % of 100 -> guard 10 % of 100; low priority",
     )
-    assert await _changed(books) == (
+    assert await books.changed() == (
         {"rate": 5.0, "low_priority": False},
         {"rate": None, "low_priority": True},
     )
@@ -377,71 +362,3 @@ async def test_a_canary_that_passes_is_audited_once_with_its_figures(books: Book
     assert row.counts == {"requeued": 2, "recovered": 2, "failed_again": 0}
     assert (row.before, row.after) == ({"canary_state": "waiting"}, {"canary_state": "passed"})
     assert older.action == "retry.start"
-
-
-def _approving(books: Books, over: int) -> SqlOperationLedger:
-    return SqlOperationLedger(books.database, books.clock, over)
-
-
-@pytest.mark.parametrize(("over", "state"), [(0, QUEUED), (2, QUEUED), (1, PAUSED)])
-async def test_over_a_set_size_an_operation_waits_for_approval(
-    books: Books, over: int, state: OperationState
-) -> None:
-    await books.fail("1", "2")
-    operation, _ = await _approving(books, over).start_bulk(request(ALL))
-    assert operation.state is state
-    if state is PAUSED:
-        assert operation.paused_by == "approval"
-        assert operation.pause_reason == "over 1 entries: another user has to approve it"
-        assert (await _audited(books))[0][3] == "waits for approval"
-        assert await books.operations.take_over(operation.operation_id) is None
-
-
-async def test_another_user_approves_by_resuming(books: Books) -> None:
-    await books.fail("1", "2")
-    operation, _ = await _approving(books, 1).start_bulk(request(ALL))
-    approved = await books.operations.resume(operation.operation_id, EVE)
-    assert (approved.state, approved.approved_by, approved.paused_by) == (QUEUED, "eve", None)
-    assert (await _audited(books))[0][:2] == ("operation.approve", "eve")
-    assert await _changed(books) == (
-        {"state": "paused", "paused_by": "approval", "approved_by": None},
-        {"state": "queued", "paused_by": None, "approved_by": "eve"},
-    )
-
-
-@pytest.mark.parametrize("actor", [ADA, BOB, Actor(name="ada", origin="cli")])
-async def test_who_started_it_or_is_not_signed_in_cannot_approve(
-    books: Books, actor: Actor
-) -> None:
-    await books.fail("1", "2")
-    operation, _ = await _approving(books, 1).start_bulk(request(ALL))
-    before = await books.rows()
-    with pytest.raises(ApprovalNeeded, match="another user than ada"):
-        await books.operations.resume(operation.operation_id, actor)
-    assert await books.rows() == before
-
-
-@pytest.mark.parametrize("actor", [ADA, EVE])
-async def test_what_waits_for_approval_keeps_its_limits(books: Books, actor: Actor) -> None:
-    await books.fail("1", "2")
-    ledger = _approving(books, 1)
-    operation, _ = await ledger.start_bulk(request(ALL, controls=CANARY))
-    before = await books.rows()
-    with pytest.raises(WaitsForApproval) as refused:
-        await ledger.change_controls(operation.operation_id, actor, {"canary": None})
-    assert str(refused.value) == (
-        f"Operation {operation.operation_id} of ada on all apps (canary 2, 80 % within 300 s) "
-        "waits for approval, and is approved as it was started: cancel it and start it anew with "
-        "other limits. Nothing was changed."
-    )
-    assert await books.rows() == before
-    await ledger.resume(operation.operation_id, EVE)
-    changed = await ledger.change_controls(operation.operation_id, actor, {"canary": None})
-    assert changed.controls == NO_CONTROLS
-
-
-async def test_who_started_it_may_cancel_it_unapproved(books: Books) -> None:
-    await books.fail("1", "2")
-    operation, _ = await _approving(books, 1).start_bulk(request(ALL))
-    cancelled = await books.operations.request_cancel(operation.operation_id, ADA)
-    assert cancelled.state is OperationState.CANCELLED

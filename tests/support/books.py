@@ -259,6 +259,16 @@ class Books:
         assert found is not None
         return found
 
+    async def audited(self) -> list[tuple[str, str, str, str]]:
+        """Action, actor, reason and result of audit rows, newest first."""
+        rows = (await self.accounts.audit_trail(None, 20)).items
+        return [(row.action, row.actor, row.reason, row.result) for row in rows]
+
+    async def changed(self) -> tuple[Any, Any]:
+        """What the newest audit row says was changed, before and after."""
+        (row,) = (await self.accounts.audit_trail(None, 1)).items
+        return row.before, row.after
+
     async def items(self, operation: Operation) -> list[Item]:
         return (await self.reading.items(operation.operation_id, None, None, 500)).items
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.support.servers import RedisServer
-from tests.web.support import Console, open_console
+from tests.web.support import BROWSER, Console, open_console
 
 
 @pytest.fixture
@@ -29,4 +29,11 @@ async def stranger(console: Console) -> AsyncIterator[httpx.AsyncClient]:
 async def operator(console: Console) -> AsyncIterator[httpx.AsyncClient]:
     """Somebody who has logged in."""
     async with console.operator() as client:
+        yield client
+
+
+@pytest.fixture
+async def browser(console: Console) -> AsyncIterator[httpx.AsyncClient]:
+    async with console.operator() as client:
+        client.headers.update(BROWSER)
         yield client

@@ -25,6 +25,8 @@ PASSWORD = "correct horse battery staple"
 PASSWORD_HASH = hash_password(PASSWORD)
 FAILED_AT_MILLIS = 1_760_000_000_000
 
+BROWSER = {"accept": "text/html"}
+
 
 class ManualClock:
     """Stands at the test's beginning until it is moved by hand."""

@@ -4,22 +4,12 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import AsyncIterator
 
 import httpx
 import pytest
 
 from redrive.domain import Actor, OperationId, OperationKind, Scope, StartRequest
 from tests.web.support import Console
-
-BROWSER = {"accept": "text/html"}
-
-
-@pytest.fixture
-async def browser(console: Console) -> AsyncIterator[httpx.AsyncClient]:
-    async with console.operator() as client:
-        client.headers.update(BROWSER)
-        yield client
 
 
 async def said(browser: httpx.AsyncClient, sent: httpx.Response) -> str:

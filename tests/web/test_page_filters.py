@@ -12,9 +12,7 @@ from redrive.domain import JobId, JobOutcome, MatchCount, OperationId, OutcomeKi
 from redrive.insight import LOOKED_AT, MOST_COUNTED
 from redrive.web.pages.failures import matches
 from redrive.wiring import SystemClock
-from tests.web.support import Console
-
-BROWSER = {"accept": "text/html"}
+from tests.web.support import BROWSER, Console
 
 
 async def text_of(client: httpx.AsyncClient, path: str, status: int = 200) -> str:

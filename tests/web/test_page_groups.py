@@ -15,8 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from redrive.domain import EntryId, GroupId
 from redrive.ledger.schema_triage import groups
 from tests.support.factories import failure
-from tests.web.support import Console
-from tests.web.test_page_filters import BROWSER, text_of
+from tests.web.support import BROWSER, Console
+from tests.web.test_page_filters import text_of
 from tests.web.test_page_reading import main_of
 
 

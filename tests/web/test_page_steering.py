@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
@@ -23,19 +22,12 @@ from redrive.domain import (
     progress_of,
 )
 from tests.support.servers import RedisServer
-from tests.web.support import PASSWORD_HASH, Console, log_in, open_console
-from tests.web.test_page_actions import BROWSER, said, start
+from tests.web.support import BROWSER, PASSWORD_HASH, Console, log_in, open_console
+from tests.web.test_page_actions import said, start
 from tests.web.test_verdict import complete
 
 ANOTHER = Actor(name="grace", origin="192.0.2.9")
 FIGURES = "canary: 0 of 20 recovered, 20 failed again, 0 without an outcome"
-
-
-@pytest.fixture
-async def browser(console: Console) -> AsyncIterator[httpx.AsyncClient]:
-    async with console.operator() as client:
-        client.headers.update(BROWSER)
-        yield client
 
 
 def text_of(page: httpx.Response, part: str = "main") -> str:

@@ -10,10 +10,8 @@ from typing import Any
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from redrive.domain import Actor, scope_in_words
+from redrive.domain import Actor
 from redrive.ledger.schema import audit
-
-__all__ = ["add_audit", "scope_in_words"]
 
 
 def that_differ(

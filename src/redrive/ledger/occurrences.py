@@ -155,9 +155,8 @@ def early(row: Row[Any], failure: Failure) -> tuple[str, datetime]:
     very claim, or that it has completed since, where the failure was only announced late."""
     if failure.event_only and row.early_outcome == COMPLETED and row.early_at > failure.failed_at:
         return row.early_outcome, row.early_at
-    return (
-        FAILED_AFTER_MOVE if _is_of_claim(row, failure) else FAILED_BEFORE_MOVE
-    ), failure.failed_at
+    is_of_claim = _is_of_claim(row, failure)
+    return FAILED_AFTER_MOVE if is_of_claim else FAILED_BEFORE_MOVE, failure.failed_at
 
 
 def _is_of_claim(row: Row[Any], failure: Failure) -> bool:

@@ -22,11 +22,12 @@ from redrive.domain import (
     Reason,
     Settlement,
     StartRequest,
+    scope_in_words,
 )
 from redrive.errors import StaleRunner
 from redrive.faultpoints import Step, reach
 from redrive.ledger import claiming, releasing, settling, starting
-from redrive.ledger.auditing import add_audit, scope_in_words
+from redrive.ledger.auditing import add_audit
 from redrive.ledger.counting import move_own_counts
 from redrive.ledger.database import Database
 from redrive.ledger.judging import add_operation_activity

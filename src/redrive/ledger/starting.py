@@ -38,6 +38,7 @@ from redrive.domain import (
     ScopeKind,
     StartRequest,
     controls_as_text,
+    scope_in_words,
     to_millis,
 )
 from redrive.errors import (
@@ -47,7 +48,7 @@ from redrive.errors import (
     NothingToDo,
     WrongState,
 )
-from redrive.ledger.auditing import add_audit, scope_in_words
+from redrive.ledger.auditing import add_audit
 from redrive.ledger.counting import (
     freeze_selection,
     share_selection,

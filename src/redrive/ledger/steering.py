@@ -22,6 +22,7 @@ from redrive.domain import (
     Outcome,
     ScopeKind,
     controls_as_text,
+    scope_in_words,
 )
 from redrive.errors import (
     ApprovalNeeded,
@@ -34,7 +35,7 @@ from redrive.errors import (
     WaitsForApproval,
 )
 from redrive.faultpoints import Step, reach
-from redrive.ledger.auditing import add_audit, scope_in_words, that_differ
+from redrive.ledger.auditing import add_audit, that_differ
 from redrive.ledger.database import Database
 from redrive.ledger.limits import refuse_limits_of_dismissal
 from redrive.ledger.rows import operation_of

@@ -29,11 +29,12 @@ from redrive.domain import (
     TakeBackResult,
     TakenBack,
     UndoBatch,
+    scope_in_words,
 )
 from redrive.errors import NothingToTakeBack, StaleRunner
 from redrive.faultpoints import Step, reach
 from redrive.ledger import settling
-from redrive.ledger.auditing import add_audit, scope_in_words
+from redrive.ledger.auditing import add_audit
 from redrive.ledger.counting import move_own_counts
 from redrive.ledger.database import Database
 from redrive.ledger.judging import add_operation_activity
