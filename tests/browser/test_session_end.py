@@ -52,6 +52,7 @@ async def test_what_was_typed_into_a_question_is_there_again_after_the_login(
     )
     page = opened.page
     await question.get_by_label("Type 1,001").fill("1001")
+    await question.get_by_label("Behind live traffic").check()
     await opened.context.clear_cookies()
     await question.get_by_role("button", name="Retry 1,001 entries").click()
     ended = page.get_by_role("dialog", name="Your session has ended")
@@ -59,6 +60,7 @@ async def test_what_was_typed_into_a_question_is_there_again_after_the_login(
     await _log_in_here(opened)
     await expect(question.get_by_label("Reason")).to_have_value("the provider is back")
     await expect(question.get_by_label("Type 1,001")).to_have_value("1001")
+    await expect(question.get_by_label("Behind live traffic")).to_be_checked()
     assert await page.evaluate("sessionStorage.length") == 0
     assert scene.failed_of("half-typed") == 1001
     await question.get_by_role("button", name="Retry 1,001 entries").click()

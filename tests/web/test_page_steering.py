@@ -73,6 +73,7 @@ async def test_a_pause_by_hand_says_who_and_why_and_is_taken_back(
     assert "Paused by you" in banner
     assert "The provider <is> slow" in banner
     assert "2 entries are left as they were" in banner
+    assert page.text.count("he provider &lt;is&gt; slow") == 1
     assert "<title>Paused 0% · " in page.text
     assert "icon-paused.svg" in page.text
     assert 'id="pause"' not in page.text

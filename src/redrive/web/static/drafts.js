@@ -18,7 +18,7 @@ function keep() {
   const kept = {
     ...whoAndWhere(),
     address: open?.dataset.address,
-    values: typed.map(({ name, value }) => [name, value]),
+    values: typed.map((field) => [field.name, field.type === "checkbox" ? field.checked : field.value]),
   };
   sessionStorage.setItem(KEPT, JSON.stringify(kept));
 }
@@ -31,7 +31,8 @@ async function takeUp() {
   if (kept.address) await ask(kept.address);
   const form = document.querySelector(kept.address ? "#dialog #question form" : "#main #question form");
   for (const [name, value] of form ? kept.values : []) {
-    if (form.elements[name]) form.elements[name].value = value;
+    const field = form.elements[name];
+    if (field) field[typeof value === "boolean" ? "checked" : "value"] = value;
   }
   checkTyped(form?.querySelector("[data-typed]"));
 }
