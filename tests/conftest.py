@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -11,6 +12,10 @@ from redrive.ledger import Database
 from tests.support.bullmq_world import BullMQWorld
 from tests.support.ledgers import BACKENDS, Backend, LedgerTemplates
 from tests.support.servers import PostgresServer, RedisServer, running_redis
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell starts its background jobs deaf to Ctrl-C, and so would be what the tests start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

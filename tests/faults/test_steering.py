@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from redrive.domain import (
+    Batch,
     Canary,
     CanaryState,
     Controls,
@@ -275,6 +276,40 @@ async def test_a_batch_is_not_claimed_long_before_its_hand_over(scene: Scene) ->
     assert await next_claim() == 0
     assert await next_claim() == pytest.approx(0.9, abs=0.02)
     assert await next_claim() == pytest.approx(0.9, abs=0.02)
+
+
+async def test_what_is_in_hand_goes_at_its_rate_when_a_lower_one_is_wanted(scene: Scene) -> None:
+    await scene.fail(24)
+    started = await scene.rig.start(controls=Controls(rate=100.0))
+    operation = await scene.rig.operations.take_over(started.operation_id)
+    assert operation is not None
+    course = Course(
+        operation, ledger=scene.rig.operations, clock=scene.time, time=scene.time, batch_size=9
+    )
+
+    async def claimed() -> Batch:
+        limit = await course.next_claim(lambda: False, scene.rest)
+        batch = await scene.rig.operations.claim(operation, limit)
+        assert batch is not None
+        course.claimed(batch)
+        return batch
+
+    async def hand_over(batch: Batch) -> float:
+        began = scene.time.waited
+        await course.may_hand_over(batch, lambda: False)
+        course.handed_over(await scene.rig.recovery.move(operation, batch))
+        return scene.time.waited - began
+
+    for _ in range(3):
+        await hand_over(await claimed())
+    in_hand = await claimed()
+    assert len(in_hand.entries) == 5
+    await scene.rig.recovery.change_controls(operation.operation_id, OPERATOR, {"rate": 1.0})
+    course.see(await scene.rig.operation(operation.operation_id))
+    assert await hand_over(in_hand) <= 0.1
+    changed_at = scene.time.waited
+    assert len((await claimed()).entries) == 1
+    assert scene.time.waited - changed_at >= 0.9
 
 
 async def test_the_progress_says_how_fast_it_goes_and_why(scene: Scene) -> None:

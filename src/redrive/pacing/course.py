@@ -106,6 +106,7 @@ class Course:
             Heard(outcomes=operation.heard_before, failed_again=operation.failed_before)
         )
         self._paced_at: float | None = None
+        self._slows_down = False
         self._is_fresh = operation.runner_epoch == 1
         self.see(operation)
 
@@ -139,7 +140,8 @@ class Course:
             room = await self._room()
             if self.halt is not None:
                 return 0
-            batch = self._batch(room)
+            self._follow_rate()
+            batch = 0 if self._slows_down else self._batch(room)
             wait = self._wait(batch) - AHEAD_SECONDS if batch else LOOK_SECONDS
             if batch and wait <= 0:
                 return batch
@@ -269,8 +271,15 @@ class Course:
             self._ramp.see(heard, controls.guard, now)
 
     def _follow_rate(self) -> None:
+        """Go at the wanted rate. What is in hand is too much at once for a lower one: it still goes
+        at the rate at which it was claimed.
+        """
         wanted = self.operation.controls.rate if self._ramp is None else self._ramp.rate
         now = self._time.seconds()
+        is_lower = wanted is not None and (self._pacer is None or wanted < self._pacer.rate)
+        self._slows_down = is_lower and self._to_hand_over > 0
+        if self._slows_down:
+            return
         if wanted is None:
             self._pacer = None
         elif self._pacer is None:
