@@ -216,6 +216,7 @@ def _check_balance(seen: Observed, verdict: Verdict) -> None:
             verdict.unbalanced.append(f"{name} took {operation.total}, its plan {promised}")
         if len(items) > operation.total:
             verdict.unbalanced.append(f"{name} has {len(items)} items of {operation.total}")
+    verdict.unbalanced += seen.miscounts
     verdict.unbalanced += disagreements(
         seen.jobs, seen.entries, seen.engine_failed, lost=bool(seen.losses)
     )

@@ -62,9 +62,16 @@ class Crew:
         self._children: dict[asyncio.Task[None], tuple[Part, Child | None]] = {}
         self._over = False
 
-    def take(self, part: Part, settings: dict[str, str] | None = None, *queues: str) -> None:
-        """Have one more process of a part from now on; ``settings`` are its first life's own."""
-        task = asyncio.create_task(self._keep(part, settings or {}, queues))
+    def take(
+        self,
+        part: Part,
+        settings: dict[str, str] | None = None,
+        *queues: str,
+        prepare: str | None = None,
+    ) -> None:
+        """Have one more process of a part from now on; ``settings`` and ``prepare`` are its first
+        life's own."""
+        task = asyncio.create_task(self._keep(part, settings or {}, queues, prepare))
         self._children[task] = (part, None)
 
     def alive(self, part: Part) -> list[Child]:
@@ -99,7 +106,13 @@ class Crew:
             task.cancel()
         await asyncio.gather(*self._children, return_exceptions=True)
 
-    async def _keep(self, part: Part, settings: dict[str, str], queues: tuple[str, ...]) -> None:
+    async def _keep(
+        self,
+        part: Part,
+        settings: dict[str, str],
+        queues: tuple[str, ...],
+        prepare: str | None,
+    ) -> None:
         task = asyncio.current_task()
         assert task is not None
         own = settings
@@ -107,16 +120,21 @@ class Crew:
             self._lives[part] += 1
             life = self._lives[part]
             faults = [fault for fault in self._faults if (fault.part, fault.life) == (part, life)]
-            child = await self._start(part, own, faults, queues)
+            child = await self._start(part, own, faults, queues, prepare or self._prepare)
             self._children[task] = (part, child)
             watching = asyncio.create_task(self._watch_stops(child, faults))
             code = await asyncio.shield(child.ended)
             watching.cancel()
             self._note_end(part, child, code, faults)
-            own = {}
+            own, prepare = {}, None
 
     async def _start(
-        self, part: Part, own: dict[str, str], faults: list[Fault], queues: tuple[str, ...]
+        self,
+        part: Part,
+        own: dict[str, str],
+        faults: list[Fault],
+        queues: tuple[str, ...],
+        prepare: str | None,
     ) -> Child:
         kept = {name: value for name, value in os.environ.items() if name.startswith(("LC_", "TZ"))}
         environment = {**kept, **self._environment, **own}
@@ -128,7 +146,7 @@ class Crew:
             main = "main_in_node" if self._in_node else "main"
             return await self._forker.start(f"proof.worker:{main}", arguments, environment, log)
         return await self._forker.start(
-            "redrive.cli:main", ["redrive", part.value], environment, log, self._prepare
+            "redrive.cli:main", ["redrive", part.value], environment, log, prepare
         )
 
     async def _watch_stops(self, child: Child, faults: list[Fault]) -> None:

@@ -21,9 +21,11 @@ from redrive.domain import (
     Outcome,
 )
 from redrive.errors import LedgerUnavailable
+from redrive.fingerprint import VERSION
 from redrive.ledger import Database
 from redrive.ledger.schema import entries, items, operations
-from redrive.ledger.schema_triage import operation_activity
+from redrive.ledger.schema_triage import groups, operation_activity, regroupings
+from tests.support.counts import miscounts
 
 _UNFINISHED = ("wait", "active", "delayed", "prioritized", "paused")
 
@@ -178,6 +180,16 @@ class LedgerView:
             )
             for row in rows
         ]
+
+    async def miscounts(self) -> list[str]:
+        """The counters of apps and groups that are not what a count says."""
+        return await miscounts(self._database)
+
+    async def regrouped(self) -> bool:
+        """Whether every group that has entries is of the present version of the fingerprint."""
+        left = select(func.count()).where(groups.c.version < VERSION, groups.c.entries > 0)
+        tallied = select(func.count()).select_from(regroupings)
+        return [await self._one(left), await self._one(tallied)] == [0, 0]
 
     async def close(self) -> None:
         await self._database.close()

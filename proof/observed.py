@@ -86,7 +86,8 @@ class Loss:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Observed:
     """Everything that the checker judges by. ``promised`` is what plans told the operator, by the
-    operation that was started from them: how many entries they would take."""
+    operation that was started from them: how many entries they would take. ``miscounts`` are the
+    counters of the ledger that are not what a count says."""
 
     jobs: Sequence[JobPlan]
     runs: Sequence[Run]
@@ -96,6 +97,7 @@ class Observed:
     engine_failed: dict[JobKey, float]
     losses: Sequence[Loss] = ()
     promised: Mapping[str, int] = field(default_factory=dict)
+    miscounts: Sequence[str] = ()
     hurt_at: Sequence[float] = ()
 
 

@@ -146,6 +146,7 @@ class Scenario:
     Operations over more than ``approval_over`` entries wait for a second person; 0: none does.
     ``eaten`` replies of hand-overs are dropped on their way to the runner; the repeat waits until
     the jobs were worked off. ``unreachable`` keeps the queues' Redis from the first web process.
+    With ``regroups`` the first follower groups failures by an older version of the fingerprint.
     ``node`` has the jobs done in Node.js, where there is one. With ``strict`` every fault must
     happen. ``patience``, in seconds, bounds every wait.
     """
@@ -163,6 +164,7 @@ class Scenario:
     runners: int = 1
     followers: int = 1
     batch_size: int = 8
+    regroups: bool = False
     node: bool = False
     strict: bool = False
     patience: float = 120.0

@@ -10,6 +10,7 @@ from pathlib import Path
 from proof.checker import Verdict, check
 from proof.crew import Crew, Death, environment_of, source_at
 from proof.observed import Observed, read_runs
+from proof.older import OLDER_FINGERPRINT
 from proof.plan import Act, Action, Fault, Part, Scenario
 from proof.processes import Forker
 from proof.stage import Stage, WaitedInVainError, open_stage
@@ -102,8 +103,10 @@ async def _act_out(stage: Stage, crew: Crew, trouble: Trouble) -> None:
     crew.take(Part.WORKER, None, *scenario.queues)
     await stage.until(stage.all_failed, "every job fails")
     for _ in range(scenario.followers):
-        crew.take(Part.FOLLOWER)
+        crew.take(Part.FOLLOWER, prepare=OLDER_FINGERPRINT if scenario.regroups else None)
     await stage.until(stage.all_known, "the ledger takes every failure in")
+    if scenario.regroups:
+        await crew.replace(Part.FOLLOWER)
     await stage.drop_jobs()
     crew.take(Part.WEB, source_at(_NOWHERE) if scenario.unreachable else None)
     crew.take(Part.RUNNER, source_at(stage.eater.url) if scenario.eaten else None)
@@ -116,6 +119,8 @@ async def _act_out(stage: Stage, crew: Crew, trouble: Trouble) -> None:
         await _do(stage, crew, act, f"act-{number}", trouble)
     await trouble.end()
     await _mop_up(stage, crew, trouble)
+    if scenario.regroups:
+        await stage.until(stage.ledger.regrouped, "every entry is in a group of the newer version")
 
 
 async def _do(stage: Stage, crew: Crew, act: Act, key: str, trouble: Trouble) -> None:
@@ -193,5 +198,6 @@ async def _observe(stage: Stage, crew: Crew) -> Observed:
         engine_failed=stage.engine.failed(),
         losses=stage.losses,
         promised=stage.operator.promised,
+        miscounts=await stage.ledger.miscounts(),
         hurt_at=[*stage.outages, *(death.at for death in crew.deaths)],
     )

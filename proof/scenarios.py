@@ -22,6 +22,7 @@ from proof.steps import (
     HALTING,
     PLANNED,
     PLANNING,
+    REGROUPING,
     RELEASING,
     RESTORED,
     RESTORING,
@@ -35,6 +36,7 @@ from redrive.faultpoints import Step
 
 _NODE_SHARE = 0.3
 _LOW_PRIORITY_SHARE = 0.25
+_REGROUPED_SHARE = 0.1
 
 
 def from_seed(seed: int, backend: str) -> Scenario:
@@ -43,14 +45,15 @@ def from_seed(seed: int, backend: str) -> Scenario:
     jobs = world(rng, rng.choice((24, 48, 96)))
     kind = KINDS[seed % len(KINDS)]
     scenario = kind(rng, f"seed-{seed}", backend, jobs)
-    return replace(scenario, seed=seed, node=rng.random() < _NODE_SHARE)
+    node = rng.random() < _NODE_SHARE
+    return replace(scenario, seed=seed, node=node, regroups=rng.random() < _REGROUPED_SHARE)
 
 
 def _killed_at_steps(
     rng: random.Random, name: str, backend: str, jobs: tuple[JobPlan, ...]
 ) -> Scenario:
     """Two or three processes in a row die at steps, one after the other."""
-    elsewhere = (*WEB_SINGLE, *RELEASING, *APPROVING, *RESTORING)
+    elsewhere = (*WEB_SINGLE, *RELEASING, *APPROVING, *RESTORING, *REGROUPING)
     steps = [step for step in Step if step not in elsewhere]
     faults: list[Fault] = []
     for step in rng.sample(steps, rng.randint(1, 3)):

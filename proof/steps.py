@@ -52,6 +52,7 @@ WEB_SINGLE = (
 RELEASING = (Step.RELEASE_WRITTEN, Step.RELEASED)
 UNDOING = tuple(step for step in Step if step.value.startswith("undo_"))
 WITHHOLDING = (Step.WITHHOLD_WANTED, Step.WITHHELD)
+REGROUPING = (Step.REGROUP_WRITTEN, Step.REGROUPED, Step.MERGE_WRITTEN, Step.MERGED)
 FOLLOWING = tuple(
     step for step in Step if step.value.startswith(("failures_", "outcomes_", "drift_"))
 )
@@ -87,7 +88,8 @@ def at_step(step: Step, backend: str, seed: int) -> Scenario:
     if step in UNDOING:
         jobs = tuple(replace(job, work_millis=_SLOW_MILLIS) for job in jobs)
     before = _leading_to(step)
-    life = 1 + sum(fault.meanwhile is None for fault in before)
+    regroups = step in REGROUPING
+    life = 1 + sum(fault.meanwhile is None for fault in before) + regroups
     scenario = Scenario(
         name=f"step-{step}-{seed}",
         backend=backend,
@@ -96,6 +98,7 @@ def at_step(step: Step, backend: str, seed: int) -> Scenario:
         faults=(*before, Fault(part=part_of(step), step=step, life=life)),
         unreachable=step in RELEASING,
         approval_over=1 if step in APPROVING else 0,
+        regroups=regroups,
         strict=True,
     )
     # Slow jobs, moved all at once: much of what is to be undone still waits for a worker.
@@ -106,7 +109,7 @@ def part_of(step: Step) -> Part:
     """The part that comes to a step."""
     if step in BY_CONSOLE:
         return Part.WEB
-    return Part.FOLLOWER if step in FOLLOWING else Part.RUNNER
+    return Part.FOLLOWER if step in (*FOLLOWING, *REGROUPING) else Part.RUNNER
 
 
 def _leading_to(step: Step) -> tuple[Fault, ...]:
@@ -114,7 +117,8 @@ def _leading_to(step: Step) -> tuple[Fault, ...]:
     if step in (*CANCELLING, *WITHHOLDING):
         return (Fault(part=Part.RUNNER, step=Step.CLAIMED, meanwhile=Meanwhile.CANCEL),)
     if step in UNDOING:
-        return (Fault(part=Part.RUNNER, step=Step.MOVED, meanwhile=Meanwhile.UNDO),)
+        # Where it has no transaction open: the undo could not be written to SQLite.
+        return (Fault(part=Part.RUNNER, step=Step.SETTLED, meanwhile=Meanwhile.UNDO),)
     if step in (Step.UNSETTLED_FOUND, Step.SWEEP_RELEASED, Step.SWEEP_ENQUEUED):
         return (Fault(part=Part.RUNNER, step=Step.MOVED, nth=2),)
     return ()

@@ -94,6 +94,10 @@ class Step(StrEnum):
     DRIFT_JUDGED = "drift_judged"
     DRIFT_WRITTEN = "drift_written"
     DRIFT_RECORDED = "drift_recorded"
+    REGROUP_WRITTEN = "regroup_written"
+    REGROUPED = "regrouped"
+    MERGE_WRITTEN = "merge_written"
+    MERGED = "merged"
 
 
 Arrival = Callable[[Step], None]

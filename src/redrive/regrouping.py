@@ -7,6 +7,7 @@ import asyncio
 import structlog
 
 from redrive.errors import Unavailable
+from redrive.faultpoints import Step, reach
 from redrive.ports import RegroupingLedger
 
 log = structlog.get_logger()
@@ -63,6 +64,7 @@ class Regrouper:
                 if batch is None:
                     await self._pause(self._while_at_work_seconds)
                     continue
+                reach(Step.MERGED if batch.merged else Step.REGROUPED)
                 moved, merged = moved + batch.moved, merged + batch.merged
                 if not batch.more:
                     break

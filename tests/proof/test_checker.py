@@ -232,3 +232,7 @@ def test_the_workers_record_is_read_run_by_run() -> None:
     ]
     cut_off = Run(job=("mail", "b"), stamp="op_1:1", attempt=2, started=0.5)
     assert read_runs(lines) == [cut_off, FIRST]
+
+
+def test_a_counter_that_is_not_what_a_count_says_is_unbalanced() -> None:
+    assert found(miscounts=["app acme counts 2 failed, its entries 1"]) == {"unbalanced"}

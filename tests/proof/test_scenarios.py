@@ -10,7 +10,7 @@ from proof.plan import BACKENDS, Action, Meanwhile, Moment, Outage, Part
 from proof.play import Played
 from proof.report import again
 from proof.scenarios import from_seed
-from proof.steps import at_step, part_of
+from proof.steps import REGROUPING, at_step, part_of
 from redrive.faultpoints import Step
 
 
@@ -34,6 +34,7 @@ def test_some_seeds_in_a_row_hold_everything_that_can_go_wrong() -> None:
     assert {act.action for act in acts} == {*Action} - by_one
     assert any(act.controls.get("low_priority") for act in acts)
     assert any(one.approval_over for one in scenarios)
+    assert {one.regroups for one in scenarios} == {True, False}
     jobs = [job for one in scenarios for job in one.jobs]
     assert any(job.poison for job in jobs)
     assert any(job.dropped for job in jobs)
@@ -46,7 +47,9 @@ def test_the_scenario_of_a_step_ends_with_a_death_at_it(step: Step) -> None:
     scenario = at_step(step, "sqlite", 1)
     *before, last = scenario.faults
     assert (last.part, last.step, last.meanwhile) == (part_of(step), step, None)
-    assert last.life == 1 + sum(fault.meanwhile is None for fault in before)
+    deaths = sum(fault.meanwhile is None for fault in before)
+    assert last.life == 1 + deaths + scenario.regroups
+    assert scenario.regroups == (step in REGROUPING)
     assert scenario.strict
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -27,7 +28,10 @@ from redrive.domain import (
 )
 from redrive.errors import EngineUnavailable
 from redrive.faultpoints import Step
-from redrive.ledger import Database
+from redrive.fingerprint import VERSION, Fingerprint, fingerprint
+from redrive.ledger import Database, SqlRegroupingLedger
+from redrive.ledger.grouping import Fingerprints
+from redrive.regrouping import Regrouper
 from redrive.sweeping import sweep
 from redrive.testing import Faults
 from redrive.wiring import connect_redis
@@ -76,6 +80,7 @@ async def test_a_run_of_everything_comes_to_every_step(
     await run_all(world)
     await rig.hear()
     await retry_elsewhere(rig, world)
+    await regroup(database)
 
     assert reached == set(Step)
 
@@ -180,6 +185,17 @@ async def retry_elsewhere(rig: Rig, world: BullMQWorld) -> None:
     assert await world.state(QUEUE, name) is JobState.WAITING
     await rig.follower.check()
     assert (await rig.entry(name)).state is EntryState.QUEUED
+
+
+async def regroup(database: Database) -> None:
+    """By a version of the fingerprint that is newer than this one."""
+
+    def newer(*told: str) -> Fingerprint:
+        found = fingerprint(*told)
+        return replace(found, version=VERSION + 1, key=f"newer_{found.key}")
+
+    fingerprints = Fingerprints(VERSION + 1, newer)
+    await Regrouper(ledger=SqlRegroupingLedger(database, fingerprints)).regroup()
 
 
 async def take_in(rig: Rig, jobs: int = 1) -> None:

@@ -18,6 +18,7 @@ from sqlalchemy import Row, Select, bindparam, case, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from redrive.domain import DROPPED_AT_ONCE, EntryState, RegroupedBatch
+from redrive.faultpoints import Step, reach
 from redrive.ledger.counting import an_operation_is_at_work, freeze_selection
 from redrive.ledger.database import Database, upsert
 from redrive.ledger.grouping import CURRENT, Fingerprints, Told, group_pks
@@ -84,6 +85,7 @@ class SqlRegroupingLedger:
             if not await self._go_on(connection, place, last):
                 return RegroupedBatch(moved=0, merged=0, more=True)
             moved = await self._move_entries(connection, seen, found) if found else 0
+            reach(Step.REGROUP_WRITTEN)
             return RegroupedBatch(moved=moved, merged=0, more=True)
 
         return await self._database.write(work)
@@ -165,6 +167,7 @@ class SqlRegroupingLedger:
                 return None
             merged = await take_over_next(self._database, connection, limit)
             if merged is not None:
+                reach(Step.MERGE_WRITTEN)
                 return RegroupedBatch(moved=0, merged=merged, more=True)
             if (await connection.execute(left.limit(1))).first() is not None:
                 await self._go_on(connection, place, 0)
