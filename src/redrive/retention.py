@@ -8,26 +8,19 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from redrive.domain import Prunable, Retention
-from redrive.errors import Unavailable
+from redrive.domain import Prunable, PrunedBatch, Retention
+from redrive.housekeeping import BATCH_ROWS, Housekeeping
 from redrive.ports import Clock, RetentionLedger
 
 log = structlog.get_logger()
 
-BATCH_ROWS = 250
-
 _ACTIVITY_AT_LEAST = timedelta(days=8)  # the console's longest chart, and a day
-_PASS_SECONDS = 3600.0
-_AFTER_ERROR_SECONDS = 30.0
-_WHILE_AT_WORK_SECONDS = 5.0
-_SHORTEST_PAUSE_SECONDS = 0.005
 
 
 class Pruner:
     """Removes what is older than ``retention`` allows. Any number of them may run.
 
-    Each batch is followed by a pause as long as the batch took, so that pruning takes half of one
-    connection's time at most. While an operation is at work nothing is pruned.
+    While an operation is at work nothing is pruned.
     """
 
     def __init__(
@@ -38,25 +31,17 @@ class Pruner:
         clock: Clock,
         stop: asyncio.Event | None = None,
         batch_rows: int = BATCH_ROWS,
-        while_at_work_seconds: float = _WHILE_AT_WORK_SECONDS,
+        while_at_work_seconds: float | None = None,
     ) -> None:
         self._ledger = ledger
         self._retention = retention
         self._clock = clock
-        self._stop = stop or asyncio.Event()
         self._batch_rows = batch_rows
-        self._while_at_work_seconds = while_at_work_seconds
+        self._housekeeping = Housekeeping(stop, while_at_work_seconds)
 
     async def run(self) -> None:
         """Prune now and every hour, until stopped."""
-        while not self._stop.is_set():
-            wait = _PASS_SECONDS
-            try:
-                await self.prune()
-            except Unavailable as error:
-                log.warning("pruning_waits", error=str(error), seconds=_AFTER_ERROR_SECONDS)
-                wait = _AFTER_ERROR_SECONDS
-            await self._pause(wait)
+        await self._housekeeping.passes(self.prune, "pruning")
 
     async def prune(self) -> Counter[Prunable]:
         """One pass over everything; returns how many rows it removed, ended early if stopped.
@@ -90,22 +75,13 @@ class Pruner:
     async def _prune_all(
         self, what: Prunable, before: datetime, removed: Counter[Prunable]
     ) -> None:
-        loop = asyncio.get_running_loop()
         position: str | None = None
-        while not self._stop.is_set():
-            began = loop.time()
-            batch = await self._ledger.prune(what, before, self._batch_rows, position)
-            if batch is None:
-                await self._pause(self._while_at_work_seconds)
-                continue
-            removed.update(batch.removed)
-            if not batch.more:
-                return
-            position = batch.position
-            await self._pause(max(loop.time() - began, _SHORTEST_PAUSE_SECONDS))
 
-    async def _pause(self, seconds: float) -> None:
-        try:
-            await asyncio.wait_for(self._stop.wait(), seconds)
-        except TimeoutError:
-            return
+        async def take() -> PrunedBatch | None:
+            nonlocal position
+            batch = await self._ledger.prune(what, before, self._batch_rows, position)
+            position = batch.position if batch is not None else position
+            return batch
+
+        async for batch in self._housekeeping.batches(take):
+            removed.update(batch.removed)

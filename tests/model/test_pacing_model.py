@@ -12,14 +12,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
     precondition,
     rule,
-    run_state_machine_as_test,
 )
 
 from redrive.domain import (
@@ -45,6 +43,7 @@ from redrive.ledger import Database
 from redrive.testing import Crash, Faults, InMemoryEngine
 from tests.model.reference import Judged
 from tests.support.ledgers import LedgerTemplates
+from tests.support.machines import run_machine
 from tests.support.manual_time import ManualTime
 from tests.support.rig import OPERATOR, QUEUE, Rig, check_adds_up
 from tests.support.servers import RedisServer
@@ -308,18 +307,4 @@ class PacingMachine(RuleBasedStateMachine):
 def test_any_outcomes_keep_to_the_limits_and_add_up(
     ledger_templates: LedgerTemplates, shared_redis: RedisServer, tmp_path: Path
 ) -> None:
-    url = ledger_templates.create("sqlite", tmp_path)
-    machine = type(
-        "Machine",
-        (PacingMachine,),
-        {"template": Path(url.removeprefix("sqlite:///")), "redis": shared_redis},
-    )
-    run_state_machine_as_test(
-        machine,
-        settings=settings(
-            max_examples=20,
-            stateful_step_count=12,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    run_machine(PacingMachine, ledger_templates, shared_redis, tmp_path, examples=20, steps=12)

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import precondition, rule
 from sqlalchemy import select
 
 from redrive.domain import (
@@ -29,6 +28,7 @@ from redrive.ledger.schema import items
 from redrive.ledger.schema_triage import selections
 from tests.model.test_recovery_model import APPS, JOBS, RecoveryMachine, kinds, steps
 from tests.support.ledgers import LedgerTemplates
+from tests.support.machines import run_machine
 from tests.support.rig import OPERATOR, QUEUE
 from tests.support.servers import RedisServer
 
@@ -117,18 +117,4 @@ class PlanMachine(RecoveryMachine):
 def test_every_planned_entry_ends_with_exactly_one_reason(
     ledger_templates: LedgerTemplates, shared_redis: RedisServer, tmp_path: Path
 ) -> None:
-    url = ledger_templates.create("sqlite", tmp_path)
-    machine = type(
-        "Machine",
-        (PlanMachine,),
-        {"template": Path(url.removeprefix("sqlite:///")), "redis": shared_redis},
-    )
-    run_state_machine_as_test(
-        machine,
-        settings=settings(
-            max_examples=60,
-            stateful_step_count=30,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    run_machine(PlanMachine, ledger_templates, shared_redis, tmp_path, examples=60, steps=30)

@@ -13,14 +13,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
     precondition,
     rule,
-    run_state_machine_as_test,
 )
 from sqlalchemy import select
 
@@ -42,6 +40,7 @@ from redrive.ledger import Database
 from redrive.ledger.schema import entries, items
 from redrive.testing import Crash, Faults, InMemoryEngine
 from tests.support.ledgers import LedgerTemplates
+from tests.support.machines import run_machine
 from tests.support.rig import OPERATOR, QUEUE, Rig, check_adds_up
 from tests.support.servers import RedisServer
 
@@ -329,18 +328,4 @@ class RecoveryMachine(RuleBasedStateMachine):
 def test_any_interleaving_keeps_the_invariants(
     ledger_templates: LedgerTemplates, shared_redis: RedisServer, tmp_path: Path
 ) -> None:
-    url = ledger_templates.create("sqlite", tmp_path)
-    machine = type(
-        "Machine",
-        (RecoveryMachine,),
-        {"template": Path(url.removeprefix("sqlite:///")), "redis": shared_redis},
-    )
-    run_state_machine_as_test(
-        machine,
-        settings=settings(
-            max_examples=80,
-            stateful_step_count=30,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    run_machine(RecoveryMachine, ledger_templates, shared_redis, tmp_path, examples=80, steps=30)
