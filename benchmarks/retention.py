@@ -14,6 +14,7 @@ from benchmarks.seeding import seed_failed_jobs, take_in
 from benchmarks.worlds import BACKENDS, World
 from redrive.domain import AppId, OperationKind, Prunable, PrunedBatch, Scope, StartRequest
 from redrive.ledger import SqlRetentionLedger
+from redrive.ports import Held
 from redrive.retention import Pruner
 from redrive.settings import Settings
 from redrive.wiring import Services, build_pruner, build_runner, open_services
@@ -32,10 +33,15 @@ class _Timed:
         self.batches: dict[Prunable, list[float]] = {}
 
     async def prune(
-        self, what: Prunable, before: datetime, limit: int, position: str | None
+        self,
+        what: Prunable,
+        before: datetime,
+        limit: int,
+        position: str | None,
+        held: Held,
     ) -> PrunedBatch | None:
         began = perf_counter()
-        batch = await self._real.prune(what, before, limit, position)
+        batch = await self._real.prune(what, before, limit, position, held)
         self.batches.setdefault(what, []).append((perf_counter() - began) * 1000)
         return batch
 
@@ -108,7 +114,12 @@ async def _rate(settings: Settings) -> tuple[Measured, list[Measured]]:
     """Rows per second of what is left, pauses among them, and how long batches took."""
     async with open_services(settings) as services:
         ledger = _Timed(SqlRetentionLedger(services.database))
-        pruner = Pruner(ledger=ledger, retention=settings.retention, clock=services.clock)
+        pruner = Pruner(
+            ledger=ledger,
+            engines=services.engines,
+            retention=settings.retention,
+            clock=services.clock,
+        )
         began = perf_counter()
         removed = await pruner.prune()
         seconds = perf_counter() - began

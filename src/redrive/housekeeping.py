@@ -47,14 +47,16 @@ class Housekeeping:
         )
 
     async def passes(self, work: Callable[[], Awaitable[object]], name: str) -> None:
-        """Work now and every hour; sooner where a store was away."""
+        """Work now and every hour; sooner where it failed, as when a store was away."""
         while not self._stop.is_set():
             wait = _PASS_SECONDS
             try:
                 await work()
-            except Unavailable as error:
+            except Exception as error:
+                # Also what nobody thought of: operations go on beside it.
                 wait = _AFTER_ERROR_SECONDS
-                log.warning(f"{name}_waits", error=str(error), seconds=wait)
+                expected = isinstance(error, Unavailable)
+                log.warning(f"{name}_waits", error=str(error), seconds=wait, exc_info=not expected)
             await self._pause(wait)
 
     async def batches(self, take: Callable[[], Awaitable[B | None]]) -> AsyncIterator[B]:

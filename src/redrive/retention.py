@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 import structlog
 
-from redrive.domain import Prunable, PrunedBatch, Retention
+from redrive.domain import JobState, OverEntry, Prunable, PrunedBatch, Retention
 from redrive.housekeeping import BATCH_ROWS, Housekeeping
-from redrive.ports import Clock, RetentionLedger
+from redrive.ports import Clock, Engine, RetentionLedger
 
 log = structlog.get_logger()
 
@@ -20,13 +21,16 @@ _ACTIVITY_AT_LEAST = timedelta(days=8)  # the console's longest chart, and a day
 class Pruner:
     """Removes what is older than ``retention`` allows. Any number of them may run.
 
-    While an operation is at work nothing is pruned.
+    While an operation is at work nothing is pruned. An entry whose queue still holds the job as
+    failed stays (one that was dismissed, say): without it the old failure would come in as a new
+    one. Of a source that is followed no more nothing comes in.
     """
 
     def __init__(
         self,
         *,
         ledger: RetentionLedger,
+        engines: Mapping[str, Engine],
         retention: Retention,
         clock: Clock,
         stop: asyncio.Event | None = None,
@@ -34,6 +38,7 @@ class Pruner:
         while_at_work_seconds: float | None = None,
     ) -> None:
         self._ledger = ledger
+        self._engines = engines
         self._retention = retention
         self._clock = clock
         self._batch_rows = batch_rows
@@ -46,7 +51,7 @@ class Pruner:
     async def prune(self) -> Counter[Prunable]:
         """One pass over everything; returns how many rows it removed, ended early if stopped.
 
-        Raises LedgerUnavailable; what was removed before stays removed.
+        Raises LedgerUnavailable, EngineUnavailable; what was removed before stays removed.
         """
         removed: Counter[Prunable] = Counter()
         try:
@@ -79,9 +84,26 @@ class Pruner:
 
         async def take() -> PrunedBatch | None:
             nonlocal position
-            batch = await self._ledger.prune(what, before, self._batch_rows, position)
+            batch = await self._ledger.prune(what, before, self._batch_rows, position, self._held)
             position = batch.position if batch is not None else position
             return batch
 
         async for batch in self._housekeeping.batches(take):
             removed.update(batch.removed)
+
+    async def _held(self, over: Sequence[OverEntry]) -> set[int]:
+        by_queue: defaultdict[tuple[str, str], list[OverEntry]] = defaultdict(list)
+        for entry in over:
+            by_queue[entry.source, entry.queue].append(entry)
+        held: set[int] = set()
+        for (source, queue), members in by_queue.items():
+            engine = self._engines.get(source)
+            if engine is None:
+                continue
+            statuses = await engine.statuses(queue, [entry.job_id for entry in members])
+            held.update(
+                entry.entry_pk
+                for entry, status in zip(members, statuses, strict=True)
+                if status.state is JobState.FAILED
+            )
+        return held

@@ -112,6 +112,8 @@ class Runner:
                 return end is _End.PAUSED
         finished = None
         while finished is None or not finished.state.terminal:
+            # Also what a claim left of which this runner was told that it had not been written.
+            await self._finish_unsettled(operation, course)
             current = await self._current(operation)
             if current.undo_wanted and not await self._undo(operation, course):
                 return False

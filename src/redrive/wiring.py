@@ -221,6 +221,7 @@ def build_pruner(services: Services, stop: asyncio.Event | None = None) -> Prune
     """What keeps the ledger from growing without end."""
     return Pruner(
         ledger=SqlRetentionLedger(services.database),
+        engines=services.engines,
         retention=services.settings.retention,
         clock=services.clock,
         stop=stop,
@@ -243,8 +244,10 @@ async def _sweep_regularly(services: Services, stop: asyncio.Event) -> None:
             await services.redis.ping()
             await sweep(services.operations, services.recovery, services.clock.now())
             await forget_plans(services.triage)
-        except (Unavailable, OSError, RedisError) as error:
-            log.warning("sweep_waits", error=str(error))
+        except Exception as error:
+            # Also what nobody thought of: operations go on beside it.
+            expected = isinstance(error, Unavailable | OSError | RedisError)
+            log.warning("sweep_waits", error=str(error), exc_info=not expected)
             wait = _SWEEP_AFTER_ERROR_SECONDS
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), wait)

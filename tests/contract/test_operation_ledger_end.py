@@ -163,10 +163,26 @@ async def test_a_stale_runner_cannot_finish_an_operation(books: Books) -> None:
     assert await books.rows() == before
 
 
+@pytest.mark.parametrize("state", [RUNNING, CANCELLING])
+async def test_an_operation_does_not_end_while_something_of_it_is_claimed(
+    books: Books, state: OperationState
+) -> None:
+    operation = await _in_state(books, RUNNING)
+    batch = await books.claim(operation)
+    if state is CANCELLING:
+        await books.operations.request_cancel(operation.operation_id, ADA)
+    before = await books.rows()
+    answer = await books.operations.finish(operation, FAILED, "stopped")
+    assert (answer.state, answer.error) == (state, None)
+    assert await books.rows() == before
+    await books.operations.settle(operation, batch, results(batch, Answer.REQUEUED))
+    assert (await books.operations.finish(operation, COMPLETED, None)).state.terminal
+
+
 async def test_a_batch_cannot_be_settled_or_given_back_after_the_end(books: Books) -> None:
     operation = await _in_state(books, RUNNING)
     batch = await books.claim(operation)
-    await books.operations.finish(operation, FAILED, "stopped")
+    await books.end_by_force(operation, FAILED)
     before = await books.rows()
     with pytest.raises(StaleRunner):
         await books.operations.settle(operation, batch, results(batch, Answer.REQUEUED))

@@ -128,7 +128,7 @@ async def test_a_claim_of_an_unknown_operation_is_loose_and_given_back(
 async def test_a_claim_of_an_operation_that_is_over_is_loose_and_given_back(books: Books) -> None:
     await books.fail("1")
     operation, _ = await books.single("1")
-    await books.operations.finish(operation, OperationState.COMPLETED, None)
+    await books.end_by_force(operation, OperationState.COMPLETED)
     assert await books.operations.release_loose() == 1
     assert (await books.entry("1")).state is FAILED
 

@@ -232,6 +232,7 @@ async def test_a_finished_operation_is_opened_again_and_audited(books: Books) ->
     answer = await books.operations.request_cancel(before.operation_id, BOB, undo=True)
     assert (answer.state, answer.undo_wanted) == (CANCELLING, True)
     assert (answer.cancelled_by, answer.finished_at) == ("bob", None)
+    assert answer.turn == before.turn + 1
     assert [found.operation_id for found in await books.operations.open_operations()] == [
         before.operation_id
     ]

@@ -40,7 +40,7 @@ from redrive.ledger import (
     SqlReadingLedger,
     SqlTriageLedger,
 )
-from redrive.ledger.schema import entries, metadata
+from redrive.ledger.schema import entries, metadata, operations
 from redrive.ports import DriftVerdict
 from redrive.testing import ManualClock
 from tests.support.counts import check_counts
@@ -294,6 +294,18 @@ class Books:
         """The counters of apps, groups and operations are what a count of what they count says."""
         await check_counts(self.database)
         await check_outcomes(self.database)
+
+    async def end_by_force(self, operation: Operation, state: OperationState) -> None:
+        """Over though something of it is claimed, as no ledger leaves it."""
+
+        async def work(connection: Any) -> None:
+            await connection.execute(
+                update(operations)
+                .where(operations.c.operation_id == operation.operation_id)
+                .values(state=state, finished_at=self.clock.now())
+            )
+
+        await self.database.write(work)
 
     async def lose_operation_of(self, job_id: str) -> None:
         """Claimed by an operation that nobody knows, as after a restored backup."""

@@ -17,6 +17,7 @@ from redrive.ledger import Database, SqlRetentionLedger
 from tests.support.books import Books
 from tests.support.factories import AT, SOURCE, id_of
 from tests.support.ledgers import LedgerTemplates
+from tests.support.pruning import nothing_held
 
 
 @pytest.fixture
@@ -102,7 +103,7 @@ async def test_live_entries_are_found_by_their_index(books: Books) -> None:
 
 async def test_what_is_over_is_found_by_its_index(books: Books) -> None:
     ledger = SqlRetentionLedger(books.database)
-    plan = await plans(books, lambda: ledger.prune(Prunable.ENTRIES, AT, 100, None))
+    plan = await plans(books, lambda: ledger.prune(Prunable.ENTRIES, AT, 100, None, nothing_held))
     assert "INDEX ix_entries_over" in plan
     assert "SCAN entries" not in plan
 
@@ -185,9 +186,9 @@ async def test_the_group_of_a_failure_is_found_by_its_key(
 
 async def test_groups_that_are_over_are_found_by_their_index(books: Books) -> None:
     ledger = SqlRetentionLedger(books.database)
-    plan = await plans(books, lambda: ledger.prune(Prunable.GROUPS, AT, 100, None))
+    plan = await plans(books, lambda: ledger.prune(Prunable.GROUPS, AT, 100, None, nothing_held))
     assert "groups USING INDEX ix_groups_failed" in plan
-    plan = await plans(books, lambda: ledger.prune(Prunable.ACTIVITY, AT, 100, None))
+    plan = await plans(books, lambda: ledger.prune(Prunable.ACTIVITY, AT, 100, None, nothing_held))
     assert "SCAN group_activity" not in plan
 
 

@@ -25,7 +25,9 @@ async def prune(console: Console) -> None:
     console.clock.advance(days=31)
     retention: Retention = console.services.settings.retention
     ledger = SqlRetentionLedger(console.services.database)
-    await Pruner(ledger=ledger, retention=retention, clock=console.clock).prune()
+    engines = console.services.engines
+    pruner = Pruner(ledger=ledger, engines=engines, retention=retention, clock=console.clock)
+    await pruner.prune()
 
 
 async def retried(console: Console, operator: httpx.AsyncClient) -> tuple[str, str]:

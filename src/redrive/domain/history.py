@@ -228,6 +228,16 @@ class Retention:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class OverEntry:
+    """An entry that is over for so long that it may go, and the job that it is of."""
+
+    entry_pk: int
+    source: str
+    queue: str
+    job_id: JobId
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class PrunedBatch:
     """What one batch of pruning removed; ``more`` says to go on, after ``position``."""
 

@@ -124,7 +124,8 @@ async def _rows_of(connection: AsyncConnection, statement: Delete, given: dict[s
 
 
 def _finished(before: datetime, limit: int) -> Select[Any]:
-    """Ids sort by the time of creation, so the walk ends where nothing can be old enough."""
+    """Ids sort by the time of creation, so the walk ends where nothing can be old enough. They stay
+    finished until this transaction ends: an undo would open one again."""
     return (
         select(operations.c.operation_id, operations.c.total)
         .where(
@@ -134,6 +135,7 @@ def _finished(before: datetime, limit: int) -> Select[Any]:
         )
         .order_by(operations.c.operation_id)
         .limit(limit)
+        .with_for_update(skip_locked=True)
     )
 
 
@@ -171,7 +173,8 @@ async def _keep_sums(connection: AsyncConnection, rows: Sequence[Row[Any]]) -> N
 def over_statement(before: datetime, limit: int, position: str | None) -> Select[Any]:
     """Entries that are over, longest first, and whether an item still names them."""
     order = (entries.c.heard_at, entries.c.id)
-    statement = select(*order).where(
+    job = (entries.c.source, entries.c.queue, entries.c.job_id)
+    statement = select(*order, *job).where(
         one_of(entries.c.state, OVER_STATES), entries.c.heard_at <= before
     )
     if position is not None:

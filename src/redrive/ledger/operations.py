@@ -34,7 +34,12 @@ from redrive.ledger.judging import add_operation_activity
 from redrive.ledger.payloads import read_payload
 from redrive.ledger.rows import operation_of, operations_of, select_open_operations
 from redrive.ledger.schema import Millis, entries, operations
-from redrive.ledger.steering import SqlSteeringLedger, locked_operation, open_operation
+from redrive.ledger.steering import (
+    SqlSteeringLedger,
+    locked_operation,
+    open_operation,
+    own_operation,
+)
 from redrive.ledger.undoing import request_undo
 from redrive.ports import Clock
 
@@ -161,6 +166,9 @@ class SqlOperationLedger(SqlSteeringLedger):
         async def work(connection: AsyncConnection) -> Operation:
             now = self._clock.now()
             before = await _state_of(connection, operation.operation_id)
+            unsettled = claiming.unsettled_statement(operation).limit(1)
+            if (await connection.execute(unsettled)).first() is not None:
+                return await own_operation(connection, operation)
             cancelling = operations.c.state == OperationState.CANCELLING
             result = await connection.execute(
                 update(operations)

@@ -14,13 +14,22 @@ from typing import Any
 from sqlalchemy import Column, Select, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from redrive.domain import OPEN_STATES, OperationKind, Prunable, PrunedBatch, to_millis
+from redrive.domain import (
+    OPEN_STATES,
+    JobId,
+    OperationKind,
+    OverEntry,
+    Prunable,
+    PrunedBatch,
+    to_millis,
+)
 from redrive.ledger import forgetting
 from redrive.ledger.counting import an_operation_is_at_work, share_selection
 from redrive.ledger.database import Database, upsert
 from redrive.ledger.filters import one_of
 from redrive.ledger.schema import activity, audit, operations, pruned
 from redrive.ledger.schema_triage import plans
+from redrive.ports import Held
 
 _MINUTE = timedelta(minutes=1)
 _PLANNED_AT_MOST = timedelta(hours=1)
@@ -35,10 +44,15 @@ class SqlRetentionLedger:
         self._database = database
 
     async def prune(
-        self, what: Prunable, before: datetime, limit: int, position: str | None
+        self,
+        what: Prunable,
+        before: datetime,
+        limit: int,
+        position: str | None,
+        held: Held,
     ) -> PrunedBatch | None:
         if what is Prunable.ENTRIES:
-            return await self._prune_entries(before, limit, position)
+            return await self._prune_entries(before, limit, position, held)
 
         async def work(connection: AsyncConnection) -> PrunedBatch | None:
             if await an_operation_is_at_work(connection):
@@ -90,11 +104,17 @@ class SqlRetentionLedger:
         return PrunedBatch(removed={what: removed}, more=removed == limit)
 
     async def _prune_entries(
-        self, before: datetime, limit: int, position: str | None
+        self, before: datetime, limit: int, position: str | None, held: Held
     ) -> PrunedBatch | None:
-        """What still has items is passed over without a lock."""
+        """What still has items or is held is passed over without a lock."""
         looked = await self._database.rows(forgetting.over_statement(before, limit, position))
-        free = [row.id for row in looked if not row.named]
+        unnamed = [
+            OverEntry(entry_pk=row.id, source=row.source, queue=row.queue, job_id=JobId(row.job_id))
+            for row in looked
+            if not row.named
+        ]
+        staying = await held(unnamed) if unnamed else ()
+        free = [entry.entry_pk for entry in unnamed if entry.entry_pk not in staying]
 
         async def work(connection: AsyncConnection) -> int | None:
             await share_selection(connection)

@@ -63,6 +63,8 @@ async def request_undo(
             undo_wanted=True,
             cancelled_by=func.coalesce(operations.c.cancelled_by, actor.name),
             finished_at=None,
+            # Its job of the turn before may not have ended yet.
+            turn=operations.c.turn + (1 if operation.state.terminal else 0),
         )
         .returning(operations)
     )

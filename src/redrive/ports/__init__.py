@@ -8,7 +8,7 @@ from __future__ import annotations
 from redrive.ports.common import Clock, Page, T
 from redrive.ports.engine import Engine
 from redrive.ports.following import DriftVerdict, FollowerLedger, FollowerReports, LedgerEntry
-from redrive.ports.keeping import Accounts, RegroupingLedger, RetentionLedger
+from redrive.ports.keeping import Accounts, Held, RegroupingLedger, RetentionLedger
 from redrive.ports.operations import OperationLedger, OperationQueue, ProgressStore
 from redrive.ports.reading import GroupInsight, InsightLedger, ReadingLedger
 from redrive.ports.steering import SteeringLedger, Tried
@@ -23,6 +23,7 @@ __all__ = [
     "FollowerLedger",
     "FollowerReports",
     "GroupInsight",
+    "Held",
     "InsightLedger",
     "LedgerEntry",
     "OperationLedger",

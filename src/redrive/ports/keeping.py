@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -14,6 +14,7 @@ from redrive.domain import (
     AuditFilter,
     GroupId,
     OperationId,
+    OverEntry,
     Prunable,
     PrunedBatch,
     RegroupedBatch,
@@ -21,19 +22,28 @@ from redrive.domain import (
 )
 from redrive.ports.common import Page
 
+Held = Callable[[Sequence[OverEntry]], Awaitable[Collection[int]]]
+"""Says which of the entries have to stay, by ``entry_pk``: their queue still holds the failure."""
+
 
 class RetentionLedger(Protocol):
     """Removing what is over. One call is one short transaction of at most ``limit`` rows (an
     entry's payload and counters go with it), so that a crash between two loses nothing."""
 
     async def prune(
-        self, what: Prunable, before: datetime, limit: int, position: str | None
+        self,
+        what: Prunable,
+        before: datetime,
+        limit: int,
+        position: str | None,
+        held: Held,
     ) -> PrunedBatch | None:
         """Remove what has been over since ``before`` or longer, oldest first.
 
         OPERATIONS: finished ones, their items first (ITEMS is not asked for by itself). ENTRIES:
         recovered, dismissed or vanished ones of which nothing was heard since, and which no item
-        names any more; failed and live ones never. GROUPS: those that no entry belongs to any more
+        names any more and that are not ``held``, which is asked before the transaction begins;
+        failed and live ones never. GROUPS: those that no entry belongs to any more
         and nobody left a note with. AUDIT and ACTIVITY: rows from before.
         None, and nothing removed, while an operation is at work, that is open and not paused: its
         selection stays as it was counted, and pruning never slows it down. ENTRIES also wait for

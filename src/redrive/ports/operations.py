@@ -79,8 +79,8 @@ class OperationLedger(SteeringLedger, Protocol):
         """Make the operation terminal; it keeps all its counts. Said again by the same runner, it
         answers with the operation as that left it. Raises StaleRunner.
 
-        If an undo is wanted of which ``operation`` does not know yet, nothing changes and the
-        operation is answered as it is, still open.
+        If an undo is wanted of which ``operation`` does not know yet, or anything of it is claimed
+        and not settled, nothing changes and the operation is answered as it is, still open.
         """
 
     async def request_cancel(
