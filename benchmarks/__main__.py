@@ -18,7 +18,7 @@ from benchmarks import (
     reading,
     retention,
 )
-from benchmarks.report import Measured
+from benchmarks.report import Measured, show_servers
 from benchmarks.worlds import world
 
 PARTS = (
@@ -53,6 +53,7 @@ async def _measure(given: argparse.Namespace) -> None:
     failed = count // 10 if given.failed is None else given.failed
     rates: dict[str, Measured] = {}
     with world() as servers:
+        show_servers(await servers.describe())
         if "bulk-retry" in parts:
             sizes = [int(size) for size in given.sizes.split(",")]
             rates = await bulk_retry.run(servers, sizes=sizes, repeats=repeats)
