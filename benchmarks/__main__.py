@@ -58,7 +58,9 @@ async def _measure(given: argparse.Namespace) -> None:
             sizes = [int(size) for size in given.sizes.split(",")]
             rates = await bulk_retry.run(servers, sizes=sizes, repeats=repeats)
         if "others" in parts:
-            await others.run(servers, count=given.loop_entries, repeats=repeats, beside=rates)
+            await others.run(
+                servers, count=given.loop_entries, size=count, repeats=repeats, beside=rates
+            )
         if "cancelling" in parts:
             await cancelling.run(servers, count=count, repeats=repeats)
         if "neighbours" in parts:

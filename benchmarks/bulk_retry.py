@@ -44,7 +44,7 @@ async def run(world: World, *, sizes: Sequence[int], repeats: int) -> dict[str, 
         for size in sizes:
             for runners in (1, 2):
                 found = await _repeated(world, backend, size, runners, repeats)
-                name = f"{size:,} entries, {runners} runner{'s'[: runners - 1]}"
+                name = _name(size, runners)
                 speed.append(Measured(name=name, unit="entries/s", values=found["rate"]))
                 answers.append(Measured(name=name, unit="ms to the answer", values=found["answer"]))
                 memory.append(Measured(name=name, unit="MB at most", values=found["memory"]))
@@ -55,6 +55,16 @@ async def run(world: World, *, sizes: Sequence[int], repeats: int) -> dict[str, 
         show(f"Memory of a runner process, {backend}", memory)
         save(f"bulk-retry-{backend}", [*speed, *answers, *memory])
     return rates
+
+
+async def rate(world: World, backend: str, *, size: int, repeats: int) -> Measured:
+    """The rate of one runner alone, as :func:`run` measures it."""
+    found = await _repeated(world, backend, size, 1, repeats)
+    return Measured(name=_name(size, 1), unit="entries/s", values=found["rate"])
+
+
+def _name(size: int, runners: int) -> str:
+    return f"{size:,} entries, {runners} runner{'s'[: runners - 1]}"
 
 
 async def _repeated(

@@ -100,13 +100,13 @@ async def _retry_all(settings: Settings, server: RedisServer) -> HandOvers:
         operation, _ = await services.recovery.start(request)
         await run_processes(settings, [operation.operation_id])
         moved = select(func.min(entries.c.moved_at), func.max(entries.c.moved_at))
-        times = (await services.database.rows(moved))[0]
+        first, last = (to_millis(time) for time in (await services.database.rows(moved))[0])
     key = f"bull:{QUEUE}:".encode()
     calls = [call["duration"] for call in client.slowlog_get(_SLOW_CALLS) if key in call["command"]]
     client.close()
     longest = max(calls, default=0) / 1000
     # A call's jobs carry the time at which it began.
-    return HandOvers(first=to_millis(times[0]), last=to_millis(times[1]) + longest, longest=longest)
+    return HandOvers(first=first, last=last + longest, longest=longest)
 
 
 async def _live(

@@ -45,7 +45,7 @@ def show(title: str, rows: Sequence[Measured], *, beside: str | None = None) -> 
     if base:
         table.add_column(f"ratio to {beside}", justify="right")
     for row in rows:
-        ratio = [f"{row.median / base:,.1f}"] if base else []
+        ratio = [f"{row.median / base:,.2f}"] if base else []
         table.add_row(row.name, _figure(row.median), row.unit, row.spread, *ratio)
     _print(table)
 
