@@ -10,6 +10,7 @@ import structlog
 from benchmarks import (
     bulk_retry,
     cancelling,
+    costs,
     following,
     neighbours,
     others,
@@ -17,13 +18,14 @@ from benchmarks import (
     planning,
     reading,
     retention,
+    space,
 )
 from benchmarks.report import Measured, show_servers
 from benchmarks.worlds import world
 
 PARTS = (
     *("bulk-retry", "others", "cancelling", "neighbours", "following"),
-    *("reading", "planning", "retention", "pacing"),
+    *("reading", "planning", "retention", "pacing", "costs", "space"),
 )
 
 
@@ -77,6 +79,10 @@ async def _measure(given: argparse.Namespace) -> None:
             await retention.run(servers, count=count, failed=failed, repeats=repeats)
         if "pacing" in parts:
             await pacing.run(servers, seconds=given.paced_seconds)
+        if "costs" in parts:
+            await costs.run(servers, count=count, repeats=repeats)
+        if "space" in parts:
+            await space.run(servers, count=count)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import sys
 from asyncio.subprocess import PIPE
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from time import perf_counter
 
 from benchmarks.report import Measured, save, show
@@ -99,18 +100,26 @@ async def measure(settings: Settings, size: int, runners: int) -> dict[str, floa
             )
             answer = max(answer, perf_counter() - began)
             started.append(operation)
-        seconds, peak = await run_processes(settings, [o.operation_id for o in started])
+        ran = await run_processes(settings, [o.operation_id for o in started])
         ends = [await services.overview.operation(o.operation_id) for o in started]
     moved = sum(end.requeued for end in ends)
     if moved != size or any(end.state is not OperationState.COMPLETED for end in ends):
         raise RuntimeError(f"the operations ended as {ends}")
-    return {"rate": size / seconds, "answer": answer * 1000, "memory": peak}
+    return {"rate": size / ran.seconds, "answer": answer * 1000, "memory": ran.peak_megabytes}
 
 
-async def run_processes(
-    settings: Settings, operation_ids: Sequence[OperationId]
-) -> tuple[float, float]:
-    """Seconds from the word to the last one's end, and the largest process's peak in MB."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ran:
+    """Seconds from the word to the last runner's end, the largest process's peak, and the
+    processor time of all."""
+
+    seconds: float
+    peak_megabytes: float
+    cpu_seconds: float
+
+
+async def run_processes(settings: Settings, operation_ids: Sequence[OperationId]) -> Ran:
+    """Carry each operation out by a runner process of its own, all from the same moment."""
     environment = {
         **os.environ,
         "REDRIVE_DATA_DIR": str(settings.data_dir),
@@ -131,4 +140,8 @@ async def run_processes(
         await process.stdout.readline()
     ends = await asyncio.gather(*(process.communicate(b"\n") for process in processes))
     said = [json.loads(output) for output, _ in ends]
-    return max(one["seconds"] for one in said), max(one["peak_megabytes"] for one in said)
+    return Ran(
+        seconds=max(one["seconds"] for one in said),
+        peak_megabytes=max(one["peak_megabytes"] for one in said),
+        cpu_seconds=sum(one["cpu_seconds"] for one in said),
+    )

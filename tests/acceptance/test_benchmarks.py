@@ -33,7 +33,7 @@ def test_every_part_measures_something(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     written = {file.stem for file in tmp_path.glob("*.json")}
-    assert {"reading-sqlite", "reading-postgresql", "retention-sqlite"} <= written
+    assert {"reading-sqlite", "reading-postgresql", "retention-sqlite", "costs"} <= written
     servers = json.loads((tmp_path / "servers.json").read_text())
     assert "appendonly yes, appendfsync everysec" in servers["redis"]
     assert "fsync on, synchronous_commit on" in servers["postgresql"]
