@@ -29,7 +29,7 @@ check: $(STAMP) ## Lint, format, types, layers
 proof: $(STAMP) ## Kill everything at every step and count, in ten minutes (or SEEDS=1000)
 	$(BIN)/python -m proof $(if $(SEEDS),--seeds $(SEEDS),--minutes 8.5)
 
-bench: $(STAMP) ## Measure bulk retry, following, reading and pruning
+bench: $(STAMP) ## Measure everything that docs/benchmarks.md tells, at moderate sizes
 	$(BIN)/python -m benchmarks
 
 screenshots: $(STAMP) ## Take the README's pictures of the console again, from the demo

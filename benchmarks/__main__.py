@@ -10,6 +10,7 @@ import structlog
 from benchmarks import (
     bulk_retry,
     cancelling,
+    costs,
     following,
     neighbours,
     others,
@@ -17,13 +18,14 @@ from benchmarks import (
     planning,
     reading,
     retention,
+    space,
 )
-from benchmarks.report import Measured
+from benchmarks.report import Measured, show_servers
 from benchmarks.worlds import world
 
 PARTS = (
     *("bulk-retry", "others", "cancelling", "neighbours", "following"),
-    *("reading", "planning", "retention", "pacing"),
+    *("reading", "planning", "retention", "pacing", "costs", "space"),
 )
 
 
@@ -53,11 +55,14 @@ async def _measure(given: argparse.Namespace) -> None:
     failed = count // 10 if given.failed is None else given.failed
     rates: dict[str, Measured] = {}
     with world() as servers:
+        show_servers(await servers.describe())
         if "bulk-retry" in parts:
             sizes = [int(size) for size in given.sizes.split(",")]
             rates = await bulk_retry.run(servers, sizes=sizes, repeats=repeats)
         if "others" in parts:
-            await others.run(servers, count=given.loop_entries, repeats=repeats, beside=rates)
+            await others.run(
+                servers, count=given.loop_entries, size=count, repeats=repeats, beside=rates
+            )
         if "cancelling" in parts:
             await cancelling.run(servers, count=count, repeats=repeats)
         if "neighbours" in parts:
@@ -74,6 +79,10 @@ async def _measure(given: argparse.Namespace) -> None:
             await retention.run(servers, count=count, failed=failed, repeats=repeats)
         if "pacing" in parts:
             await pacing.run(servers, seconds=given.paced_seconds)
+        if "costs" in parts:
+            await costs.run(servers, count=count, repeats=repeats)
+        if "space" in parts:
+            await space.run(servers, count=count)
 
 
 if __name__ == "__main__":

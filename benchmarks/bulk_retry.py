@@ -9,6 +9,7 @@ import sys
 from asyncio.subprocess import PIPE
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from time import perf_counter
 
 from benchmarks.report import Measured, save, show
@@ -44,7 +45,7 @@ async def run(world: World, *, sizes: Sequence[int], repeats: int) -> dict[str, 
         for size in sizes:
             for runners in (1, 2):
                 found = await _repeated(world, backend, size, runners, repeats)
-                name = f"{size:,} entries, {runners} runner{'s'[: runners - 1]}"
+                name = _name(size, runners)
                 speed.append(Measured(name=name, unit="entries/s", values=found["rate"]))
                 answers.append(Measured(name=name, unit="ms to the answer", values=found["answer"]))
                 memory.append(Measured(name=name, unit="MB at most", values=found["memory"]))
@@ -55,6 +56,16 @@ async def run(world: World, *, sizes: Sequence[int], repeats: int) -> dict[str, 
         show(f"Memory of a runner process, {backend}", memory)
         save(f"bulk-retry-{backend}", [*speed, *answers, *memory])
     return rates
+
+
+async def rate(world: World, backend: str, *, size: int, repeats: int) -> Measured:
+    """The rate of one runner alone, as :func:`run` measures it."""
+    found = await _repeated(world, backend, size, 1, repeats)
+    return Measured(name=_name(size, 1), unit="entries/s", values=found["rate"])
+
+
+def _name(size: int, runners: int) -> str:
+    return f"{size:,} entries, {runners} runner{'s'[: runners - 1]}"
 
 
 async def _repeated(
@@ -89,18 +100,26 @@ async def measure(settings: Settings, size: int, runners: int) -> dict[str, floa
             )
             answer = max(answer, perf_counter() - began)
             started.append(operation)
-        seconds, peak = await run_processes(settings, [o.operation_id for o in started])
+        ran = await run_processes(settings, [o.operation_id for o in started])
         ends = [await services.overview.operation(o.operation_id) for o in started]
     moved = sum(end.requeued for end in ends)
     if moved != size or any(end.state is not OperationState.COMPLETED for end in ends):
         raise RuntimeError(f"the operations ended as {ends}")
-    return {"rate": size / seconds, "answer": answer * 1000, "memory": peak}
+    return {"rate": size / ran.seconds, "answer": answer * 1000, "memory": ran.peak_megabytes}
 
 
-async def run_processes(
-    settings: Settings, operation_ids: Sequence[OperationId]
-) -> tuple[float, float]:
-    """Seconds from the word to the last one's end, and the largest process's peak in MB."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ran:
+    """Seconds from the word to the last runner's end, the largest process's peak, and the
+    processor time of all."""
+
+    seconds: float
+    peak_megabytes: float
+    cpu_seconds: float
+
+
+async def run_processes(settings: Settings, operation_ids: Sequence[OperationId]) -> Ran:
+    """Carry each operation out by a runner process of its own, all from the same moment."""
     environment = {
         **os.environ,
         "REDRIVE_DATA_DIR": str(settings.data_dir),
@@ -121,4 +140,8 @@ async def run_processes(
         await process.stdout.readline()
     ends = await asyncio.gather(*(process.communicate(b"\n") for process in processes))
     said = [json.loads(output) for output, _ in ends]
-    return max(one["seconds"] for one in said), max(one["peak_megabytes"] for one in said)
+    return Ran(
+        seconds=max(one["seconds"] for one in said),
+        peak_megabytes=max(one["peak_megabytes"] for one in said),
+        cpu_seconds=sum(one["cpu_seconds"] for one in said),
+    )

@@ -1,8 +1,9 @@
-"""``python -m benchmarks.live_queue REDIS_URL SECONDS``: a queue with a worker that has nothing to
-do with the failures.
+"""``python -m benchmarks.live_queue REDIS_URL``: a queue with a worker that has nothing to do with
+the failures.
 
-Adds a job every ten milliseconds, and says as JSON the milliseconds that each took from its being
-added to its being worked, and those that a PING took.
+Says ``ready`` and adds a job every ten milliseconds until its input ends. Then it says as JSON what
+each job waited from its being added to its being worked (``waits``) and what each PING took
+(``pings``): pairs of when it began, in milliseconds since 1970, and how many milliseconds it took.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import time
 from time import perf_counter
 
 from bullmq import Job, Queue, Worker
@@ -19,16 +21,24 @@ _NAME = "live"
 _EVERY_SECONDS = 0.01
 
 
-async def main(url: str, seconds: float) -> None:
-    waits: list[float] = []
-    pings: list[float] = []
+class _Samples(list[tuple[float, float]]):
+    """Pairs of a beginning and a length, both in milliseconds."""
+
+    def add(self, began: float) -> None:
+        """Something that began at this reading of ``perf_counter`` is over now."""
+        length = (perf_counter() - began) * 1000
+        self.append((time.time() * 1000 - length, length))
+
+
+async def main(url: str) -> None:
+    waits, pings = _Samples(), _Samples()
     begins: dict[str, float] = {}
     idle = asyncio.Event()
-    end = perf_counter() + seconds
+    ended = asyncio.create_task(asyncio.to_thread(sys.stdin.read))
 
     async def work(job: Job, _token: str) -> None:
-        waits.append((perf_counter() - begins.pop(job.id)) * 1000)
-        if not begins and perf_counter() >= end:
+        waits.add(begins.pop(job.id))
+        if not begins and ended.done():
             idle.set()
 
     queue = Queue(_NAME, {"connection": url})
@@ -37,14 +47,13 @@ async def main(url: str, seconds: float) -> None:
     await client.ping()
     print("ready", flush=True)
     number = 0
-    options = {"removeOnComplete": True}
-    while perf_counter() < end:
+    while not ended.done():
         number += 1
         began = begins[f"job-{number}"] = perf_counter()
-        await queue.add("tick", {}, {**options, "jobId": f"job-{number}"})
+        await queue.add("tick", {}, {"removeOnComplete": True, "jobId": f"job-{number}"})
         asked = perf_counter()
         await client.ping()
-        pings.append((perf_counter() - asked) * 1000)
+        pings.add(asked)
         await asyncio.sleep(max(0.0, _EVERY_SECONDS - (perf_counter() - began)))
     if begins:
         await idle.wait()
@@ -55,4 +64,4 @@ async def main(url: str, seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], float(sys.argv[2])))
+    asyncio.run(main(sys.argv[1]))

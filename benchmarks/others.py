@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import subprocess
+from dataclasses import replace
 from time import perf_counter
 
 from bullmq import Job, Queue
@@ -13,6 +14,7 @@ from rq import Queue as RQQueue
 from rq.registry import FailedJobRegistry
 from sqlalchemy import select, update
 
+from benchmarks import bulk_retry
 from benchmarks.report import Measured, save, show
 from benchmarks.seeding import QUEUE, seed_failed_jobs, take_in
 from benchmarks.worlds import BACKENDS, World
@@ -21,7 +23,7 @@ from redrive.ledger.schema import entries
 from redrive.wiring import Services, open_services
 from tests.support.bullmq_node import FOLDER, need_node
 
-LOOP = "per-entry loop"
+LOOP, NATIVE = "per-entry loop", "library's bulk script, no ledger"
 _RETRY_EACH = """
 import { Queue } from 'bullmq';
 import { Redis } from 'ioredis';
@@ -36,10 +38,13 @@ process.exit(0);
 """All failed jobs are loaded and each is retried, the way a web board's "retry all" does it."""
 
 
-async def run(world: World, *, count: int, repeats: int, beside: dict[str, Measured]) -> None:
-    """Measure each way ``repeats`` times and show Redrive's rates beside them."""
+async def run(
+    world: World, *, count: int, size: int, repeats: int, beside: dict[str, Measured]
+) -> None:
+    """Measure each way ``repeats`` times and show Redrive's rates beside them: those of this run
+    that are given by backend, else those of bulk retries of ``size`` entries, measured here."""
     common = [
-        Measured(name="library's bulk script, no ledger", unit="jobs/s", values=[]),
+        Measured(name=NATIVE, unit="jobs/s", values=[]),
         Measured(name="RQ requeue, one by one", unit="jobs/s", values=[]),
         Measured(name="Node job.retry() over all failed", unit="jobs/s", values=[]),
     ]
@@ -51,10 +56,13 @@ async def run(world: World, *, count: int, repeats: int, beside: dict[str, Measu
         loop = Measured(name=LOOP, unit="entries/s", values=[])
         for _ in range(repeats):
             loop.values.append(await _loop(world, backend, count))
-        rows = [loop, *common]
-        if backend in beside:
-            rows.append(Measured(name="Redrive", unit="entries/s", values=beside[backend].values))
+        own = beside.get(backend)
+        if own is None:
+            own = await bulk_retry.rate(world, backend, size=size, repeats=repeats)
+        redrive = replace(own, name=f"Redrive, {own.name}")
+        rows = [loop, *common, redrive]
         show(f"Other ways to put {count:,} jobs back, {backend}", rows, beside=LOOP)
+        show(f"Beside the library's own script, {backend}", [common[0], redrive], beside=NATIVE)
         save(f"others-{backend}", rows)
 
 

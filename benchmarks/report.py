@@ -45,7 +45,7 @@ def show(title: str, rows: Sequence[Measured], *, beside: str | None = None) -> 
     if base:
         table.add_column(f"ratio to {beside}", justify="right")
     for row in rows:
-        ratio = [f"{row.median / base:,.1f}"] if base else []
+        ratio = [f"{row.median / base:,.2f}"] if base else []
         table.add_row(row.name, _figure(row.median), row.unit, row.spread, *ratio)
     _print(table)
 
@@ -79,10 +79,8 @@ def percentile(values: Sequence[float], share: int) -> float:
     return ordered[max(math.ceil(len(ordered) * share / 100) - 1, 0)]
 
 
-def save(name: str, rows: Sequence[Measured]) -> Path:
+def save(name: str, rows: Sequence[Measured]) -> None:
     """Write the figures with the machine they were measured on."""
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{name}.json"
     content = {
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": {
@@ -92,5 +90,17 @@ def save(name: str, rows: Sequence[Measured]) -> Path:
         },
         "rows": [asdict(row) | {"median": row.median} for row in rows],
     }
+    _write(name, content)
+
+
+def show_servers(servers: Mapping[str, str]) -> None:
+    """Print what is measured on, and write it beside the figures."""
+    for name, described in servers.items():
+        print(f"{name}: {described}")
+    _write("servers", servers)
+
+
+def _write(name: str, content: object) -> None:
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
     path.write_text(json.dumps(content, indent=2), encoding="utf-8")
-    return path

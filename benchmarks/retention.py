@@ -1,4 +1,8 @@
-"""Pruning: how fast it goes, how long it holds the ledger, and what a bulk retry loses by it."""
+"""Pruning: how fast it goes, how long it holds the ledger, and that it gives way to a bulk retry.
+
+Nothing is pruned while an operation is at work. So a bulk retry that starts in the middle of
+pruning shows what that giving way costs, a batch of rows at most, and not two works side by side.
+"""
 
 from __future__ import annotations
 
@@ -53,44 +57,43 @@ async def run(world: World, *, count: int, failed: int, repeats: int) -> None:
     for backend in BACKENDS:
         settings = world.ledger(backend)
         await fill(settings.ledger_url, history)
-        alone, beside, starts = await _beside_a_retry(settings, world.server, retried, repeats)
+        alone, amid, starts, meanwhile = await _giving_way(settings, world.server, retried, repeats)
         rate, batches = await _rate(settings)
         world.drop(settings)
-        title = f"A bulk retry of {retried:,} entries while {count:,} are pruned, {backend}"
-        show(title, [alone, beside], beside=alone.name)
+        title = f"A bulk retry of {retried:,} that pruning of {count:,} gives way to, {backend}"
+        show(title, [alone, amid], beside=alone.name)
+        show("", [meanwhile])
         show_latencies("", {starts.name: [starts]})
         show(f"Pruning {count:,} entries with operations and items, {backend}", [rate])
         show_latencies("", {row.name: [row] for row in batches})
-        save(f"retention-{backend}", [alone, beside, starts, rate, *batches])
+        save(f"retention-{backend}", [alone, amid, starts, meanwhile, rate, *batches])
 
 
-async def _beside_a_retry(
+async def _giving_way(
     settings: Settings, server: RedisServer, count: int, repeats: int
-) -> tuple[Measured, Measured, Measured]:
-    """Entries per second of a bulk retry without and with a pruner at work when it starts."""
-    alone: list[float] = []
-    beside: list[float] = []
-    starts: list[float] = []
+) -> tuple[Measured, Measured, Measured, Measured]:
+    """A bulk retry without a pruner, and one that starts while a pruner is at work."""
+    alone = Measured(name="alone", unit="entries/s", values=[])
+    amid = Measured(name="started in the middle of pruning", unit="entries/s", values=[])
+    starts = Measured(name="answer to that start", unit="ms", values=[])
+    meanwhile = Measured(name="pruned after the answer, until its end", unit="rows", values=[])
     async with open_services(settings) as services:
         for repeat in range(repeats):
             await _fail(services, server, count, repeat * 2)
-            alone.append((await _retry(services))[0])
+            alone.values.append((await _retry(services))[0])
             await _fail(services, server, count, repeat * 2 + 1)
             stop = asyncio.Event()
             before = await services.overview.pruned()
             pruning = asyncio.create_task(build_pruner(services, stop).run())
             while await services.overview.pruned() == before:  # noqa: ASYNC110 - in the database
                 await asyncio.sleep(0.01)
-            rate, start = await _retry(services)
+            rate, start, pruned = await _retry(services)
             stop.set()
             await pruning
-            beside.append(rate)
-            starts.append(start * 1000)
-    return (
-        Measured(name="alone", unit="entries/s", values=alone),
-        Measured(name="with a pruner in the same process", unit="entries/s", values=beside),
-        Measured(name="answer to the start, while pruning", unit="ms", values=starts),
-    )
+            amid.values.append(rate)
+            starts.values.append(start * 1000)
+            meanwhile.values.append(pruned)
+    return alone, amid, starts, meanwhile
 
 
 async def _fail(services: Services, server: RedisServer, count: int, turn: int) -> None:
@@ -99,15 +102,18 @@ async def _fail(services: Services, server: RedisServer, count: int, turn: int) 
     await take_in(services)
 
 
-async def _retry(services: Services) -> tuple[float, float]:
-    """Entries per second, and seconds until the start answered."""
+async def _retry(services: Services) -> tuple[float, float, int]:
+    """Entries per second, seconds until the start answered, and rows pruned from then on."""
     began = perf_counter()
     request = StartRequest(kind=OperationKind.RETRY, scope=Scope.of_app(_APP), actor=ACTOR)
     operation, _ = await services.recovery.start(request)
     answered = perf_counter() - began
+    before = await services.overview.pruned()
     began = perf_counter()
     await build_runner(services).run(operation.operation_id)
-    return operation.total / (perf_counter() - began), answered
+    rate = operation.total / (perf_counter() - began)
+    pruned = await services.overview.pruned()
+    return rate, answered, sum(pruned.values()) - sum(before.values())
 
 
 async def _rate(settings: Settings) -> tuple[Measured, list[Measured]]:

@@ -1,7 +1,8 @@
 """``python -m benchmarks.runner_process OPERATION_ID``: one runner, in a process of its own.
 
 Says ``ready``, waits for a line, carries the operation out and says as JSON how long that took
-(``seconds``) and the most memory that the process ever had (``peak_megabytes``).
+(``seconds``), the processor time that it used for it (``cpu_seconds``) and the most memory that
+the process ever had (``peak_megabytes``).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import asyncio
 import json
 import sys
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 
 import structlog
 
@@ -25,10 +26,10 @@ async def main(operation_id: OperationId) -> None:
         await services.overview.operation(operation_id)
         print("ready", flush=True)
         sys.stdin.readline()
-        began = perf_counter()
+        began, used = perf_counter(), process_time()
         await build_runner(services).run(operation_id)
-        seconds = perf_counter() - began
-    print(json.dumps({"seconds": seconds, "peak_megabytes": _peak_megabytes()}))
+        said = {"seconds": perf_counter() - began, "cpu_seconds": process_time() - used}
+    print(json.dumps(said | {"peak_megabytes": _peak_megabytes()}))
 
 
 def _peak_megabytes() -> float:

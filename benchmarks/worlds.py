@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import asyncpg
 
 from redrive.settings import Settings, load_settings
 from tests.support.servers import PostgresServer, RedisServer, running_redis
@@ -42,6 +45,22 @@ class World:
             url = self.postgres.create_database(template=name)
         return load_settings(data_dir=folder, redis_url=self.server.url, database_url=url)
 
+    async def describe(self) -> dict[str, str]:
+        """How safely each server writes, as it says itself."""
+        client = self.server.client()
+        kept = client.config_get("append*")
+        redis = client.info("server")["redis_version"]
+        client.close()
+        connection = await asyncpg.connect(self.postgres.url("postgres"))
+        names = ("server_version", "fsync", "synchronous_commit")
+        version, fsync, commit = [await connection.fetchval(f"SHOW {name}") for name in names]
+        await connection.close()
+        return {
+            "redis": f"{redis}, appendonly {kept['appendonly']}, appendfsync {kept['appendfsync']}",
+            "postgresql": f"{version}, fsync {fsync}, synchronous_commit {commit}",
+            "sqlite": f"{sqlite3.sqlite_version}, WAL, synced at every commit",
+        }
+
     def drop(self, settings: Settings) -> None:
         """Give the space of a ledger back."""
         if not settings.ledger_url.startswith("sqlite"):
@@ -51,10 +70,11 @@ class World:
 
 @contextmanager
 def world() -> Iterator[World]:
-    """Start everything; end it with the block."""
+    """Start everything, Redis with the append-only file that the receipts need; end it with the
+    block."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="redrive-bench-")))
-        server = stack.enter_context(running_redis(folder / "redis", appendonly=False))
+        server = stack.enter_context(running_redis(folder / "redis"))
         postgres = PostgresServer()
         stack.callback(postgres.stop)
         yield World(folder=folder, server=server, postgres=postgres)

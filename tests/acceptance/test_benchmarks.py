@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from benchmarks.__main__ import PARTS
 ROOT = Path(__file__).parents[2]
 SMALL = ("--sizes", "50", "--entries", "1000", "--failed", "100", "--loop-entries", "20")
 ONCE = ("--requests", "1", "--repeats", "1", "--paced-seconds", "1")
+MANY_BATCHES = "20"
 TOO_SHORT_TO_CANCEL = "cancelling"
 
 
@@ -24,11 +26,14 @@ def test_every_part_measures_something(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks", *parts, *SMALL, *ONCE],
         cwd=ROOT,
-        env=os.environ | {"BENCHMARK_RESULTS": str(tmp_path)},
+        env=os.environ | {"BENCHMARK_RESULTS": str(tmp_path), "REDRIVE_BATCH_SIZE": MANY_BATCHES},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
     written = {file.stem for file in tmp_path.glob("*.json")}
-    assert {"reading-sqlite", "reading-postgresql", "retention-sqlite"} <= written
+    assert {"reading-sqlite", "reading-postgresql", "retention-sqlite", "costs"} <= written
+    servers = json.loads((tmp_path / "servers.json").read_text())
+    assert "appendonly yes, appendfsync everysec" in servers["redis"]
+    assert "fsync on, synchronous_commit on" in servers["postgresql"]
