@@ -38,6 +38,8 @@ _WAL_PAUSE_SECONDS = 0.01
 _DEADLOCK_STATES = frozenset({"40001", "40P01"})
 _MOST_TRIES = 8
 _SLEEP_SECONDS = 15
+_CACHE_KIB = 16 * 1024
+"""SQLite's pages in memory, for each connection: a writer and the readers of one process."""
 
 
 class Database:
@@ -180,7 +182,7 @@ def _sqlite_engine(url: str, *, begin: str, connections: int) -> AsyncEngine:
         cursor = connection.cursor()
         _turn_on_wal(connection, cursor)
         cursor.execute("PRAGMA synchronous=FULL")
-        cursor.execute("PRAGMA cache_size=-65536")
+        cursor.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
         cursor.execute("PRAGMA temp_store=MEMORY")
         cursor.execute("PRAGMA wal_autocheckpoint=4000")
         cursor.close()
