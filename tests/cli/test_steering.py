@@ -75,8 +75,8 @@ def test_an_operation_tells_its_rates_and_what_limits_it(failed: Shell) -> None:
     started = failed.start("retry", "--all", "--rate", "50")
     shown = failed.run("operations", started.operation_id).stdout.splitlines()
     facts = {line[:20].strip(): line.split()[-1] for line in shown}
-    assert (facts["WANTED RATE"], facts["EFFECTIVE RATE"]) == ("50/s", "50/s")
-    assert (facts["MEASURED RATE"], facts["LIMITED BY"]) == ("0/s", "none")
+    assert (facts["WANTED RATE"], facts["MEASURED RATE"]) == ("50/s", "0/s")
+    assert (facts["EFFECTIVE RATE"], facts["LIMITED BY"]) == ("RATE", "BY")
     failed.run("pause", started.operation_id)
     assert "LIMITED BY           paused" in failed.run("operations", started.operation_id).stdout
 
@@ -86,9 +86,12 @@ def test_a_watch_ends_when_the_operation_pauses_with_a_code_of_its_own(failed: S
     failed.carry_out(started.operation_id)
     result = failed.run("operations", "--watch", started.operation_id)
     assert result.exit_code == 7
-    assert "paused by canary" in result.stderr
-    assert "canary: 0 of 2 recovered, 0 failed again, 2 without an outcome" in result.stderr
+    why = "0 of 2 recovered, 0 failed again, 2 without an outcome."
+    assert f"is paused by canary: {why}" in result.stderr
     assert f"redrive resume {started.operation_id}" in result.stderr
+    shown = failed.run("operations", started.operation_id).stdout
+    assert "CANARY               stopped" in shown
+    assert "BECAUSE              0 of 2 recovered" in shown
 
 
 def test_limits_are_set_and_taken_away(failed: Shell) -> None:
@@ -127,6 +130,10 @@ def test_approval_is_not_given_on_the_command_line(
     (operation,) = (
         wire.Page[wire.Operation].model_validate_json(failed.data("operations").stdout).items
     )
+    watched = failed.run("operations", "--watch", operation.operation_id)
+    assert watched.exit_code == 7
+    assert "Approve it: another user, at the console" in watched.stderr
+    assert "redrive resume" not in watched.stderr
     monkeypatch.setattr("getpass.getuser", lambda: "somebody-else")
     refused = failed.run("resume", operation.operation_id)
     assert refused.exit_code == 4

@@ -149,7 +149,7 @@ def _pace(found: Operation, model: wire.Operation) -> list[tuple[str, object]]:
     if model.canary is not None:
         facts.append(("CANARY", model.canary))
     if model.state is OperationState.PAUSED or model.pause_wanted:
-        facts += [("PAUSED BY", model.paused_by), ("BECAUSE", model.pause_reason)]
+        facts += [("PAUSED BY", model.paused_by), ("BECAUSE", found.why_paused)]
     if model.approved_by is not None:
         facts.append(("APPROVED BY", model.approved_by))
     return facts
