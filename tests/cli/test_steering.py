@@ -106,6 +106,18 @@ def test_limits_are_set_and_taken_away(failed: Shell) -> None:
     assert operation.canary is CanaryState.PENDING
 
 
+@pytest.mark.parametrize(
+    "options",
+    [("guard", "--guard", "5"), ("rate", "--rate", "9"), ("low-priority", "--low-priority")],
+)
+def test_a_limit_is_not_set_and_taken_away_at_once(failed: Shell, options: tuple[str, ...]) -> None:
+    started = failed.start("retry", "--all", "--rate", "50")
+    result = failed.run("pace", started.operation_id, "--without", *options)
+    assert result.exit_code == 2
+    assert f"{options[0]}: set, or taken away" in " ".join(result.stderr.replace("│", " ").split())
+    assert failed.operation(started.operation_id).controls.rate == 50
+
+
 def test_a_pace_that_names_nothing_is_wrong_usage(failed: Shell) -> None:
     started = failed.start("retry", "--all")
     assert failed.run("pace", started.operation_id).exit_code == 2

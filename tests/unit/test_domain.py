@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -21,6 +22,7 @@ from redrive.domain import (
     App,
     AppId,
     Controls,
+    EntryFilter,
     EntryId,
     EntryState,
     Limit,
@@ -163,6 +165,22 @@ def test_progress_adds_up(requeued: int, skipped: int, errored: int, released: i
     assert (progress.succeeded, progress.failed) == (requeued, errored)
     assert (progress.skipped, progress.released) == (skipped, released)
     assert progress.completed == given.completed <= progress.total
+
+
+@pytest.mark.parametrize(
+    ("least", "most", "bounds"),
+    [
+        ("attempts_min", "attempts_max", (2, 1)),
+        ("retried_min", "retried_max", (5, 2)),
+        ("failed_from", "failed_before", (later(1), AT)),
+    ],
+)
+def test_a_range_of_a_filter_does_not_end_before_it_begins(
+    least: str, most: str, bounds: tuple[Any, Any]
+) -> None:
+    with pytest.raises(ValueError, match=re.escape(f"{most}: must not be below {bounds[0]}")):
+        EntryFilter(**{least: bounds[0], most: bounds[1]})
+    assert EntryFilter(**{least: bounds[0], most: bounds[0]}) != EntryFilter()
 
 
 def test_rate_and_time_left_are_told_from_what_is_done_so_far() -> None:

@@ -122,7 +122,6 @@ def _cancelled_at_once(operation: Operation) -> str:
     left += f" and {'stays' if one else 'stay'} {word}" if done else ""
     if operation.waiting <= 0:
         return f"The operation is cancelled: {left}."
-    undo = (
-        f"of {operation.waiting:,} nothing is known yet, and an undo takes back what no worker has"
-    )
-    return f"The operation is cancelled: {left}; {undo} started."
+    unknown = f"of {operation.waiting:,} nothing is known yet"
+    undo = "an undo takes back what no worker has started"
+    return f"The operation is cancelled: {left}; {unknown}, and {undo}."

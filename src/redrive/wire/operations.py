@@ -196,8 +196,8 @@ class BulkProgressResponse(Output):
     measured_rate: float | None = None
     """What it handed over per second in the last five; null where only its runner knows."""
     limited_by: domain.Limit | None = None
-    """What keeps it from going faster; ``none``: the queues and the ledger. Null unless it runs or is
-    paused."""
+    """What keeps it from going faster; ``none``: the queues and the ledger. Null unless it runs
+    or is paused."""
     canary: domain.CanaryState | None = None
     paused_by: Shown | None = None
     """A user's name, or ``canary``, ``guard`` or ``approval``."""
