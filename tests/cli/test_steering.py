@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+
 import pytest
 
 from redrive import wire
@@ -63,6 +65,7 @@ def test_an_operation_is_paused_and_resumed(failed: Shell) -> None:
     assert paused.state is OperationState.PAUSED
     shown = failed.run("operations", started.operation_id)
     assert "lunch" in shown.stdout
+    assert f"paused by {getpass.getuser()}" in failed.run("operations").stdout
     failed.carry_out(started.operation_id)
     assert failed.operation(started.operation_id).completed == 0
     resumed = failed.run("resume", started.operation_id)

@@ -121,7 +121,7 @@ def _row(found: Operation, one: wire.Operation) -> tuple[object, ...]:
         one.operation_id,
         one.kind,
         _scope(found),
-        one.phase,
+        f"paused by {one.paused_by}" if one.state is OperationState.PAUSED else one.phase,
         one.total,
         one.completed,
         one.succeeded,
