@@ -203,13 +203,13 @@ def _progress(values: Mapping[str, str]) -> Progress:
         text = values.get(name)
         return float(text) if text else None
 
-    limit = values.get("limited_by")
+    limit, measured = values.get("limited_by"), decimal("measured_rate")
     pace = None
-    if limit:
+    if measured is not None:
         pace = Pace(
             effective_rate=decimal("effective_rate"),
-            measured_rate=decimal("measured_rate") or 0.0,
-            limited_by=Limit(limit),
+            measured_rate=measured,
+            limited_by=Limit(limit) if limit else None,
         )
     canary = values.get("canary")
     finished = values.get("finished_at")
@@ -227,7 +227,6 @@ def _progress(values: Mapping[str, str]) -> Progress:
         vanished=number("vanished"),
         cancelled=values.get("cancelled") == "1",
         rate=float(values.get("rate") or 0),
-        eta_seconds=decimal("eta_seconds"),
         turn=number("turn"),
         wanted_rate=decimal("wanted_rate"),
         canary=CanaryState(canary) if canary else None,

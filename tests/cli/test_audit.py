@@ -23,8 +23,9 @@ def test_the_trail_says_who_did_what_and_what_it_changed(shell: Shell) -> None:
     assert cancel.after == {"state": "cancelled", "completed": 0}
     lines = shell.run("audit").stdout.splitlines()
     assert lines[0].split() == [
-        *("AT", "BY", "FROM", "ACTION", "SCOPE", "RESULT", "CHANGED", "REASON")
+        *("AT", "BY", "FROM", "ACTION", "SCOPE", "RESULT", "OPERATION", "CHANGED", "REASON")
     ]
+    assert started.operation_id in lines[1].split()
     assert "state queued → cancelled" in lines[1]
     assert "completed 0" not in lines[1]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+
 import pytest
 
 from redrive import wire
@@ -63,6 +65,7 @@ def test_an_operation_is_paused_and_resumed(failed: Shell) -> None:
     assert paused.state is OperationState.PAUSED
     shown = failed.run("operations", started.operation_id)
     assert "lunch" in shown.stdout
+    assert f"paused by {getpass.getuser()}" in failed.run("operations").stdout
     failed.carry_out(started.operation_id)
     assert failed.operation(started.operation_id).completed == 0
     resumed = failed.run("resume", started.operation_id)
@@ -75,8 +78,8 @@ def test_an_operation_tells_its_rates_and_what_limits_it(failed: Shell) -> None:
     started = failed.start("retry", "--all", "--rate", "50")
     shown = failed.run("operations", started.operation_id).stdout.splitlines()
     facts = {line[:20].strip(): line.split()[-1] for line in shown}
-    assert (facts["WANTED RATE"], facts["EFFECTIVE RATE"]) == ("50/s", "50/s")
-    assert (facts["MEASURED RATE"], facts["LIMITED BY"]) == ("0/s", "none")
+    assert (facts["WANTED RATE"], facts["MEASURED RATE"]) == ("50/s", "0/s")
+    assert (facts["EFFECTIVE RATE"], facts["LIMITED BY"]) == ("RATE", "BY")
     failed.run("pause", started.operation_id)
     assert "LIMITED BY           paused" in failed.run("operations", started.operation_id).stdout
 
@@ -86,9 +89,12 @@ def test_a_watch_ends_when_the_operation_pauses_with_a_code_of_its_own(failed: S
     failed.carry_out(started.operation_id)
     result = failed.run("operations", "--watch", started.operation_id)
     assert result.exit_code == 7
-    assert "paused by canary" in result.stderr
-    assert "canary: 0 of 2 recovered, 0 failed again, 2 without an outcome" in result.stderr
+    why = "0 of 2 recovered, 0 failed again, 2 without an outcome."
+    assert f"is paused by canary: {why}" in result.stderr
     assert f"redrive resume {started.operation_id}" in result.stderr
+    shown = failed.run("operations", started.operation_id).stdout
+    assert "CANARY               stopped" in shown
+    assert "BECAUSE              0 of 2 recovered" in shown
 
 
 def test_limits_are_set_and_taken_away(failed: Shell) -> None:
@@ -101,6 +107,18 @@ def test_limits_are_set_and_taken_away(failed: Shell) -> None:
     operation = failed.operation(started.operation_id)
     assert (operation.controls.rate, operation.controls.low_priority) == (None, False)
     assert operation.canary is CanaryState.PENDING
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("guard", "--guard", "5"), ("rate", "--rate", "9"), ("low-priority", "--low-priority")],
+)
+def test_a_limit_is_not_set_and_taken_away_at_once(failed: Shell, options: tuple[str, ...]) -> None:
+    started = failed.start("retry", "--all", "--rate", "50")
+    result = failed.run("pace", started.operation_id, "--without", *options)
+    assert result.exit_code == 2
+    assert f"{options[0]}: set, or taken away" in " ".join(result.stderr.replace("│", " ").split())
+    assert failed.operation(started.operation_id).controls.rate == 50
 
 
 def test_a_pace_that_names_nothing_is_wrong_usage(failed: Shell) -> None:
@@ -127,6 +145,10 @@ def test_approval_is_not_given_on_the_command_line(
     (operation,) = (
         wire.Page[wire.Operation].model_validate_json(failed.data("operations").stdout).items
     )
+    watched = failed.run("operations", "--watch", operation.operation_id)
+    assert watched.exit_code == 7
+    assert "Approve it: another user, at the console" in watched.stderr
+    assert "redrive resume" not in watched.stderr
     monkeypatch.setattr("getpass.getuser", lambda: "somebody-else")
     refused = failed.run("resume", operation.operation_id)
     assert refused.exit_code == 4

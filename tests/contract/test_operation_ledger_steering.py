@@ -84,6 +84,18 @@ async def test_a_running_operation_is_asked_and_nothing_more_is_claimed(books: B
     assert [row[0] for row in await books.audited()].count("operation.pause") == 1
 
 
+@pytest.mark.parametrize(("by", "canary"), [("canary", "stopped"), ("guard", "waiting")])
+async def test_a_canary_that_pauses_says_that_it_stopped_it(
+    books: Books, by: str, canary: str
+) -> None:
+    operation = await _begin(books, Controls(canary=Canary(entries=1)))
+    await books.operations.move_canary(operation, CanaryState.WAITING, later(60))
+    paused = await books.operations.pause(operation, by, f"{by}: why")
+    assert (paused.canary, await books.operation(paused)) == (CanaryState(canary), paused)
+    resumed = await books.operations.resume(operation.operation_id, BOB)
+    assert resumed.canary is CanaryState.PENDING
+
+
 @pytest.mark.parametrize("asked_first", [True, False])
 async def test_a_second_pause_changes_nothing(books: Books, asked_first: bool) -> None:
     operation = await _begin(books)
@@ -156,8 +168,8 @@ async def test_a_pause_by_itself_is_audited_with_its_figures(books: Books) -> No
         "running -> paused by canary",
     )
     assert await books.changed() == (
-        {"state": "running", "paused_by": None},
-        {"state": "paused", "paused_by": "canary"},
+        {"state": "running", "paused_by": None, "canary_state": "pending"},
+        {"state": "paused", "paused_by": "canary", "canary_state": "stopped"},
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from redis.asyncio import Redis
 
-from redrive.domain import TERMINAL_STATES, OperationId, OperationState, Progress
+from redrive.domain import TERMINAL_STATES, Limit, OperationId, OperationState, Pace, Progress
 from redrive.errors import StoreUnavailable
 from redrive.progress import RedisProgressStore, key_of
 from redrive.wiring import connect_redis
@@ -28,14 +28,24 @@ async def test_what_was_written_is_read(store: RedisProgressStore) -> None:
     assert written.completed == 8
 
 
-@pytest.mark.parametrize("eta", [None, 0.0, 12.5])
+@pytest.mark.parametrize("limit", [None, *Limit])
 @pytest.mark.parametrize("state", OperationState)
-async def test_every_state_and_time_left_is_read_as_written(
-    store: RedisProgressStore, state: OperationState, eta: float | None
+async def test_every_state_and_pace_is_read_as_written(
+    store: RedisProgressStore, state: OperationState, limit: Limit | None
 ) -> None:
-    written = progress(state=state, eta_seconds=eta)
+    pace = Pace(effective_rate=5.0, measured_rate=0.0, limited_by=limit)
+    written = progress(state=state, pace=pace)
     await store.write(written)
     assert await store.read(OP) == written
+
+
+async def test_the_time_left_is_the_same_whoever_wrote_last(store: RedisProgressStore) -> None:
+    pace = Pace(effective_rate=5.0, measured_rate=4.0, limited_by=Limit.RATE)
+    await store.write(progress(succeeded=50, rate=0.1, pace=pace))
+    await store.write(progress(succeeded=50, recovered=1, rate=0.1))
+    read = await store.read(OP)
+    assert read is not None
+    assert (read.recovered, read.eta_seconds) == (1, 10.0)
 
 
 async def test_what_is_waited_for_is_read_as_written(store: RedisProgressStore) -> None:

@@ -327,7 +327,7 @@ async def test_the_progress_says_how_fast_it_goes_and_why(scene: Scene) -> None:
     assert (5.0, 2.5, Limit.RAMP) in told
     assert (5.0, 5.0, Limit.RATE) in told
     ended = await scene.rig.overview.progress(operation.operation_id)
-    assert (ended.measured_rate, ended.limited_by) == (0.0, Limit.NONE)
+    assert (ended.measured_rate, ended.limited_by) == (0.0, None)
 
 
 async def test_a_paused_progress_says_by_what(scene: Scene) -> None:
@@ -336,7 +336,7 @@ async def test_a_paused_progress_says_by_what(scene: Scene) -> None:
     await scene.run(operation)
     told = await scene.rig.overview.progress(operation.operation_id)
     assert (told.state, told.limited_by, told.measured_rate) == (PAUSED, Limit.PAUSED, 0.0)
-    assert (told.paused_by, told.canary) == ("canary", CanaryState.WAITING)
+    assert (told.paused_by, told.canary) == ("canary", CanaryState.STOPPED)
     assert told.pause_reason is not None
     await scene.rig.recovery.resume(operation.operation_id, OPERATOR)
     told = await scene.rig.overview.progress(operation.operation_id)

@@ -87,7 +87,6 @@ def progress(
         "vanished": 0,
         "cancelled": state is OperationState.CANCELLED,
         "rate": 12.5,
-        "eta_seconds": 7.5,
     }
     return Progress(
         **given

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -20,12 +21,16 @@ from redrive.domain import (
     Answer,
     App,
     AppId,
+    Controls,
+    EntryFilter,
     EntryId,
     EntryState,
+    Limit,
     Operation,
     OperationId,
     OperationKind,
     OperationState,
+    Pace,
     Reason,
     Scope,
     entry_id_of,
@@ -162,9 +167,55 @@ def test_progress_adds_up(requeued: int, skipped: int, errored: int, released: i
     assert progress.completed == given.completed <= progress.total
 
 
+@pytest.mark.parametrize(
+    ("least", "most", "bounds"),
+    [
+        ("attempts_min", "attempts_max", (2, 1)),
+        ("retried_min", "retried_max", (5, 2)),
+        ("failed_from", "failed_before", (later(1), AT)),
+    ],
+)
+def test_a_range_of_a_filter_does_not_end_before_it_begins(
+    least: str, most: str, bounds: tuple[Any, Any]
+) -> None:
+    with pytest.raises(ValueError, match=re.escape(f"{most}: must not be below {bounds[0]}")):
+        EntryFilter(**{least: bounds[0], most: bounds[1]})
+    assert EntryFilter(**{least: bounds[0], most: bounds[0]}) != EntryFilter()
+
+
 def test_rate_and_time_left_are_told_from_what_is_done_so_far() -> None:
     progress = progress_of(operation(requeued=40), later(10))
     assert (progress.rate, progress.eta_seconds) == (4.0, 15.0)
+
+
+@pytest.mark.parametrize(
+    ("effective", "measured", "limit", "left"),
+    [
+        (5.0, 4.0, Limit.RATE, 12.0),
+        (None, 4.0, Limit.NONE, 15.0),
+        (None, 0.0, Limit.NONE, None),
+        (5.0, 4.0, Limit.CANARY, None),
+    ],
+)
+def test_the_time_left_is_told_from_the_pace_where_it_is_known(
+    effective: float | None, measured: float, limit: Limit, left: float | None
+) -> None:
+    pace = Pace(effective_rate=effective, measured_rate=measured, limited_by=limit)
+    assert progress_of(operation(requeued=40), later(1000), pace).eta_seconds == left
+
+
+def test_an_average_over_a_pause_tells_no_time_left() -> None:
+    assert progress_of(operation(requeued=40, turn=2), later(1000)).eta_seconds is None
+
+
+@pytest.mark.parametrize("state", ["queued", "paused", "cancelling", "completed"])
+def test_what_does_not_run_is_held_by_nothing_but_a_pause(state: str) -> None:
+    controls = Controls(rate=50.0)
+    found = operation(state=OperationState(state), requeued=40, controls=controls)
+    told = progress_of(found, later(10))
+    limit = Limit.PAUSED if state == "paused" else None
+    assert (told.effective_rate, told.measured_rate, told.limited_by) == (None, 0.0, limit)
+    assert told.eta_seconds == (0.0 if state == "completed" else None)
 
 
 @pytest.mark.parametrize("values", [{"started_at": None}, {}], ids=["not started", "nothing done"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -109,8 +110,8 @@ def test_the_steps_of_a_series_are_whole_minutes_and_their_number_is_bounded(
     assert span / step + 1 <= MOST_POINTS
 
 
-def judgement(*points: tuple[datetime, int, int], **counts: int) -> Judgement:
-    found = operation(**counts)
+def judgement(*points: tuple[datetime, int, int], **values: Any) -> Judgement:
+    found = operation(**values)
     return Judgement(
         operation=found,
         verdict=verdict_of(found, AT, HOUR),
@@ -120,6 +121,14 @@ def judgement(*points: tuple[datetime, int, int], **counts: int) -> Judgement:
             for at, recovered, failed in points
         ),
     )
+
+
+def ended(**counts: int) -> Judgement:
+    return judgement(state=OperationState.COMPLETED, finished_at=AT, **counts)
+
+
+def kinds_that_follow(found: Judgement) -> list[str]:
+    return [one.kind for one in wire.OperationVerdict.of(found).follow_ups]
 
 
 def test_each_point_of_a_series_tells_the_rate_until_then() -> None:
@@ -136,7 +145,7 @@ def test_each_point_of_a_series_tells_the_rate_until_then() -> None:
 
 
 def test_what_failed_again_can_be_retried_and_the_poison_dismissed() -> None:
-    shown = wire.OperationVerdict.of(judgement(**MOVED))
+    shown = wire.OperationVerdict.of(ended(**MOVED))
     assert [follow_up.model_dump() for follow_up in shown.follow_ups] == [
         {"kind": "retry", "entries": 2, "filter": {"failed_again_in": "op_1"}},
         {
@@ -147,6 +156,24 @@ def test_what_failed_again_can_be_retried_and_the_poison_dismissed() -> None:
     ]
 
 
+def test_what_failed_before_a_resume_is_poison_only_if_it_failed_the_same_way_twice() -> None:
+    _, dismiss = wire.OperationVerdict.of(ended(**MOVED, heard_before=1)).follow_ups
+    assert (dismiss.kind, dismiss.filter["same_failures_min"]) == ("dismiss", 2)
+
+
+@pytest.mark.parametrize(("recovered", "failed_same"), [(0, 1), (4, 5), (5, 0)])
+def test_without_a_cure_for_the_rest_or_without_the_same_failure_nothing_is_poison(
+    recovered: int, failed_same: int
+) -> None:
+    counts = {"requeued": 10, "recovered": recovered, "failed_again": 5, "failed_same": failed_same}
+    assert kinds_that_follow(ended(**counts)) == ["retry"]
+
+
+@pytest.mark.parametrize("state", ["queued", "running", "paused", "cancelling"])
+def test_nothing_follows_an_operation_that_has_not_ended(state: str) -> None:
+    assert kinds_that_follow(judgement(state=OperationState(state), **MOVED)) == []
+
+
 def test_where_nothing_failed_again_nothing_follows() -> None:
     counts = {"requeued": 6, "recovered": 6, "failed_again": 0}
-    assert wire.OperationVerdict.of(judgement(**counts)).follow_ups == []
+    assert kinds_that_follow(ended(**counts)) == []

@@ -47,7 +47,10 @@ def test_conditions_add_up() -> None:
     )
 
 
-@pytest.mark.parametrize(("ago", "units"), [("90s", 90), ("5m", 300), ("2h", 7200), ("7d", 604800)])
+@pytest.mark.parametrize(
+    ("ago", "units"),
+    [("90s", 90), ("5m", 300), ("2h", 7200), ("7d", 604800), ("10m ago", 600), ("2 h ago", 7200)],
+)
 def test_a_time_may_be_told_from_now_back(ago: str, units: int) -> None:
     before = datetime.now(UTC)
     since = filter_of([f"since={ago}"]).failed_from
@@ -66,7 +69,9 @@ def test_a_time_may_be_told_from_now_back(ago: str, units: int) -> None:
         ("attempts>=many", "attempts must be a whole number"),
         ("attempts>=-1", "attempts must be a whole number"),
         ("since=yesterday", "since must be a time such as"),
-        ("since=999999999999d", "since"),
+        ("since=999999999999d", "since must be a time such as"),
+        ("since=99999999999d", "since must be a time such as"),
+        ("since=99999999999999999999d", "or how long ago: 90s, 30m, 2h, 7d"),
         ("entry=a,,b", "entry needs a value"),
         ("entry=" + ",".join(map(str, range(10_001))), "at most 10,000 entries"),
     ],
@@ -76,6 +81,11 @@ def test_an_error_names_the_condition_and_what_is_allowed(condition: str, said: 
         filter_of([condition])
     assert said in refused.value.message
     assert "--where" in refused.value.message
+
+
+def test_a_range_that_ends_before_it_begins_is_refused() -> None:
+    with pytest.raises(typer.BadParameter, match="retried_max: must not be below 5"):
+        filter_of(["retried>=5", "retried<=2"])
 
 
 def test_one_thing_cannot_be_said_twice() -> None:

@@ -79,6 +79,42 @@ def test_input_out_of_bounds_is_refused_by_field(
     assert [error["loc"] for error in refused.value.errors()] == [(field,)]
 
 
+@pytest.mark.parametrize(
+    ("model", "body"),
+    [
+        (wire.PlanRequest, {"everything": "yes"}),
+        (wire.PlanRequest, {"everything": 1}),
+        (wire.PlanRequest, {"include_repeated": "true"}),
+        (wire.PlanRequest, {"filter": {"retried_max": "2"}}),
+        (wire.PlanRequest, {"filter": {"attempts_min": True}}),
+        (wire.PlanRequest, {"filter": {"failed_from": 10}}),
+        (wire.PlanRequest, {"filter": {"failed_before": True}}),
+        (wire.BulkRetryRequest, {"rate": True}),
+        (wire.BulkRetryRequest, {"rate": "5"}),
+        (wire.BulkRetryRequest, {"rate": 5, "floor": True}),
+        (wire.BulkRetryRequest, {"low_priority": "on"}),
+        (wire.BulkRetryRequest, {"canary": {"entries": True}}),
+        (wire.BulkRetryRequest, {"canary": {"entries": 2, "percent": "80"}}),
+        (wire.BulkRetryRequest, {"canary": {"entries": 2, "seconds": True}}),
+        (wire.BulkRetryRequest, {"guard": {"percent": True}}),
+        (wire.BulkRetryRequest, {"guard": {"percent": 5, "outcomes": "9"}}),
+        (wire.ChangeControlsRequest, {"rate": True}),
+        (wire.CancelRequest, {"undo": "yes"}),
+    ],
+    ids=str,
+)
+def test_what_moves_jobs_takes_no_value_of_another_type(
+    model: type[BaseModel], body: dict[str, object]
+) -> None:
+    with pytest.raises(ValidationError):
+        model.model_validate(body)
+
+
+def test_a_whole_number_is_a_rate() -> None:
+    body = {"rate": 5, "canary": {"entries": 2, "percent": 80}, "low_priority": True}
+    assert wire.BulkRetryRequest.model_validate(body).rate == 5.0
+
+
 def test_a_password_is_not_shown_by_its_request() -> None:
     request = wire.LoginRequest.model_validate({"username": "admin", "password": "hunter2!"})
     assert "hunter2!" not in repr(request)

@@ -198,6 +198,7 @@ def test_a_count_that_stopped_says_so() -> None:
             "there is no such field here.",
             "/admin/failures?q=x",
         ),
+        ("attempts_min=-1", "-1 does not fit: must be at least 0.", "/admin/failures"),
         ("cursor=made-up", "The cursor made-up is not one", "/admin/failures"),
     ],
 )
@@ -209,6 +210,14 @@ async def test_an_address_that_does_not_fit_says_what_would_and_keeps_the_frame(
     page = await operator.get(path, headers=BROWSER)
     assert 'aria-label="Console"' in page.text
     assert f'href="{html.escape(without)}">Go on without it' in page.text
+
+
+async def test_what_failed_before_an_end_and_later_than_that_is_nothing(
+    console: Console, operator: httpx.AsyncClient
+) -> None:
+    await console.fail("1")
+    path = "/admin/failures?since=15m&end=2000-01-01T00:00"
+    assert (await operator.get(path, headers=BROWSER)).status_code == 200
 
 
 async def test_what_was_given_in_a_body_is_not_repeated(operator: httpx.AsyncClient) -> None:

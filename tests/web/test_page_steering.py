@@ -212,6 +212,19 @@ async def test_the_pace_says_what_is_wanted_what_it_is_and_what_limits_it(
     assert "Guard pauses over 50% failed again of the last 100 outcomes" in shown
 
 
+async def test_what_is_being_cancelled_is_limited_by_nothing_and_has_no_limits_to_change(
+    console: Console, browser: httpx.AsyncClient
+) -> None:
+    place = await started(console, browser, rate="500")
+    await taken_over(console, place)
+    assert f'href="{place}/controls"' in (await browser.get(place)).text
+    await console.services.recovery.cancel(id_of(place), ANOTHER)
+    shown = await browser.get(place)
+    assert "its limits stay" in text_of(shown, "pace")
+    assert "Limited by" not in text_of(shown, "pace")
+    assert f'href="{place}/controls"' not in shown.text
+
+
 async def test_the_canary_says_how_far_it_is(console: Console, browser: httpx.AsyncClient) -> None:
     place = await started(console, browser, canary_entries="2")
     assert "Canary pending: 0 of 2 handed over" in text_of(await browser.get(place), "pace")

@@ -99,7 +99,7 @@ async def test_everything_has_to_be_said_and_stands_alone(
         ({"filter": {"colour": "red"}}, "body.filter.colour"),
         ({"filter": {"app_id": ""}}, "body.filter.app_id"),
         ({"filter": {"attempts_min": -1}}, "body.filter.attempts_min"),
-        ({"filter": {"attempts_min": 5, "attempts_max": 2}}, "body.filter"),
+        ({"filter": {"attempts_min": 5, "attempts_max": 2}}, "body.filter.attempts_max"),
         ({"filter": {"failed_from": "2026-01-01T00:00:00"}}, "body.filter.failed_from"),
         ({"filter": {"entry_ids": ["e"] * 10_001}}, "body.filter.entry_ids"),
         ({"kind": "erase"}, "body.kind"),

@@ -106,6 +106,14 @@ async def test_a_parameter_that_is_not_valid_or_not_known_is_refused(
         assert [error["field"] for error in response.json()["errors"]] == [f"query.{name}"]
 
 
+async def test_a_range_that_ends_before_it_begins_is_refused(operator: httpx.AsyncClient) -> None:
+    bounds = {"retried_min": "5", "retried_max": "2"}
+    response = await operator.get("/admin/api/entries", params=bounds)
+    assert response.status_code == 422
+    (error,) = response.json()["errors"]
+    assert (error["field"], error["message"]) == ("query.retried_max", "must not be below 5")
+
+
 @pytest.mark.parametrize("path", LISTS)
 async def test_a_cursor_that_the_list_did_not_give_out_is_refused(
     console: Console, operator: httpx.AsyncClient, path: str

@@ -57,8 +57,8 @@ async def test_every_bulk_start_takes_limits(
         ({"canary": {"entries": 5, "percent": 101}}, "body.canary.percent"),
         ({"guard": {"percent": 100}}, "body.guard.percent"),
         ({"guard": {}}, "body.guard.percent"),
-        ({"floor": 5}, "body"),
-        ({"floor": 5, "rate": 1}, "body"),
+        ({"floor": 5}, "body.floor"),
+        ({"floor": 5, "rate": 1}, "body.floor"),
     ],
 )
 async def test_limits_out_of_bounds_are_refused_and_nothing_starts(

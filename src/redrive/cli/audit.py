@@ -16,12 +16,13 @@ from redrive.domain import AppId, AuditFilter, changed_in_words
 COLUMNS = (
     "AT",
     Column("BY"),
-    Column("FROM", rank=4),
+    Column("FROM", rank=5),
     Column("ACTION"),
     Column("SCOPE", rank=1, least=10),
     Column("RESULT", rank=2, least=8),
-    Column("CHANGED", rank=3, least=12),
-    Column("REASON", rank=5, least=10),
+    Column("OPERATION", rank=3),
+    Column("CHANGED", rank=4, least=12),
+    Column("REASON", rank=6, least=10),
 )
 
 
@@ -55,6 +56,7 @@ async def audit(
                 one.action,
                 one.scope,
                 one.result,
+                one.operation_id,
                 changed_in_words(one.before, one.after),
                 one.reason,
             )

@@ -108,11 +108,15 @@ class LimitChanges(LimitOptions):
 
     def changes(self) -> dict[str, Any]:
         """What is to be set and taken away, as fields of Controls. Raises BadParameter."""
+        given = self.set()
         taken_away = {
             limit.value.replace("-", "_"): False if limit is Limit.LOW_PRIORITY else None
             for limit in self.without or ()
         }
-        return taken_away | self.set()
+        both = ", ".join(name.replace("_", "-") for name in taken_away if name in given)
+        if both:
+            raise typer.BadParameter(f"{both}: set, or taken away --without it; not both")
+        return taken_away | given
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:

@@ -88,21 +88,23 @@ def demo_settings(settings: Settings) -> Settings:
 
 
 def _explain(settings: Settings, password: str, heal_after: float) -> None:
-    program = _program()
     folder = settings.data_dir
     say(
         f"User: admin   Password: {password}\n\n"
         "Jobs of six apps are failing now: their receiver is down. It recovers after "
         f"{heal_after:.0f} seconds, or at once, in another terminal, with\n"
-        f"  {program} demo heal --data-dir {folder}\n"
+        f"  {program()} demo heal --data-dir {folder}\n"
         "Then put everything back and watch it, on the console or with\n"
-        f"  {program} retry --all --watch --data-dir {folder}\n"
+        f"  {program()} retry --all --watch --data-dir {folder}\n"
     )
 
 
-def _program() -> str:
-    """How this program is called from here: by its name if that is on the path."""
+def program() -> str:
+    """How this program is called from here: by its name if that is on the path, as a module where
+    it was started as one."""
     called = Path(sys.argv[0])
+    if called.name == "__main__.py":
+        return f"{sys.executable} -m redrive"
     found = shutil.which("redrive")
     if found is not None and Path(found).resolve() == called.resolve():
         return "redrive"

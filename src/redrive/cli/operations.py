@@ -121,7 +121,7 @@ def _row(found: Operation, one: wire.Operation) -> tuple[object, ...]:
         one.operation_id,
         one.kind,
         _scope(found),
-        one.phase,
+        f"paused by {one.paused_by}" if one.state is OperationState.PAUSED else one.phase,
         one.total,
         one.completed,
         one.succeeded,
@@ -149,7 +149,7 @@ def _pace(found: Operation, model: wire.Operation) -> list[tuple[str, object]]:
     if model.canary is not None:
         facts.append(("CANARY", model.canary))
     if model.state is OperationState.PAUSED or model.pause_wanted:
-        facts += [("PAUSED BY", model.paused_by), ("BECAUSE", model.pause_reason)]
+        facts += [("PAUSED BY", model.paused_by), ("BECAUSE", found.why_paused)]
     if model.approved_by is not None:
         facts.append(("APPROVED BY", model.approved_by))
     return facts

@@ -20,6 +20,7 @@ from redrive.cli.output import Output, say
 from redrive.domain import (
     ItemState,
     Limit,
+    Operation,
     OperationId,
     OperationPhase,
     OperationState,
@@ -29,6 +30,7 @@ from redrive.domain import (
     progress_of,
     verdict_of,
 )
+from redrive.web import saying
 from redrive.wiring import Services
 
 NO_RUNNER_SECONDS = 10.0
@@ -106,8 +108,8 @@ async def watch_to_the_end(
     output.table(model, ("WHAT HAPPENED", "ENTRIES"), await _rows(services, model))
     if operation.state is OperationState.PAUSED:
         say(
-            f"The operation is paused by {operation.paused_by}. {operation.pause_reason or ''}\n"
-            f"Go on: redrive resume {operation_id}\nStop it: redrive cancel {operation_id}",
+            f"{saying.paused_by(operation)}\n{_go_on(operation)}\n"
+            f"Stop it: redrive cancel {operation_id}",
             bad=True,
         )
         raise typer.Exit(ExitCode.PAUSED)
@@ -118,6 +120,13 @@ async def watch_to_the_end(
     if until_verdict and not verdict.all_recovered:
         say(f"Of {verdict.moved} that were moved {verdict.recovered} recovered.", bad=True)
         raise typer.Exit(ExitCode.NOT_ALL_RECOVERED)
+
+
+def _go_on(operation: Operation) -> str:
+    """How a paused operation goes on."""
+    if operation.awaits_approval:
+        return "Approve it: another user, at the console, on the operation's page"
+    return f"Go on: redrive resume {operation.operation_id}"
 
 
 async def _watched(

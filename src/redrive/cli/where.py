@@ -13,7 +13,7 @@ import typer
 from redrive.domain import MOST_ENTRY_IDS, AppId, EntryFilter, EntryId, OperationId
 
 _CONDITION = re.compile(r"^\s*([a-z-]+)\s*(>=|<=|=)(.*)$", re.DOTALL)
-_AGO = re.compile(r"^(\d+)\s*([smhd])$")
+_AGO = re.compile(r"^(\d+)\s*([smhd])(\s+ago)?$")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _MOST = 1_000_000
 
@@ -40,13 +40,15 @@ def _number(value: str) -> int:
 
 def _time(value: str) -> datetime:
     ago = _AGO.match(value)
-    if ago is not None:
-        return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
     try:
+        if ago is not None:
+            return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
         told = datetime.fromisoformat(value)
-    except ValueError:
-        raise ValueError("must be a time such as 2026-01-31T12:00, or 30m, 2h, 7d ago") from None
-    return told if told.tzinfo is not None else told.astimezone()
+        return told if told.tzinfo is not None else told.astimezone()
+    except (ValueError, OverflowError):
+        raise ValueError(
+            "must be a time such as 2026-01-31T12:00, or how long ago: 90s, 30m, 2h, 7d"
+        ) from None
 
 
 def _ids(value: str) -> tuple[EntryId, ...]:
@@ -107,7 +109,10 @@ def filter_of(conditions: Sequence[str], **given: Any) -> EntryFilter:
             values[field] = value
     if len(values.get("entry_ids", ())) > MOST_ENTRY_IDS:
         raise typer.BadParameter(f"--where entry=…: at most {MOST_ENTRY_IDS:,} entries")
-    return EntryFilter(**values)
+    try:
+        return EntryFilter(**values)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def _read(condition: str) -> dict[str, Any]:
@@ -121,6 +126,6 @@ def _read(condition: str) -> dict[str, Any]:
         raise typer.BadParameter(f"--where {condition!r}: allowed: {allowed}")
     try:
         read = key.read(value)
-    except (ValueError, OverflowError) as error:
+    except ValueError as error:
         raise typer.BadParameter(f"--where {condition!r}: {name} {error}") from error
     return dict.fromkeys(key.fields[operator], read)

@@ -134,9 +134,11 @@ from redrive.domain.states import (
 )
 from redrive.domain.verdicts import (
     OBSERVE_FOR,
+    FollowUp,
     Judgement,
     OutcomePoint,
     Verdict,
+    follow_ups_of,
     phase_of,
     verdict_of,
 )
@@ -187,6 +189,7 @@ __all__ = [
     "EntryId",
     "EntryState",
     "Failure",
+    "FollowUp",
     "Group",
     "GroupDetail",
     "GroupFilter",
@@ -253,6 +256,7 @@ __all__ = [
     "filter_fields",
     "filter_in_words",
     "filter_json",
+    "follow_ups_of",
     "from_millis",
     "phase_of",
     "progress_of",

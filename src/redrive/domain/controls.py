@@ -17,11 +17,12 @@ _PROPOSED_OVER = 1_000
 
 
 class CanaryState(StrEnum):
-    """How far the canary of an operation is."""
+    """How far the canary of an operation is; ``stopped``: it has paused the operation."""
 
     PENDING = "pending"
     WAITING = "waiting"
     PASSED = "passed"
+    STOPPED = "stopped"
 
 
 class Limit(StrEnum):

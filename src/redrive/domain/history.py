@@ -128,6 +128,13 @@ MOST_ENTRY_IDS = 10_000
 """How many entries a filter names by hand at most."""
 
 
+_RANGES = (
+    ("attempts_min", "attempts_max"),
+    ("retried_min", "retried_max"),
+    ("failed_from", "failed_before"),
+)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EntryFilter:
     """Which entries a list shows; ``query`` is found in the error, the job id or the entry id,
@@ -137,7 +144,8 @@ class EntryFilter:
     after ``failed_from`` and before ``failed_before``, and is of the group ``group_id``.
     ``retried`` counts hand-overs, ``attempts`` the runs of the newest failure; both ends of a
     range belong to it. ``failed_again_in`` names the operation that moved the entry last, and
-    after which it failed again. ``entry_ids`` are MOST_ENTRY_IDS at most.
+    after which it failed again. ``entry_ids`` are MOST_ENTRY_IDS at most. Raises ValueError for a
+    range that ends before it begins.
     """
 
     app_id: AppId | None = None
@@ -157,6 +165,12 @@ class EntryFilter:
     same_failures_min: int | None = None
     failed_again_in: OperationId | None = None
     entry_ids: tuple[EntryId, ...] = ()
+
+    def __post_init__(self) -> None:
+        for first, last in _RANGES:
+            least, most = getattr(self, first), getattr(self, last)
+            if least is not None and most is not None and most < least:
+                raise ValueError(f"{last}: must not be below {least}")
 
     @property
     def is_by_time(self) -> bool:

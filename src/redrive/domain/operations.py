@@ -133,6 +133,11 @@ class Operation:
         return self.state is OperationState.PAUSED and self.paused_by == APPROVAL
 
     @property
+    def why_paused(self) -> str:
+        """The reason of a pause, without the name of what paused it, which is said beside it."""
+        return (self.pause_reason or "").removeprefix(f"{self.paused_by}: ")
+
+    @property
     def heard(self) -> int:
         """How many of the moved entries have an outcome."""
         return self.recovered + self.failed_again + self.vanished
@@ -143,12 +148,12 @@ class Pace:
     """How fast an operation goes right now, as its runner knows it; in entries per second.
 
     ``effective_rate`` is what it may do, None for as fast as it goes; ``measured_rate`` what it
-    handed over in the last seconds.
+    handed over in the last seconds. ``limited_by`` is None unless it runs or is paused.
     """
 
     effective_rate: float | None
     measured_rate: float
-    limited_by: Limit
+    limited_by: Limit | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -182,8 +187,8 @@ class OperationTally:
 class Progress:
     """How far an operation is. ``completed = succeeded + failed + skipped <= total``.
 
-    ``rate`` is in entries per second; ``eta_seconds`` is None where it cannot be told. ``waiting``
-    were handed over and have no outcome yet.
+    ``rate`` is in entries per second, since the start. ``waiting`` were handed over and have no
+    outcome yet.
     """
 
     operation_id: OperationId
@@ -199,7 +204,6 @@ class Progress:
     vanished: int
     cancelled: bool
     rate: float
-    eta_seconds: float | None
     waiting: int = 0
     failed_same: int = 0
     finished_at: datetime | None = None
@@ -211,6 +215,22 @@ class Progress:
     pause_reason: str | None = None
     pace: Pace | None = None
     """None: only the operation's runner knows."""
+
+    @property
+    def eta_seconds(self) -> float | None:
+        """How long it will still take at its present pace; None where that cannot be told.
+
+        Told by who reads it, so that it is the same whoever wrote the progress last: without a pace
+        from the average, in which a pause would count as time at work.
+        """
+        if self.state.terminal:
+            return 0.0
+        if self.state is not OperationState.RUNNING or self.limited_by is Limit.CANARY:
+            return None
+        speed: float | None = self.rate if self.turn == 0 else None
+        if self.pace is not None:
+            speed = self.pace.effective_rate or self.pace.measured_rate
+        return round((self.total - self.completed) / speed, 1) if speed else None
 
     @property
     def effective_rate(self) -> float | None:
@@ -226,22 +246,13 @@ class Progress:
 
 
 def progress_of(operation: Operation, now: datetime, pace: Pace | None = None) -> Progress:
-    """The progress that an operation's row tells, with rate and time left as of ``now``."""
+    """The progress that an operation's row tells, with its rate as of ``now``."""
     completed = operation.completed
     rate = 0.0
     if operation.started_at is not None:
         end = operation.finished_at or now
         elapsed = max((end - operation.started_at).total_seconds(), 0.001)
         rate = completed / elapsed
-    eta: float | None = None
-    if operation.state.terminal:
-        eta = 0.0
-    elif operation.state is OperationState.PAUSED:
-        eta = None
-    elif pace is not None and pace.effective_rate is not None:
-        eta = (operation.total - completed) / pace.effective_rate
-    elif rate > 0:
-        eta = (operation.total - completed) / rate
     return Progress(
         operation_id=operation.operation_id,
         state=operation.state,
@@ -256,7 +267,6 @@ def progress_of(operation: Operation, now: datetime, pace: Pace | None = None) -
         vanished=operation.vanished,
         cancelled=operation.state is OperationState.CANCELLED,
         rate=round(rate, 1),
-        eta_seconds=None if eta is None else round(eta, 1),
         waiting=operation.waiting,
         failed_same=operation.failed_same,
         finished_at=operation.finished_at,
@@ -273,11 +283,7 @@ def progress_of(operation: Operation, now: datetime, pace: Pace | None = None) -
 def _pace_of(operation: Operation) -> Pace:
     """The pace of an operation of which nothing is handed over."""
     paused = operation.state is OperationState.PAUSED
-    return Pace(
-        effective_rate=operation.controls.rate,
-        measured_rate=0.0,
-        limited_by=Limit.PAUSED if paused else Limit.NONE,
-    )
+    return Pace(effective_rate=None, measured_rate=0.0, limited_by=Limit.PAUSED if paused else None)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

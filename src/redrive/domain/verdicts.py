@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from redrive.domain.operations import Operation, Progress
-from redrive.domain.states import OperationPhase, OperationState
+from redrive.domain.states import OperationKind, OperationPhase, OperationState
 
 OBSERVE_FOR = timedelta(minutes=60)
 
@@ -80,6 +80,38 @@ def verdict_of(operation: Operation, now: datetime, observe_for: timedelta) -> V
         vanished=operation.vanished,
         observed_until=None if finished is None else finished + observe_for,
     )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FollowUp:
+    """An operation that would deal with what failed again in another: all of it, or what has failed
+    the same way ``same_failures_min`` times in a row. It is for ``at_most`` entries."""
+
+    kind: OperationKind
+    at_most: int
+    same_failures_min: int | None = None
+
+
+def follow_ups_of(operation: Operation) -> tuple[FollowUp, ...]:
+    """What could be done next, once the operation has ended: retry what failed again, and dismiss
+    the poison.
+
+    Poison failed the same way while the rest recovered. Where fewer recovered than failed the same
+    way, the cause is not gone, and nothing is poison. What failed before the last resume may have
+    failed of what was mended then, and nothing tells it from the rest: of an operation that was
+    resumed after an outcome, only what failed the same way twice in a row is taken for poison.
+    """
+    if not operation.state.terminal or not operation.failed_again:
+        return ()
+    retry = FollowUp(kind=OperationKind.RETRY, at_most=operation.failed_again)
+    if not 0 < operation.failed_same <= operation.recovered:
+        return (retry,)
+    dismiss = FollowUp(
+        kind=OperationKind.DISMISS,
+        at_most=operation.failed_same,
+        same_failures_min=2 if operation.heard_before else 1,
+    )
+    return (retry, dismiss)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

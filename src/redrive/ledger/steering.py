@@ -89,6 +89,8 @@ class SqlSteeringLedger:
             }
             if by is not None:
                 values |= {"paused_by": by, "pause_reason": reason}
+            if by == "canary":
+                values |= {"canary": CanaryState.STOPPED, "canary_until": None}
             after = await self._change(connection, operation.operation_id, values)
             if by is not None:
                 actor = Actor(name=by, origin=RUNNER)

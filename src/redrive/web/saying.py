@@ -63,6 +63,13 @@ def started(operation: Operation, new: bool) -> str:
     return said
 
 
+def paused_by(operation: Operation) -> str:
+    """By what a paused operation is paused, and why."""
+    by = f"is paused by {operation.paused_by}"
+    why = f": {operation.why_paused}" if operation.why_paused else ""
+    return f"The operation {'waits for approval' if operation.awaits_approval else by}{why}."
+
+
 def paused(operation: Operation) -> str:
     """What a pause has done so far."""
     if operation.state is OperationState.PAUSED:
@@ -86,7 +93,7 @@ def controls_changed(operation: Operation) -> str:
 def cancelled(operation: Operation, in_hand: int) -> str:
     """What a cancel has done so far; ``in_hand`` entries were claimed and are not settled."""
     if operation.state is OperationState.CANCELLED:
-        return "The operation was cancelled before it took any entry."
+        return _cancelled_at_once(operation)
     if operation.undo_wanted:
         return (
             "The operation is being undone: no further entry is taken, and what was moved and no "
@@ -100,3 +107,21 @@ def cancelled(operation: Operation, in_hand: int) -> str:
         f"The operation is being cancelled: no further entry is taken; {settled}, and "
         f"{entries} finished or given back."
     )
+
+
+def _cancelled_at_once(operation: Operation) -> str:
+    """What the cancel of an operation that was in nobody's hands leaves, and what an undo could
+    still take back."""
+    if not operation.completed:
+        return "The operation was cancelled before it took any entry."
+    done, word = operation.requeued, "moved"
+    if operation.kind is OperationKind.DISMISS:
+        done, word = operation.dismissed, "dismissed"
+    one = done == 1
+    left = f"{done:,} of {operation.total:,} {'was' if one else 'were'} {word}"
+    left += f" and {'stays' if one else 'stay'} {word}" if done else ""
+    if operation.waiting <= 0:
+        return f"The operation is cancelled: {left}."
+    unknown = f"of {operation.waiting:,} nothing is known yet"
+    undo = "an undo takes back what no worker has started"
+    return f"The operation is cancelled: {left}; {unknown}, and {undo}."

@@ -29,7 +29,7 @@ _PROGRESS_EXAMPLE: JsonDict = {
     "waiting": 275,
     "cancelled": False,
     "rate": 400.0,
-    "eta_seconds": 1.0,
+    "eta_seconds": 0.8,
     "undo_wanted": False,
     "wanted_rate": 500.0,
     "effective_rate": 500.0,
@@ -187,15 +187,17 @@ class BulkProgressResponse(Output):
     rate: float
     """Entries per second."""
     eta_seconds: float | None
-    """Null where it cannot be told."""
+    """At the present pace; null where it cannot be told, as unless it runs."""
     wanted_rate: float | None = None
     """Entries per second that were asked for; null: as fast as it goes."""
     effective_rate: float | None = None
-    """What it may hand over per second right now; null: as fast as it goes, or not known."""
+    """What it may hand over per second right now; null: as fast as it goes, not known, or nothing,
+    as it does not run."""
     measured_rate: float | None = None
     """What it handed over per second in the last five; null where only its runner knows."""
     limited_by: domain.Limit | None = None
-    """What keeps it from going faster; ``none``: the queues and the ledger."""
+    """What keeps it from going faster; ``none``: the queues and the ledger. Null unless it runs
+    or is paused."""
     canary: domain.CanaryState | None = None
     paused_by: Shown | None = None
     """A user's name, or ``canary``, ``guard`` or ``approval``."""

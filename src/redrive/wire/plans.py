@@ -5,7 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AwareDatetime,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StringConstraints,
+    model_validator,
+)
 from pydantic.config import JsonDict
 
 from redrive import domain
@@ -23,12 +31,22 @@ from redrive.wire.operations import Controls, shown_filter
 from redrive.wire.requests import ControlsInput, IdempotencyKey, LimitedStart, RetryRequest
 
 FilterText = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=NO_CONTROL)]
-Count = Annotated[int, Field(ge=0, le=1_000_000)]
+Count = Annotated[int, Field(strict=True, ge=0, le=1_000_000)]
 PlanToken = Annotated[
     str,
     StringConstraints(min_length=1, max_length=64, pattern=NO_CONTROL),
     Field(examples=["plan_0a1b2c3d4e5f60718293a4b5"]),
 ]
+
+
+def _no_number(value: Any) -> Any:
+    """A number would be taken for seconds since 1970."""
+    if isinstance(value, bool | int | float):
+        raise ValueError("must be a time such as 2026-01-31T12:00:00Z")
+    return value
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_no_number)]
 
 _FILTER_EXAMPLE: JsonDict = {
     "app_id": "acme",
@@ -53,9 +71,9 @@ class EntriesFilter(Input):
     """The whole of it, as entries show it."""
     q: FilterText | None = None
     """Found in the error, the job id or the entry id."""
-    failed_from: AwareDatetime | None = None
+    failed_from: Moment | None = None
     """The newest failure is not older than this."""
-    failed_before: AwareDatetime | None = None
+    failed_before: Moment | None = None
     attempts_min: Count | None = None
     """How many attempts the newest run had, at least."""
     attempts_max: Count | None = None
@@ -71,14 +89,7 @@ class EntriesFilter(Input):
 
     @model_validator(mode="after")
     def _ends_in_order(self) -> EntriesFilter:
-        pairs: tuple[tuple[str, Any, Any], ...] = (
-            ("attempts_max", self.attempts_min, self.attempts_max),
-            ("retried_max", self.retried_min, self.retried_max),
-            ("failed_before", self.failed_from, self.failed_before),
-        )
-        for name, least, most in pairs:
-            if least is not None and most is not None and most < least:
-                raise ValueError(f"{name} must not be below {least}")
+        self.meant()
         return self
 
     def meant(self) -> domain.EntryFilter:
@@ -97,9 +108,9 @@ class PlanRequest(LimitedStart):
 
     kind: domain.OperationKind = domain.OperationKind.RETRY
     filter: EntriesFilter = EntriesFilter()
-    everything: bool = False
+    everything: StrictBool = False
     """Said in place of a filter: every entry of every app is meant."""
-    include_repeated: bool = False
+    include_repeated: StrictBool = False
     """Take in the entries that failed the same way three times or more after they were put back."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Self
 
-from pydantic import ConfigDict, Field, SecretStr, StringConstraints, model_validator
+from pydantic import ConfigDict, Field, SecretStr, StrictBool, StringConstraints, model_validator
 
 from redrive import domain
 from redrive.wire.base import (
@@ -38,8 +38,10 @@ class ResyncRequest(RetryRequest):
     """Run one entry again from scratch, whatever its state, unless it is claimed or live."""
 
 
-Rate = Annotated[float, Field(ge=domain.RATE_AT_LEAST, le=domain.RATE_AT_MOST, allow_inf_nan=False)]
-Percent = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
+Rate = Annotated[
+    float, Field(strict=True, ge=domain.RATE_AT_LEAST, le=domain.RATE_AT_MOST, allow_inf_nan=False)
+]
+Percent = Annotated[float, Field(strict=True, ge=0, le=100, allow_inf_nan=False)]
 
 
 class Canary(Input):
@@ -49,12 +51,12 @@ class Canary(Input):
         json_schema_extra={"example": {"entries": 20, "percent": 80, "seconds": 300}}
     )
 
-    entries: Annotated[int, Field(ge=1, le=domain.CANARY_AT_MOST)]
+    entries: Annotated[int, Field(strict=True, ge=1, le=domain.CANARY_AT_MOST)]
     """How many."""
     percent: Annotated[Percent, Field(ge=0.1)] = 80.0
     """How many of a hundred have to recover."""
     seconds: Annotated[
-        float, Field(ge=1, le=domain.CANARY_SECONDS_AT_MOST, allow_inf_nan=False)
+        float, Field(strict=True, ge=1, le=domain.CANARY_SECONDS_AT_MOST, allow_inf_nan=False)
     ] = 300.0
     """How long to wait for what becomes of them; without an outcome is not recovered."""
 
@@ -66,7 +68,7 @@ class Guard(Input):
 
     percent: Annotated[Percent, Field(le=99.9)]
     """More than so many of a hundred are too many."""
-    outcomes: Annotated[int, Field(ge=1, le=domain.GUARD_OUTCOMES_AT_MOST)] = 100
+    outcomes: Annotated[int, Field(strict=True, ge=1, le=domain.GUARD_OUTCOMES_AT_MOST)] = 100
     """How many of the last outcomes are looked at."""
 
 
@@ -79,7 +81,7 @@ class ControlsInput(Input):
     """Begin at this rate, and come up to ``rate`` while things go well."""
     canary: Canary | None = None
     guard: Guard | None = None
-    low_priority: bool = False
+    low_priority: StrictBool = False
     """Behind live traffic, where the queue system can."""
 
     def limits(self) -> dict[str, Any]:
@@ -161,7 +163,7 @@ class CancelRequest(Input):
 
     model_config = ConfigDict(json_schema_extra={"example": {"undo": True}})
 
-    undo: bool = False
+    undo: StrictBool = False
     """Also take back what was moved and no worker has started; this may be asked for after the
     operation's end too, while something that it moved is waiting."""
 

@@ -77,8 +77,9 @@ class OperationVerdict(Verdict):
         json_schema_extra={
             "example": {
                 **VERDICT_EXAMPLE,
+                "observed_until": "2026-01-05T11:01:00Z",
                 "operation_id": "op_01jd9x2m7k",
-                "phase": "running",
+                "phase": "observing",
                 "step_seconds": 60,
                 "series": [
                     {
@@ -105,6 +106,7 @@ class OperationVerdict(Verdict):
     series: list[OutcomePoint]
     """The outcomes over time, one point per step, 120 at most."""
     follow_ups: list[FollowUp]
+    """None until the operation has ended."""
 
     @staticmethod
     def of(judgement: domain.Judgement) -> OperationVerdict:
@@ -137,19 +139,10 @@ def _series(points: tuple[domain.OutcomePoint, ...]) -> list[OutcomePoint]:
 
 
 def _follow_ups(operation: domain.Operation) -> list[FollowUp]:
-    """Retrying what failed again, and dismissing the poison: what failed the same way."""
-    again: dict[str, str | int] = {"failed_again_in": operation.operation_id}
     found = []
-    if operation.failed_again:
-        found.append(
-            FollowUp(kind=domain.OperationKind.RETRY, entries=operation.failed_again, filter=again)
-        )
-    if operation.failed_same:
-        found.append(
-            FollowUp(
-                kind=domain.OperationKind.DISMISS,
-                entries=operation.failed_same,
-                filter=again | {"same_failures_min": 1},
-            )
-        )
+    for one in domain.follow_ups_of(operation):
+        asked: dict[str, str | int] = {"failed_again_in": operation.operation_id}
+        if one.same_failures_min is not None:
+            asked["same_failures_min"] = one.same_failures_min
+        found.append(FollowUp(kind=one.kind, entries=one.at_most, filter=asked))
     return found

@@ -206,7 +206,7 @@ def _create_operations() -> None:
             *("queued", "running", "cancelling", "paused"),
             *("completed", "cancelled", "failed"),
         ),
-        _one_of("operations", "canary", "pending", "waiting", "passed", nullable=True),
+        _one_of("operations", "canary", "pending", "waiting", "passed", "stopped", nullable=True),
         sa.CheckConstraint(
             "requeued + skipped + errored + dismissed <= total",
             name=op.f("ck_operations_counts_within_total"),

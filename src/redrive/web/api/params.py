@@ -6,9 +6,20 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from fastapi import Path
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from redrive.domain import EntryState, ItemState, JobState, OperationState, Outcome
+from redrive.domain import (
+    AppId,
+    EntryFilter,
+    EntryId,
+    EntryState,
+    GroupId,
+    ItemState,
+    JobState,
+    OperationId,
+    OperationState,
+    Outcome,
+)
 from redrive.wire.base import NO_CONTROL, EntryIdText
 
 _Text = Annotated[str, StringConstraints(max_length=256, pattern=NO_CONTROL)]
@@ -54,6 +65,33 @@ class EntriesQuery(PageQuery):
     )
     entry_id: list[EntryIdText] = Field([], max_length=100, description="These and no others.")
     order: Literal["newest", "oldest"] = Field("newest", description="By time of failure.")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> EntriesQuery:
+        self.meant()
+        return self
+
+    def meant(self) -> EntryFilter:
+        """The filter as the services take it. Raises ValueError."""
+        return EntryFilter(
+            app_id=AppId(self.app_id) if self.app_id else None,
+            states=(self.state,) if self.state else (),
+            queue=self.queue or None,
+            query=self.q or None,
+            error_type=self.error_type or None,
+            source=self.source or None,
+            job_name=self.job_name or None,
+            group_id=GroupId(self.group_id) if self.group_id else None,
+            failed_from=self.failed_from,
+            failed_before=self.failed_before,
+            attempts_min=self.attempts_min,
+            attempts_max=self.attempts_max,
+            retried_min=self.retried_min,
+            retried_max=self.retried_max,
+            same_failures_min=self.same_failures_min,
+            failed_again_in=OperationId(self.failed_again_in) if self.failed_again_in else None,
+            entry_ids=tuple(EntryId(one) for one in self.entry_id),
+        )
 
 
 class GroupsQuery(PageQuery):

@@ -11,10 +11,8 @@ from redrive import wire
 from redrive.domain import (
     AppId,
     AuditFilter,
-    EntryFilter,
     EntryId,
     EntryState,
-    GroupId,
     OperationId,
 )
 from redrive.web.api.params import (
@@ -91,27 +89,8 @@ async def app(app_id: AppIdPath, console: ConsoleOf) -> Response:
 )
 async def entries(query: Annotated[EntriesQuery, Query()], console: ConsoleOf) -> Response:
     """Entries, newest failure first unless asked otherwise."""
-    wanted = EntryFilter(
-        app_id=AppId(query.app_id) if query.app_id else None,
-        states=(query.state,) if query.state else (),
-        queue=query.queue or None,
-        query=query.q or None,
-        error_type=query.error_type or None,
-        source=query.source or None,
-        job_name=query.job_name or None,
-        group_id=GroupId(query.group_id) if query.group_id else None,
-        failed_from=query.failed_from,
-        failed_before=query.failed_before,
-        attempts_min=query.attempts_min,
-        attempts_max=query.attempts_max,
-        retried_min=query.retried_min,
-        retried_max=query.retried_max,
-        same_failures_min=query.same_failures_min,
-        failed_again_in=OperationId(query.failed_again_in) if query.failed_again_in else None,
-        entry_ids=tuple(EntryId(one) for one in query.entry_id),
-    )
     found = await console.services.overview.entries(
-        wanted, query.cursor, query.limit, query.order == "oldest"
+        query.meant(), query.cursor, query.limit, query.order == "oldest"
     )
     return answer_page(wire.Entry, found.items, found.next_cursor)
 

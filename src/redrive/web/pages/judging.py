@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from redrive.domain import ActivityPoint, Judgement, Verdict
+from redrive.domain import ActivityPoint, Judgement, Verdict, follow_ups_of
 from redrive.web.pages.chart import Chart, chart_over
 from redrive.web.pages.formats import number
+
+__all__ = ["follow_ups_of", "verdict_chart", "verdict_said"]
 
 
 def verdict_said(verdict: Verdict) -> str:

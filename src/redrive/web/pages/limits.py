@@ -63,7 +63,7 @@ def canary_said(operation: Operation, tried: Tried) -> str:
     if operation.canary is CanaryState.PENDING:
         return f"pending: {moved} of {canary.entries:,} handed over"
     needed = f"({canary.percent:g}% are needed)"
-    if operation.paused_by == "canary":
+    if operation.canary is CanaryState.STOPPED:
         return f"stopped it: {number(tried.recovered)} of {moved} recovered {needed}"
     known = number(tried.handed_over - tried.without_outcome)
     return f"waiting for outcomes: {known} of {moved}, {number(tried.recovered)} recovered {needed}"
@@ -79,10 +79,8 @@ def paused_by_said(operation: Operation, user: str) -> str:
 
 
 def pause_reason_said(operation: Operation) -> str:
-    """Why, with the figures; of who paused by itself the name is said before."""
-    said = operation.pause_reason or ""
-    by = operation.paused_by or ""
-    said = said.removeprefix(f"{by}: ") if by in _BY_ITSELF else said
+    """Why, with the figures."""
+    said = operation.why_paused
     return said[:1].upper() + said[1:]
 
 

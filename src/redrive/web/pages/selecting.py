@@ -98,10 +98,14 @@ class FilterQuery(BaseModel):
         return most
 
     def filter(self, now: datetime, states: tuple[EntryState, ...] = ()) -> EntryFilter:
-        """The filter; of ``since`` and ``start`` the later one counts."""
+        """The filter; of ``since`` and ``start`` the later one counts. What failed before ``end``,
+        and since later than that, is nothing."""
         begins = [] if self.start is None else [self.start]
         if self.since is not None:
             begins.append(now - self.since.length)
+        begin = max(begins, default=None)
+        if begin is not None and self.end is not None:
+            begin = min(begin, self.end)
         return EntryFilter(
             app_id=AppId(self.app_id) if self.app_id else None,
             states=states,
@@ -110,7 +114,7 @@ class FilterQuery(BaseModel):
             query=self.q,
             job_name=self.name,
             error_type=self.error_type,
-            failed_from=max(begins, default=None),
+            failed_from=begin,
             failed_before=self.end,
             group_id=GroupId(self.group_id) if self.group_id else None,
             attempts_min=self.attempts_min,
