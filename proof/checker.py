@@ -10,14 +10,13 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from proof.observed import EntrySeen, ItemSeen, JobKey, Observed, OperationSeen, Run
-from proof.plan import JobPlan
+from proof.balance import disagreements, unbalanced
+from proof.observed import ItemSeen, JobKey, Observed, Run
 
 _CLOCK_SLACK_SECONDS = 0.002
-_SETTLED = ("requeued", "skipped", "errored", "released", "dismissed")
 
 
 @dataclass(kw_only=True)
@@ -184,90 +183,14 @@ def _check_ends(seen: Observed, verdict: Verdict) -> None:
 
 
 def _check_balance(seen: Observed, verdict: Verdict) -> None:
-    by_operation: defaultdict[str, list[ItemSeen]] = defaultdict(list)
-    for item in seen.items:
-        by_operation[item.operation_id].append(item)
     for operation in seen.operations:
-        items = by_operation[operation.operation_id]
-        states = Counter(item.state for item in items)
-        outcomes = Counter(item.outcome for item in items)
-        name = operation.operation_id
-        if operation.state not in ("completed", "cancelled") and operation.error is None:
-            verdict.unbalanced.append(f"{name} ended as {operation.state}")
-        if any(item.reason is None for item in items):
-            verdict.unbalanced.append(f"{name} has items without a reason: {dict(states)}")
-        for state in _SETTLED:
-            if states[state] != operation.counts[state]:
-                verdict.unbalanced.append(
-                    f"{name} counts {operation.counts[state]} {state}, its items {states[state]}"
-                )
-        for outcome in ("recovered", "failed_again", "vanished"):
-            if outcomes[outcome] != operation.counts[outcome]:
-                verdict.unbalanced.append(
-                    f"{name} counts {operation.counts[outcome]} {outcome}, "
-                    f"its items {outcomes[outcome]}"
-                )
-        verdict.unbalanced += _unbalanced_verdict(operation, items)
-        settled = len(items) - states["released"] - states["claimed"]
-        if operation.state == "completed" and settled != operation.total:
-            verdict.unbalanced.append(f"{name} settled {settled} of {operation.total}")
-        promised = seen.promised.get(name, operation.total)
-        if promised != operation.total:
-            verdict.unbalanced.append(f"{name} took {operation.total}, its plan {promised}")
-        if len(items) > operation.total:
-            verdict.unbalanced.append(f"{name} has {len(items)} items of {operation.total}")
+        items = [one for one in seen.items if one.operation_id == operation.operation_id]
+        promised = seen.promised.get(operation.operation_id, operation.total)
+        verdict.unbalanced += unbalanced(operation, items, promised)
     verdict.unbalanced += seen.miscounts
     verdict.unbalanced += disagreements(
         seen.jobs, seen.entries, seen.engine_failed, lost=bool(seen.losses)
     )
-
-
-def _unbalanced_verdict(operation: OperationSeen, items: Sequence[ItemSeen]) -> list[str]:
-    """Where an operation's verdict is not that of its items, or not that of its minutes."""
-    name, counts = operation.operation_id, operation.counts
-    found = [
-        f"{name} says how {item.job} failed, which is {item.outcome}"
-        for item in items
-        if item.same_way is not None and item.outcome != "failed_again"
-    ]
-    same = sum(item.same_way is True for item in items)
-    if same != counts["failed_same"]:
-        found.append(f"{name} counts {counts['failed_same']} failed_same, its items {same}")
-    for outcome in ("recovered", "failed_again"):
-        minutes = operation.by_minute.get(outcome, 0)
-        if minutes != counts[outcome]:
-            found.append(f"{name} counts {counts[outcome]} {outcome}, its minutes {minutes}")
-    return found
-
-
-def disagreements(
-    jobs: Iterable[JobPlan],
-    entries: Iterable[EntrySeen],
-    engine_failed: Mapping[JobKey, float],
-    *,
-    lost: bool,
-) -> list[str]:
-    """Where ledger and engine do not know the same failures, and entries that are left open.
-    The job of a dismissed entry stays as it failed.
-
-    If Redis has ``lost`` a completion that the ledger heard of, the ledger is right: the work is
-    done, and the engine's failure is the old one.
-    """
-    dropped = {(plan.queue, plan.job_id) for plan in jobs if plan.dropped}
-    found = []
-    for entry in entries:
-        at, in_engine = entry.failed_at, engine_failed.get(entry.job)
-        unmoved = at == in_engine or (entry.job in dropped and in_engine is None)
-        done = in_engine is None or (lost and at == in_engine)
-        if entry.state in ("failed", "dismissed") and not unmoved:
-            found.append(
-                f"{entry.job} {entry.state} since {at} by the ledger, {in_engine} by the engine"
-            )
-        elif entry.state == "recovered" and not done:
-            found.append(f"{entry.job} recovered by the ledger, failed at {in_engine}")
-        elif entry.state not in ("failed", "dismissed", "recovered"):
-            found.append(f"{entry.job} is left {entry.state}")
-    return found
 
 
 def _was_undone(seen: Observed, run: Run) -> bool:

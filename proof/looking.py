@@ -159,7 +159,7 @@ class LedgerView:
         ]
 
     async def operations(self) -> list[OperationSeen]:
-        counted = ("requeued", "skipped", "errored", "released", "dismissed")
+        counted = ("requeued", "skipped", "errored", "released", "dismissed", "taken_back")
         outcomes = ("recovered", "failed_again", "failed_same", "vanished")
         minutes: defaultdict[str, Counter[str]] = defaultdict(Counter)
         for row in await self._database.rows(select(operation_activity)):
@@ -176,6 +176,7 @@ class LedgerView:
                 counts={name: getattr(row, name) for name in (*counted, *outcomes)},
                 by_minute=dict(minutes[row.operation_id]),
                 error=row.error,
+                cancelled_by=row.cancelled_by,
                 where=json.loads(row.filter or "{}"),
             )
             for row in rows

@@ -64,6 +64,7 @@ class OperationSeen:
     counts: dict[str, int]
     by_minute: dict[str, int]
     error: str | None = None
+    cancelled_by: str | None = None
     where: Mapping[str, object] = field(default_factory=dict)
 
 

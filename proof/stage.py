@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bullmq import Job, Queue
 
-from proof.checker import disagreements
+from proof.balance import disagreements
 from proof.console import Operator
 from proof.looking import EngineView, LedgerView
 from proof.observed import EntrySeen, Loss

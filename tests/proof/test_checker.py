@@ -33,7 +33,7 @@ ENTRY = EntrySeen(job=JOB, app_id="app", state="recovered", failed_at=1.15)
 
 def operation(**counts: int) -> OperationSeen:
     names = (
-        *("requeued", "skipped", "errored", "released", "dismissed"),
+        *("requeued", "skipped", "errored", "released", "dismissed", "taken_back"),
         *("recovered", "failed_again", "failed_same", "vanished"),
     )
     return OperationSeen(
@@ -151,6 +151,43 @@ def test_an_item_without_a_reason_and_wrong_counts_are_unbalanced() -> None:
     assert found(operations=[replace(operation(requeued=1, recovered=1), total=2)]) == {
         "unbalanced"
     }
+
+
+def test_an_operation_fails_only_where_its_source_was_away() -> None:
+    away = "the queue system could not be reached"
+    given_back = replace(ITEM, state="released", reason="engine_away", outcome=None)
+    failed = replace(operation(released=1), state="failed", error=away)
+    left: dict[str, Any] = {
+        "jobs": [replace(PLAN, fails_through=FOR_EVER)],
+        "runs": [FIRST],
+        "items": [given_back],
+        "entries": [replace(ENTRY, state="failed")],
+        "engine_failed": {JOB: 1.15},
+    }
+    assert found(**left, operations=[failed]) == set()
+    for wrong in (
+        replace(failed, error="1 entries have no recorded reason"),
+        replace(failed, error=None),
+        replace(failed, total=5),
+        replace(failed, state="completed", error=None),
+        replace(failed, state="cancelled", error=None, cancelled_by="admin"),
+    ):
+        assert found(**left, operations=[wrong]) == {"unbalanced"}
+    one_of_five = replace(operation(requeued=1, recovered=1), state="failed", total=5)
+    for error in ("4 entries have no recorded reason", away):
+        assert found(operations=[replace(one_of_five, error=error)]) == {"unbalanced"}
+
+
+def test_a_cancelled_operation_keeps_its_counts_and_who_cancelled_it() -> None:
+    cancelled = replace(operation(requeued=1, recovered=1), state="cancelled", total=5)
+    assert found(operations=[replace(cancelled, cancelled_by="admin")]) == set()
+    assert found(operations=[cancelled]) == {"unbalanced"}
+    taken_back = replace(ITEM, state="released", reason="taken_back", outcome=None)
+    undone = replace(operation(released=1, taken_back=1), state="cancelled", cancelled_by="admin")
+    left: dict[str, Any] = {"items": [taken_back], "runs": [FIRST], "jobs": []}
+    assert found(**left, operations=[undone]) == set()
+    counts = {**undone.counts, "taken_back": 0}
+    assert found(**left, operations=[replace(undone, counts=counts)]) == {"unbalanced"}
 
 
 def test_minutes_that_do_not_add_up_to_the_verdict_are_unbalanced() -> None:
