@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from proof.balance import disagreements, unbalanced
@@ -130,26 +130,47 @@ def _check_occurrences(
     seen: Observed, lives: dict[tuple[JobKey, str | None], list[Run]], verdict: Verdict
 ) -> None:
     """Each hand-over moved the failure that was selected, and each failure was moved once."""
-    retried = [item for item in seen.items if item.kind == "retry" and item.state == "requeued"]
     if seen.losses:
         return
-    for (job, failed_at), times in Counter((i.job, i.failed_at) for i in retried).items():
+    moved = [item for item in seen.items if item.state == "requeued"]
+    failed = Counter((one.job, one.failed_at) for one in moved if one.from_state == "failed")
+    for (job, failed_at), times in failed.items():
         if times > 1:
             verdict.doubled.append(f"{job}, failed at {failed_at}, was handed over {times} times")
-    ends: defaultdict[JobKey, list[float]] = defaultdict(list)
+    ends: defaultdict[JobKey, list[Run]] = defaultdict(list)
     for run in seen.runs:
         if run.ended is not None:
-            ends[run.job].append(run.ended)
-    for item in retried:
-        runs = lives.get((item.job, item.stamp))
-        if not runs:
-            continue
-        named = bisect_right(sorted(ends[item.job]), item.failed_at + _CLOCK_SLACK_SECONDS)
-        moved = bisect_left(sorted(ends[item.job]), runs[0].started)
-        if named != moved:
-            verdict.unexpected.append(
-                f"{item.job} as {item.stamp}: its end {moved} was moved, end {named} was selected"
-            )
+            ends[run.job].append(run)
+    resynced: Counter[JobKey] = Counter()
+    for item in sorted(moved, key=lambda one: int(one.stamp.rpartition(":")[2])):
+        before = ends[item.job]
+        resynced[item.job] += item.from_state == "recovered"
+        if runs := lives.get((item.job, item.stamp)):
+            verdict.unexpected += _other_end_moved(item, runs[0], before)
+            verdict.doubled += _resynced_early(item, runs[0], before, resynced[item.job])
+
+
+def _other_end_moved(item: ItemSeen, first: Run, ended: Sequence[Run]) -> list[str]:
+    """Whether a retry moved another end of its job than the selected one."""
+    ends = sorted(run.ended for run in ended if run.ended is not None)
+    named = bisect_right(ends, item.failed_at + _CLOCK_SLACK_SECONDS)
+    moved = bisect_left(ends, first.started)
+    if item.kind != "retry" or named == moved:
+        return []
+    return [f"{item.job} as {item.stamp}: its end {moved} was moved, end {named} was selected"]
+
+
+def _resynced_early(item: ItemSeen, first: Run, ended: Sequence[Run], times: int) -> list[str]:
+    """Whether what had recovered was run for the so-manieth time before it had completed as often
+    before."""
+    completed = {
+        run.stamp
+        for run in ended
+        if run.outcome == "completed" and run.ended is not None and run.ended <= first.started
+    }
+    if item.from_state != "recovered" or len(completed) >= times:
+        return []
+    return [f"{item.job} as {item.stamp} was resynced before it had completed {times} times"]
 
 
 def _check_selections(seen: Observed, verdict: Verdict) -> None:
@@ -167,8 +188,10 @@ def _check_selections(seen: Observed, verdict: Verdict) -> None:
 
 
 def _check_ends(seen: Observed, verdict: Verdict) -> None:
-    """Every job that can complete has, and once for each time it was asked to."""
-    resynced = {item.job for item in seen.items if item.kind == "resync"}
+    """Every job that can complete has: once, and once more for each resync of what was done."""
+    resynced = Counter(
+        item.job for item in seen.items if item.state == "requeued" and item.from_state != "failed"
+    )
     completed: defaultdict[JobKey, list[Run]] = defaultdict(list)
     for run in seen.runs:
         if run.outcome == "completed":
@@ -178,7 +201,7 @@ def _check_ends(seen: Observed, verdict: Verdict) -> None:
         if not plan.poison and not completed[job]:
             verdict.lost.append(f"{job} never completed")
         stamps = {run.stamp for run in completed[job] if not _was_undone(seen, run)}
-        if len(stamps) > 1 and job not in resynced:
+        if len(stamps) > 1 + resynced[job]:
             verdict.doubled.append(f"{job} completed as {sorted(map(str, stamps))}")
 
 

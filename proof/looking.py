@@ -146,6 +146,7 @@ class LedgerView:
                 job=(row.queue, row.job_id),
                 stamp=f"{row.operation_id}:{row.generation}",
                 failed_at=seconds(row.failed_at),
+                from_state=row.from_state,
                 state=row.state,
                 reason=row.reason,
                 outcome=row.outcome,

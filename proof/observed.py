@@ -33,7 +33,8 @@ class Run:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ItemSeen:
-    """An item of the ledger; ``stamp`` is what its hand-over writes on the job.
+    """An item of the ledger; ``stamp`` is what its hand-over writes on the job, ``from_state`` what
+    its entry was before.
 
     ``moved`` is the engine's time of the hand-over, known while it is the entry's last one.
     """
@@ -47,6 +48,7 @@ class ItemSeen:
     reason: str | None
     outcome: str | None
     settled: float | None
+    from_state: str = "failed"
     moved: float | None = None
     same_way: bool | None = None
 

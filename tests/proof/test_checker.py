@@ -102,6 +102,23 @@ def test_one_failure_that_two_operations_handed_over_is_doubled() -> None:
     assert "doubled" in found(runs=[FIRST, SECOND, third], items=[ITEM, other])
 
 
+def test_each_resync_accounts_for_one_completion() -> None:
+    again = replace(SECOND, stamp="op_2:2", started=7.0, ended=7.1, reported=7.2)
+    first, second = (
+        replace(ITEM, kind="resync"),
+        replace(ITEM, operation_id="op_2", kind="resync", stamp="op_2:2", from_state="recovered"),
+    )
+    resync = replace(operation(requeued=1, recovered=1), kind="resync")
+    told: dict[str, Any] = {"operations": [resync, replace(resync, operation_id="op_2")]}
+    assert found(**told, runs=[FIRST, SECOND, again], items=[first, second]) == set()
+    same = replace(second, from_state="failed")
+    assert found(**told, runs=[FIRST, SECOND, again], items=[first, same]) == {"doubled"}
+    early = replace(again, started=5.05)
+    assert found(**told, runs=[FIRST, SECOND, early], items=[first, second]) == {"doubled"}
+    more = replace(SECOND, stamp="op_0:0", started=3.0, ended=3.1, reported=3.2)
+    assert "doubled" in found(**told, runs=[FIRST, more, SECOND, again], items=[first, second])
+
+
 def test_an_outcome_that_is_not_what_the_worker_saw_is_misjudged() -> None:
     vanished = replace(ITEM, outcome="vanished")
     assert "misjudged" in found(items=[vanished], operations=[operation(requeued=1, vanished=1)])
