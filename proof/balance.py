@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from proof.observed import EntrySeen, ItemSeen, JobKey, OperationSeen
+from proof.observed import EntrySeen, ItemSeen, JobKey, Loss, OperationSeen
 from proof.plan import JobPlan
 
 _SETTLED = ("requeued", "skipped", "errored", "released", "dismissed")
@@ -16,6 +16,9 @@ _GIVEN_BACK: Mapping[str, set[str]] = {
     "failed": {"engine_away"},
 }
 """Why items may be released, by how their operation ended."""
+
+_REPORT_SECONDS = 1.0
+"""Between the end of a run and the engine's knowing of it."""
 
 _SOURCE_AWAY = "the queue system could not be reached"
 
@@ -96,21 +99,20 @@ def disagreements(
     jobs: Iterable[JobPlan],
     entries: Iterable[EntrySeen],
     engine_failed: Mapping[JobKey, float],
-    *,
-    lost: bool,
+    losses: Sequence[Loss],
 ) -> list[str]:
     """Where ledger and engine do not know the same failures, and entries that are left open.
     The job of a dismissed entry stays as it failed.
 
-    If Redis has ``lost`` a completion that the ledger heard of, the ledger is right: the work is
-    done, and the engine's failure is the old one.
+    If Redis has lost a completion that the ledger heard of, the ledger is right: the work is done,
+    and the engine's failure is the old one.
     """
     dropped = {(plan.queue, plan.job_id) for plan in jobs if plan.dropped}
     found = []
     for entry in entries:
         at, in_engine = entry.failed_at, engine_failed.get(entry.job)
         unmoved = at == in_engine or (entry.job in dropped and in_engine is None)
-        done = in_engine is None or (lost and at == in_engine)
+        done = in_engine is None or (at == in_engine and _completion_lost(entry, losses))
         if entry.state in ("failed", "dismissed") and not unmoved:
             found.append(
                 f"{entry.job} {entry.state} since {at} by the ledger, {in_engine} by the engine"
@@ -120,3 +122,11 @@ def disagreements(
         elif entry.state not in ("failed", "dismissed", "recovered"):
             found.append(f"{entry.job} is left {entry.state}")
     return found
+
+
+def _completion_lost(entry: EntrySeen, losses: Sequence[Loss]) -> bool:
+    recovered_at = entry.recovered_at or 0.0
+    return any(
+        loss.since - _REPORT_SECONDS <= recovered_at <= loss.until + _REPORT_SECONDS
+        for loss in losses
+    )

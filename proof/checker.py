@@ -17,6 +17,11 @@ from proof.balance import disagreements, unbalanced
 from proof.observed import ItemSeen, JobKey, Observed, Run
 
 _CLOCK_SLACK_SECONDS = 0.002
+_SETTLE_SECONDS = 15.0
+"""In which what was moved is settled, on a machine that has much else to do."""
+
+_STAT_SECONDS = 0.5
+"""What Redis has just done may not be in its file yet."""
 
 
 @dataclass(kw_only=True)
@@ -105,7 +110,7 @@ def _check_hand_overs(
             continue
         runs = lives.get((item.job, item.stamp), [])
         if not runs:
-            if _maybe_undone(seen, item.settled):
+            if _maybe_undone(seen, item):
                 verdict.undone += 1
             else:
                 verdict.lost.append(f"{item.job} was handed over as {item.stamp} and never ran")
@@ -130,16 +135,16 @@ def _check_occurrences(
     seen: Observed, lives: dict[tuple[JobKey, str | None], list[Run]], verdict: Verdict
 ) -> None:
     """Each hand-over moved the failure that was selected, and each failure was moved once."""
-    if seen.losses:
-        return
-    moved = [item for item in seen.items if item.state == "requeued"]
+    moved = [
+        item for item in seen.items if item.state == "requeued" and not _maybe_undone(seen, item)
+    ]
     failed = Counter((one.job, one.failed_at) for one in moved if one.from_state == "failed")
     for (job, failed_at), times in failed.items():
         if times > 1:
             verdict.doubled.append(f"{job}, failed at {failed_at}, was handed over {times} times")
     ends: defaultdict[JobKey, list[Run]] = defaultdict(list)
     for run in seen.runs:
-        if run.ended is not None:
+        if run.ended is not None and not _was_undone(seen, run):
             ends[run.job].append(run)
     resynced: Counter[JobKey] = Counter()
     for item in sorted(moved, key=lambda one: int(one.stamp.rpartition(":")[2])):
@@ -211,9 +216,7 @@ def _check_balance(seen: Observed, verdict: Verdict) -> None:
         promised = seen.promised.get(operation.operation_id, operation.total)
         verdict.unbalanced += unbalanced(operation, items, promised)
     verdict.unbalanced += seen.miscounts
-    verdict.unbalanced += disagreements(
-        seen.jobs, seen.entries, seen.engine_failed, lost=bool(seen.losses)
-    )
+    verdict.unbalanced += disagreements(seen.jobs, seen.entries, seen.engine_failed, seen.losses)
 
 
 def _was_undone(seen: Observed, run: Run) -> bool:
@@ -224,8 +227,14 @@ def _was_undone(seen: Observed, run: Run) -> bool:
     )
 
 
-def _maybe_undone(seen: Observed, settled: float | None) -> bool:
-    return settled is not None and any(settled >= loss.since for loss in seen.losses)
+def _maybe_undone(seen: Observed, item: ItemSeen) -> bool:
+    """Whether Redis may have forgotten this hand-over: it was moved in a lost while, as far as the
+    engine's time of it is known, and was settled soon after."""
+    if item.settled is None:
+        return False
+    first = item.moved or item.settled - _SETTLE_SECONDS
+    last = (item.moved or item.settled) + _STAT_SECONDS
+    return any(first <= loss.until and loss.since <= last for loss in seen.losses)
 
 
 def summed(verdicts: Iterable[Verdict]) -> Verdict:

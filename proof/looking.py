@@ -122,6 +122,7 @@ class LedgerView:
                 app_id=row.app_id,
                 state=row.state,
                 failed_at=seconds(row.failed_at),
+                recovered_at=None if row.recovered_at is None else seconds(row.recovered_at),
             )
             for row in rows
         ]

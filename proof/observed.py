@@ -76,6 +76,7 @@ class EntrySeen:
     app_id: str
     state: str
     failed_at: float
+    recovered_at: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

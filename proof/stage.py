@@ -113,7 +113,7 @@ class Stage:
             return False
         entries = [one for one in await self.ledger.entries() if one.state != "vanished"]
         failed = self.engine.failed()
-        return not disagreements(self.scenario.jobs, entries, failed, lost=bool(self.losses))
+        return not disagreements(self.scenario.jobs, entries, failed, self.losses)
 
     async def add_jobs(self) -> None:
         for name in self.scenario.queues:
