@@ -20,6 +20,7 @@ _CLOCK_SLACK_SECONDS = 0.002
 _SETTLE_SECONDS = 15.0
 """In which what was moved is settled, on a machine that has much else to do."""
 
+_BEGIN_SECONDS = 2.0
 _STAT_SECONDS = 0.5
 """What Redis has just done may not be in its file yet."""
 
@@ -142,16 +143,17 @@ def _check_occurrences(
     for (job, failed_at), times in failed.items():
         if times > 1:
             verdict.doubled.append(f"{job}, failed at {failed_at}, was handed over {times} times")
-    ends: defaultdict[JobKey, list[Run]] = defaultdict(list)
+    ended: defaultdict[JobKey, list[Run]] = defaultdict(list)
     for run in seen.runs:
-        if run.ended is not None and not _was_undone(seen, run):
-            ends[run.job].append(run)
+        if run.ended is not None:
+            ended[run.job].append(run)
     resynced: Counter[JobKey] = Counter()
     for item in sorted(moved, key=lambda one: int(one.stamp.rpartition(":")[2])):
-        before = ends[item.job]
+        before = ended[item.job]
+        kept = [run for run in before if not _was_undone(seen, run)]
         resynced[item.job] += item.from_state == "recovered"
         if runs := lives.get((item.job, item.stamp)):
-            verdict.unexpected += _other_end_moved(item, runs[0], before)
+            verdict.unexpected += _other_end_moved(item, runs[0], kept)
             verdict.doubled += _resynced_early(item, runs[0], before, resynced[item.job])
 
 
@@ -220,11 +222,13 @@ def _check_balance(seen: Observed, verdict: Verdict) -> None:
 
 
 def _was_undone(seen: Observed, run: Run) -> bool:
-    """Whether Redis may have forgotten this run or what came of it."""
-    return any(
-        run.started <= loss.until and (run.reported is None or run.reported >= loss.since)
-        for loss in seen.losses
-    )
+    """Whether Redis may have forgotten this run or what came of it.
+
+    A worker may begin what it was given in the lost while only after that.
+    """
+    if run.reported is None:
+        return any(run.started <= loss.until + _BEGIN_SECONDS for loss in seen.losses)
+    return any(run.started <= loss.until and run.reported >= loss.since for loss in seen.losses)
 
 
 def _maybe_undone(seen: Observed, item: ItemSeen) -> bool:

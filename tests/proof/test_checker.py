@@ -295,6 +295,24 @@ def test_a_loss_excuses_only_what_was_handed_over_about_then() -> None:
         assert "lost" in found(runs=[FIRST], losses=lost, items=never_ran, operations=told, jobs=[])
 
 
+def test_what_completed_in_a_lost_while_is_done_and_may_be_resynced() -> None:
+    lost = [Loss(since=4.5, until=5.0)]
+    unheard = replace(SECOND, started=5.01, ended=5.02, reported=None)
+    again = replace(SECOND, stamp="op_2:2", started=99.0, ended=99.1, reported=99.2)
+    second = replace(
+        ITEM, operation_id="op_2", stamp="op_2:2", settled=98.9, moved=98.8, kind="resync"
+    )
+    told: dict[str, Any] = {
+        "operations": [
+            operation(requeued=1, recovered=1),
+            replace(operation(requeued=1, recovered=1), operation_id="op_2"),
+        ],
+        "items": [ITEM, replace(second, from_state="recovered")],
+    }
+    assert found(**told, runs=[FIRST, unheard, again], losses=lost) == set()
+    assert found(**told, runs=[FIRST, again], losses=lost) == {"doubled"}
+
+
 def test_only_a_completion_that_was_lost_leaves_a_recovered_job_failed() -> None:
     lost = [Loss(since=4.5, until=6.0)]
     for recovered_at, expected in ((5.1, set()), (99.0, {"unbalanced"}), (None, {"unbalanced"})):
