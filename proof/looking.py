@@ -59,6 +59,10 @@ class LedgerView:
         found: int | None = await self._one(select(func.count()).select_from(entries))
         return found
 
+    async def has_operations(self) -> bool:
+        """Whether anything was started."""
+        return bool(await self._one(select(func.count()).select_from(operations)))
+
     async def open_operations(self) -> list[tuple[OperationId, int]] | None:
         """The operations that are not over, each with its epoch."""
         try:

@@ -46,6 +46,7 @@ class Stage:
     problems: list[str] = field(default_factory=list)
     losses: list[Loss] = field(default_factory=list)
     outages: list[float] = field(default_factory=list)
+    uneaten: int = 0
 
     async def until(
         self, condition: Callable[[], Awaitable[bool]], what: str, seconds: float | None = None

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from proof.plan import Act, Action, Fault, JobPlan, Meanwhile, Part, Scenario
-from proof.world import RETRY_ALL, world
+from proof.world import RETRY_ALL, slowed, world
 from redrive.faultpoints import Step
 
 WEB_BULK = (
@@ -69,7 +69,7 @@ BY_CONSOLE = (
 )
 """The steps that the console comes to."""
 
-_SLOW_MILLIS = 150
+SLOW_MILLIS = 150
 
 STEERED = Act(
     action=Action.RETRY_ALL,
@@ -86,7 +86,7 @@ def at_step(step: Step, backend: str, seed: int) -> Scenario:
     rng = random.Random(f"{seed} {step}")
     jobs = world(rng)
     if step in UNDOING:
-        jobs = tuple(replace(job, work_millis=_SLOW_MILLIS) for job in jobs)
+        jobs = slowed(jobs, SLOW_MILLIS)
     before = _leading_to(step)
     regroups = step in REGROUPING
     life = 1 + sum(fault.meanwhile is None for fault in before) + regroups
