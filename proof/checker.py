@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from proof.balance import disagreements, unbalanced
 from proof.observed import ItemSeen, JobKey, Observed, Run
+from proof.told import overlapping, wrong_answer, wrong_audit, wrong_progress
 
 _CLOCK_SLACK_SECONDS = 0.002
 _SETTLE_SECONDS = 15.0
@@ -25,6 +26,10 @@ _STAT_SECONDS = 0.5
 """What Redis has just done may not be in its file yet."""
 
 
+WRONG = ("lost", "doubled", "unexpected", "misjudged", "unbalanced", "untold")
+"""What must not be."""
+
+
 @dataclass(kw_only=True)
 class Verdict:
     """What was found. The first group must be empty, the second is counted only.
@@ -33,9 +38,12 @@ class Verdict:
     ``doubled``     one failure handed over twice, or run again after it had completed
     ``unexpected``  run under a hand-over that the ledger does not know or says did not happen,
                     or of another failure than the one that was selected; handed over by a
-                    dismissal; taken by an operation whose plan does not select it
+                    dismissal; taken by an operation whose plan does not select it; a bulk
+                    operation started while another one worked on the same entries
     ``misjudged``   what the ledger says became of a hand-over is not what the worker recorded
     ``unbalanced``  counts that do not add up, claims left open, ledger and engine at odds
+
+    ``untold``      progress, audit rows or an answer to one click that are not what happened
 
     ``recovered``   hand-overs in doubt (something was hurt between move and settling)
                     that the ledger nevertheless got right
@@ -48,6 +56,7 @@ class Verdict:
     unexpected: list[str] = field(default_factory=list)
     misjudged: list[str] = field(default_factory=list)
     unbalanced: list[str] = field(default_factory=list)
+    untold: list[str] = field(default_factory=list)
     selected: int = 0
     handed_over: int = 0
     runs: int = 0
@@ -57,10 +66,7 @@ class Verdict:
 
     @property
     def problems(self) -> dict[str, list[str]]:
-        named = {
-            name: getattr(self, name)
-            for name in ("lost", "doubled", "unexpected", "misjudged", "unbalanced")
-        }
+        named = {name: getattr(self, name) for name in WRONG}
         return {name: found for name, found in named.items() if found}
 
 
@@ -80,7 +86,21 @@ def check(seen: Observed) -> Verdict:
     _check_selections(seen, verdict)
     _check_ends(seen, verdict)
     _check_balance(seen, verdict)
+    _check_told(seen, verdict)
     return verdict
+
+
+def _check_told(seen: Observed, verdict: Verdict) -> None:
+    for operation in seen.operations:
+        if seen.progress is not None:
+            told = seen.progress.get(operation.operation_id, {})
+            verdict.untold += wrong_progress(operation, told)
+        if seen.audit is not None:
+            rows = [row for row in seen.audit if row.operation_id == operation.operation_id]
+            verdict.untold += wrong_audit(operation, rows)
+    verdict.unexpected += overlapping(seen.operations, seen.audit or ())
+    for answer in seen.answers:
+        verdict.untold += wrong_answer(answer, seen.items)
 
 
 def _check_runs(

@@ -9,7 +9,7 @@ from typing import Any, cast
 import redis
 from sqlalchemy import and_, func, select
 
-from proof.observed import EntrySeen, ItemSeen, JobKey, OperationSeen, seconds
+from proof.observed import AuditSeen, EntrySeen, ItemSeen, JobKey, OperationSeen, seconds
 from proof.plan import Moment
 from redrive.domain import (
     LIVE_STATES,
@@ -23,7 +23,7 @@ from redrive.domain import (
 from redrive.errors import LedgerUnavailable
 from redrive.fingerprint import VERSION
 from redrive.ledger import Database
-from redrive.ledger.schema import entries, items, operations
+from redrive.ledger.schema import audit, entries, items, operations
 from redrive.ledger.schema_triage import groups, operation_activity, regroupings
 from tests.support.counts import miscounts
 
@@ -181,11 +181,26 @@ class LedgerView:
                 total=row.total,
                 counts={name: getattr(row, name) for name in (*counted, *outcomes)},
                 by_minute=dict(minutes[row.operation_id]),
+                app_id=row.app_id,
                 error=row.error,
+                approved_by=row.approved_by,
                 cancelled_by=row.cancelled_by,
                 where=json.loads(row.filter or "{}"),
             )
             for row in rows
+        ]
+
+    async def audit(self) -> list[AuditSeen]:
+        """The audit trail, oldest first."""
+        return [
+            AuditSeen(
+                action=row.action,
+                operation_id=row.operation_id,
+                result=row.result,
+                counts=json.loads(row.counts),
+                before=None if row.before is None else json.loads(row.before),
+            )
+            for row in await self._database.rows(select(audit).order_by(audit.c.seq))
         ]
 
     async def miscounts(self) -> list[str]:

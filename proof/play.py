@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from proof.world import RETRY_ALL
 _INLINE_SECONDS = 32.0
 _PATIENT_TIMES = 3
 _MOP_UPS = 6
+_TELLING_SECONDS = 5.0
 _NOWHERE = "redis://127.0.0.1:1"
 
 
@@ -129,6 +131,8 @@ async def _act_out(stage: Stage, crew: Crew, trouble: Trouble) -> None:
     await _mop_up(stage, crew, trouble)
     if scenario.regroups:
         await stage.until(stage.ledger.regrouped, "every entry is in a group of the newer version")
+    with suppress(WaitedInVainError):  # the checker says what was told wrongly
+        await stage.until(stage.told_as_counted, "all progress is told", _TELLING_SECONDS)
 
 
 def _source_of(part: Part, stage: Stage) -> dict[str, str] | None:
@@ -194,5 +198,8 @@ async def _observe(stage: Stage, crew: Crew) -> Observed:
         losses=stage.losses,
         promised=stage.operator.promised | stage.approver.promised,
         miscounts=await stage.ledger.miscounts(),
+        audit=await stage.ledger.audit(),
+        progress=stage.progress,
+        answers=[*stage.operator.answers, *stage.approver.answers],
         hurt_at=[*stage.outages, *(death.at for death in crew.deaths)],
     )

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from bullmq import Job, Queue
 
@@ -18,6 +19,7 @@ from proof.observed import EntrySeen, Loss
 from proof.plan import JobPlan, Moment, Scenario
 from proof.proxy import ReplyEater
 from proof.stores import APPROVER, KillableRedis, Ledgers
+from proof.told import wrong_progress
 from redrive.domain import APPROVAL, OperationState
 from tests.support.servers import free_port
 
@@ -47,6 +49,7 @@ class Stage:
     losses: list[Loss] = field(default_factory=list)
     outages: list[float] = field(default_factory=list)
     uneaten: int = 0
+    progress: dict[str, dict[str, Any]] | None = None
 
     async def until(
         self, condition: Callable[[], Awaitable[bool]], what: str, seconds: float | None = None
@@ -115,6 +118,14 @@ class Stage:
         entries = [one for one in await self.ledger.entries() if one.state != "vanished"]
         failed = self.engine.failed()
         return not disagreements(self.scenario.jobs, entries, failed, self.losses)
+
+    async def told_as_counted(self) -> bool:
+        """Whether the console tells of every operation what the ledger counts."""
+        over = await self.ledger.operations()
+        self.progress = {
+            one.operation_id: await self.operator.progress(one.operation_id) for one in over
+        }
+        return not any(wrong_progress(one, self.progress[one.operation_id]) for one in over)
 
     async def add_jobs(self) -> None:
         for name in self.scenario.queues:
