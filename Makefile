@@ -27,7 +27,7 @@ check: $(STAMP) ## Lint, format, types, layers
 	$(BIN)/lint-imports
 
 proof: $(STAMP) ## Kill everything at every step and count, in ten minutes (or SEEDS=1000)
-	$(BIN)/python -m proof $(if $(SEEDS),--seeds $(SEEDS),--minutes 8.5)
+	$(BIN)/python -m proof $(if $(SEEDS),--seeds $(SEEDS),--minutes 9)
 
 bench: $(STAMP) ## Measure bulk retry, following, reading and pruning
 	$(BIN)/python -m benchmarks

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from proof.checker import WRONG, summed
+from proof.plan import Scenario
 from proof.play import Played
 
 _SHOWN = 5
@@ -73,6 +74,13 @@ def table(played: Sequence[Played], left_out: int, seconds: float) -> None:
     reached = Counter(death.fault.step for one in played for death in one.deaths if death.fault)
     print(f"\n{len(reached)} steps at which a process died; {seconds:.0f} seconds", end="")
     print(f"; {left_out} scenarios left out for want of time" if left_out else "")
+
+
+def left_out(due: Sequence[Scenario]) -> None:
+    """What had to be played and was not."""
+    if due:
+        names = ", ".join(f"{one.name} on {one.backend}" for one in due)
+        print(f"Not a whole proof: {len(due)} that belong to it were not played: {names}")
 
 
 def where(folder: Path) -> None:
