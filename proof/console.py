@@ -72,7 +72,8 @@ class Operator:
                 return operation_id
             if answer.status_code == 404:
                 return None
-            assert answer.status_code in (409, 503), answer.text
+            overlaps = answer.status_code == 409 and answer.json()["code"] == "operation_overlap"
+            assert overlaps or answer.status_code == 503, answer.text
             await asyncio.sleep(_PAUSE_SECONDS)
 
     async def act_on_one(self, path: str, queue: str, job_id: str, app_id: str) -> None:

@@ -43,6 +43,7 @@ class Meanwhile(StrEnum):
     CANCEL = "its operation is cancelled"
     UNDO = "its operation is cancelled and undone"
     OTHER_TOOL = "another tool retries the failed jobs, and they fail again"
+    ADDED_AGAIN = "its producer adds the jobs again that their queue has forgotten"
     WORK = "its operation ends and what was put back is worked off"
     SWEPT = "a runner's sweep comes upon its single retry and ends it"
 

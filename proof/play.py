@@ -104,7 +104,7 @@ async def play(
 
 async def _act_out(stage: Stage, crew: Crew, trouble: Trouble) -> None:
     scenario = stage.scenario
-    await stage.add_jobs()
+    await stage.add_jobs(scenario.jobs)
     crew.take(Part.WORKER, None, *scenario.queues)
     await stage.until(stage.all_failed, "every job fails")
     for _ in range(scenario.followers):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -127,12 +128,13 @@ class Stage:
         }
         return not any(wrong_progress(one, self.progress[one.operation_id]) for one in over)
 
-    async def add_jobs(self) -> None:
-        for name in self.scenario.queues:
+    async def add_jobs(self, jobs: Iterable[JobPlan]) -> None:
+        by_queue: defaultdict[str, list[dict[str, object]]] = defaultdict(list)
+        for job in jobs:
+            by_queue[job.queue].append(_added(job))
+        for name, added in by_queue.items():
             async with self._queue(name) as queue:
-                await queue.addBulk(
-                    [_added(job) for job in self.scenario.jobs if job.queue == name]
-                )
+                await queue.addBulk(added)
 
     async def drop_jobs(self) -> None:
         """Remove the jobs that their queue would have forgotten by now."""

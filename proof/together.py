@@ -35,7 +35,7 @@ def together(rng: random.Random, name: str, backend: str, jobs: tuple[JobPlan, .
         Act(action=Action.RETRY_APP, target="app-1", controls=limits, twice=True),
         Act(action=Action.RETRY_APP, target="app-1"),
         Act(action=Action.RETRY_APP, target="app-2", controls=limits),
-        Act(action=Action.RETRY_PLANNED, where={"app_id": "app-3"}, twice=rng.random() < 0.5),
+        Act(action=Action.RETRY_PLANNED, where={"app_id": "app-3"}),
         RETRY_ALL,
     ]
     rng.shuffle(bulk)

@@ -92,6 +92,8 @@ class Trouble:
                 await stage.until(self._another_stopped(child), "another")
             case Meanwhile.THE_END:
                 await stage.until(stage.quiet, "the end")
+            case Meanwhile.ADDED_AGAIN:
+                await stage.add_jobs(job for job in stage.scenario.jobs if job.dropped)
             case Meanwhile.SWEPT:
                 await asyncio.sleep(_INLINE_SECONDS)
                 self._crew.take(Part.RUNNER)

@@ -9,6 +9,7 @@ from proof.plan import FOR_EVER, Act, Action, JobPlan
 
 RETRY_ALL = Act(action=Action.RETRY_ALL)
 
+_FORGETS = {"age": 86400}
 _LOW_PRIORITY_SHARE = 0.25
 
 
@@ -20,6 +21,12 @@ def world(rng: random.Random, count: int = 48) -> tuple[JobPlan, ...]:
 def slowed(jobs: tuple[JobPlan, ...], millis: int) -> tuple[JobPlan, ...]:
     """The jobs, each taking so long."""
     return tuple(replace(job, work_millis=millis) for job in jobs)
+
+
+def forgotten(jobs: tuple[JobPlan, ...]) -> tuple[JobPlan, ...]:
+    """The jobs, all forgotten by their queues."""
+    options = {"removeOnFail": _FORGETS}
+    return tuple(replace(job, dropped=True, options={**job.options, **options}) for job in jobs)
 
 
 def _job(rng: random.Random, number: int) -> JobPlan:
@@ -34,7 +41,7 @@ def _job(rng: random.Random, number: int) -> JobPlan:
         options["delay"] = 20
     dropped = rng.random() < 0.1
     if dropped or rng.random() < 0.1:
-        options["removeOnFail"] = {"age": 86400}
+        options["removeOnFail"] = _FORGETS
     return JobPlan(
         queue=rng.choice(("mail", "mail", "invoices")),
         app_id=f"app-{rng.randint(1, 3)}",
