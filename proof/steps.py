@@ -119,10 +119,10 @@ def part_of(step: Step) -> Part:
 def _leading_to(step: Step) -> tuple[Fault, ...]:
     """The faults without which no process comes to the step."""
     if step is Step.BATCH_WITHHELD:
-        return (
-            Fault(part=Part.RUNNER, step=Step.MOVE_WANTED, meanwhile=Meanwhile.CANCEL),
-            Fault(part=Part.RUNNER, step=Step.REBUILD_WANTED),
-        )
+        # So late in its batch that nothing is claimed meanwhile: a sleeper in a transaction would
+        # keep the cancel from SQLite.
+        late = Fault(part=Part.RUNNER, step=Step.REBUILD_WANTED, nth=6, meanwhile=Meanwhile.CANCEL)
+        return (late, Fault(part=Part.RUNNER, step=Step.REBUILT, nth=6))
     if step in (*CANCELLING, *WITHHOLDING):
         return (Fault(part=Part.RUNNER, step=Step.CLAIMED, meanwhile=Meanwhile.CANCEL),)
     if step in UNDOING:
