@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from proof.checker import check
-from proof.observed import EntrySeen, ItemSeen, Loss, Observed, OperationSeen, Run, read_runs
+from proof.observed import EntrySeen, ItemSeen, Observed, OperationSeen, Run, read_runs
 from proof.plan import FOR_EVER, JobPlan
 
 JOB = ("mail", "a")
@@ -117,6 +117,22 @@ def test_each_resync_accounts_for_one_completion() -> None:
     assert found(**told, runs=[FIRST, SECOND, early], items=[first, second]) == {"doubled"}
     more = replace(SECOND, stamp="op_0:0", started=3.0, ended=3.1, reported=3.2)
     assert "doubled" in found(**told, runs=[FIRST, more, SECOND, again], items=[first, second])
+
+
+def test_one_failure_that_two_resyncs_handed_over_is_doubled_whatever_became_of_it() -> None:
+    failed = replace(SECOND, outcome="failed")
+    again = replace(failed, stamp="op_2:2", started=7.0, ended=7.1, reported=7.2)
+    first = replace(ITEM, kind="resync", outcome="failed_again")
+    second = replace(first, operation_id="op_2", stamp="op_2:2")
+    resync = replace(operation(requeued=1, failed_again=1), kind="resync")
+    told: dict[str, Any] = {
+        "jobs": [replace(PLAN, fails_through=FOR_EVER)],
+        "operations": [resync, replace(resync, operation_id="op_2")],
+        "runs": [FIRST, failed, again],
+    }
+    anew = replace(second, failed_at=5.15)
+    assert "doubled" not in found(**told, items=[first, anew])
+    assert "doubled" in found(**told, items=[first, second])
 
 
 def test_an_outcome_that_is_not_what_the_worker_saw_is_misjudged() -> None:
@@ -250,74 +266,6 @@ def test_work_that_never_completes_is_lost_unless_it_is_poison() -> None:
     }
     assert found(**failing) == {"lost"}
     assert found(**failing, jobs=[replace(PLAN, fails_through=FOR_EVER)]) == set()
-
-
-def test_what_redis_forgot_is_counted_apart() -> None:
-    lost = [Loss(since=4.5, until=6.0)]
-    assert found(runs=[FIRST, SECOND, replace(SECOND, started=8.0)], losses=lost) == set()
-    before = [Loss(since=5.3, until=6.0)]
-    assert found(runs=[FIRST, SECOND, replace(SECOND, started=8.0)], losses=before) == {"doubled"}
-    again = replace(SECOND, stamp="op_2:2", started=8.0, ended=8.1, reported=8.2)
-    items = [
-        replace(ITEM, outcome="vanished"),
-        replace(ITEM, operation_id="op_2", stamp="op_2:2", settled=7.0),
-    ]
-    operations = [operation(requeued=1, vanished=1)]
-    operations.append(replace(operation(requeued=1, recovered=1), operation_id="op_2"))
-    verdict = check(
-        replace(RIGHT, runs=[FIRST, again], items=items, operations=operations, losses=lost)
-    )
-    assert (verdict.problems, verdict.undone) == ({}, 1)
-
-
-def test_a_loss_excuses_only_what_was_handed_over_about_then() -> None:
-    """Two operations hand one failure over; the first one's hand-over may have been forgotten."""
-    lost = [Loss(since=4.5, until=5.0)]
-    again = replace(SECOND, stamp="op_2:2", started=99.0, ended=99.1, reported=99.2)
-    other = replace(ITEM, operation_id="op_2", stamp="op_2:2", settled=98.9, moved=98.8)
-    of_other = replace(operation(requeued=1, recovered=1), operation_id="op_2")
-    forgotten = replace(ITEM, outcome="vanished")
-    vanished = [operation(requeued=1, vanished=1), of_other]
-    assert not found(
-        runs=[FIRST, again], losses=lost, items=[forgotten, other], operations=vanished
-    )
-    third = replace(again, stamp="op_3:3", started=105.0, ended=105.1, reported=105.2)
-    late = replace(other, operation_id="op_3", stamp="op_3:3", settled=104.9, moved=104.8)
-    operations = [*vanished, replace(of_other, operation_id="op_3")]
-    items = [forgotten, other, late]
-    assert "doubled" in found(
-        runs=[FIRST, again, third], losses=lost, items=items, operations=operations
-    )
-    for moved in (98.8, None):
-        never_ran = [forgotten, replace(other, outcome="vanished", moved=moved)]
-        told = [operation(requeued=1, vanished=1)] * 2
-        told[1] = replace(told[1], operation_id="op_2")
-        assert "lost" in found(runs=[FIRST], losses=lost, items=never_ran, operations=told, jobs=[])
-
-
-def test_what_completed_in_a_lost_while_is_done_and_may_be_resynced() -> None:
-    lost = [Loss(since=4.5, until=5.0)]
-    unheard = replace(SECOND, started=5.01, ended=5.02, reported=None)
-    again = replace(SECOND, stamp="op_2:2", started=99.0, ended=99.1, reported=99.2)
-    second = replace(
-        ITEM, operation_id="op_2", stamp="op_2:2", settled=98.9, moved=98.8, kind="resync"
-    )
-    told: dict[str, Any] = {
-        "operations": [
-            operation(requeued=1, recovered=1),
-            replace(operation(requeued=1, recovered=1), operation_id="op_2"),
-        ],
-        "items": [ITEM, replace(second, from_state="recovered")],
-    }
-    assert found(**told, runs=[FIRST, unheard, again], losses=lost) == set()
-    assert found(**told, runs=[FIRST, again], losses=lost) == {"doubled"}
-
-
-def test_only_a_completion_that_was_lost_leaves_a_recovered_job_failed() -> None:
-    lost = [Loss(since=4.5, until=6.0)]
-    for recovered_at, expected in ((5.1, set()), (99.0, {"unbalanced"}), (None, {"unbalanced"})):
-        entry = replace(ENTRY, recovered_at=recovered_at)
-        assert found(entries=[entry], engine_failed={JOB: 1.15}, losses=lost) == expected
 
 
 def test_a_hand_over_in_doubt_that_came_out_right_is_recovered() -> None:
