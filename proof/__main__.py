@@ -12,7 +12,7 @@ from proof.plan import BACKENDS
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="proof", description=__doc__)
-    parser.add_argument("--seeds", type=int, default=40, help="scenarios from seeds, per database")
+    parser.add_argument("--seeds", type=int, default=30, help="scenarios from seeds, per database")
     parser.add_argument("--first-seed", type=int, default=1)
     parser.add_argument("--backend", choices=BACKENDS, help="default: both, in turn")
     parser.add_argument("--only", help="play the scenarios whose name contains this")

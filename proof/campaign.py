@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from proof import report
@@ -17,22 +17,28 @@ from proof.moments import moments
 from proof.plan import BACKENDS, Scenario
 from proof.play import Played, play
 from proof.processes import Forker
-from proof.scenarios import from_seed
+from proof.scenarios import KINDS, from_seed
 from proof.steps import at_step
 from proof.stores import Ledgers
 from redrive.faultpoints import Step
 
 
-def chosen(given: argparse.Namespace) -> Iterator[Scenario]:
-    """The scenarios of a command line, the two databases in turn."""
+def chosen(given: argparse.Namespace) -> tuple[list[Scenario], list[Scenario]]:
+    """The scenarios of a command line, the two databases in turn: those that belong to every run
+    (a seed of each kind, the moments, the steps), and more seeds, as far as there is time."""
     backends = (given.backend,) if given.backend else BACKENDS
-    every = [at_step(step, backend, 1) for step in Step for backend in backends]
-    every += [one for both in zip(*map(moments, backends), strict=True) for one in both]
-    if given.no_steps:
-        every = []
     seeds = range(given.first_seed, given.first_seed + given.seeds)
-    every += [from_seed(seed, backend) for seed in seeds for backend in backends]
-    return (scenario for scenario in every if given.only is None or given.only in scenario.name)
+    seeded = [from_seed(seed, backend) for seed in seeds for backend in backends]
+    first = len(KINDS) * len(backends)
+    due, more = seeded[:first], seeded[first:]
+    if not given.no_steps:
+        due += [one for both in zip(*map(moments, backends), strict=True) for one in both]
+        due += [at_step(step, backend, 1) for step in Step for backend in backends]
+
+    def wanted(scenarios: list[Scenario]) -> list[Scenario]:
+        return [one for one in scenarios if given.only is None or given.only in one.name]
+
+    return wanted(due), wanted(more)
 
 
 async def run(given: argparse.Namespace) -> int:
@@ -40,14 +46,26 @@ async def run(given: argparse.Namespace) -> int:
     began = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="redrive-proof-"))
     ends_at = began + given.minutes * 60 if given.minutes else None
-    scenarios = list(chosen(given))
-    played = await play_all(scenarios, folder, given.at_once, ends_at)
-    report.table(played, len(scenarios) - len(played), time.monotonic() - began)
-    if played and all(one.clean for one in played):
+    due, more = chosen(given)
+    played = await play_all(due + more, folder, given.at_once, ends_at)
+    report.table(played, len(due + more) - len(played), time.monotonic() - began)
+    report.left_out(left_out(due, played))
+    if all(one.clean for one in played):
         shutil.rmtree(folder)
-        return 0
-    report.where(folder)
-    return 1
+    else:
+        report.where(folder)
+    return exit_code(due, played)
+
+
+def left_out(due: Sequence[Scenario], played: Sequence[Played]) -> Sequence[Scenario]:
+    """What belongs to every run and was not begun; scenarios are begun in their order."""
+    return due[len(played) :]
+
+
+def exit_code(due: Sequence[Scenario], played: Sequence[Played]) -> int:
+    """0 if all that is due was played, and all that was played went well."""
+    sound = all(one.clean for one in played) and not left_out(due, played)
+    return 0 if played and sound else 1
 
 
 async def play_all(

@@ -10,14 +10,24 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from proof.observed import EntrySeen, ItemSeen, JobKey, Observed, OperationSeen, Run
-from proof.plan import JobPlan
+from proof.balance import disagreements, unbalanced
+from proof.observed import ItemSeen, JobKey, Observed, Run
+from proof.told import overlapping, wrong_answer, wrong_audit, wrong_progress
 
 _CLOCK_SLACK_SECONDS = 0.002
-_SETTLED = ("requeued", "skipped", "errored", "released", "dismissed")
+_SETTLE_SECONDS = 15.0
+"""In which what was moved is settled, on a machine that has much else to do."""
+
+_BEGIN_SECONDS = 2.0
+_STAT_SECONDS = 0.5
+"""What Redis has just done may not be in its file yet."""
+
+
+WRONG = ("lost", "doubled", "unexpected", "misjudged", "unbalanced", "untold")
+"""What must not be."""
 
 
 @dataclass(kw_only=True)
@@ -28,9 +38,12 @@ class Verdict:
     ``doubled``     one failure handed over twice, or run again after it had completed
     ``unexpected``  run under a hand-over that the ledger does not know or says did not happen,
                     or of another failure than the one that was selected; handed over by a
-                    dismissal; taken by an operation whose plan does not select it
+                    dismissal; taken by an operation whose plan does not select it; a bulk
+                    operation started while another one worked on the same entries
     ``misjudged``   what the ledger says became of a hand-over is not what the worker recorded
     ``unbalanced``  counts that do not add up, claims left open, ledger and engine at odds
+
+    ``untold``      progress, audit rows or an answer to one click that are not what happened
 
     ``recovered``   hand-overs in doubt (something was hurt between move and settling)
                     that the ledger nevertheless got right
@@ -43,6 +56,7 @@ class Verdict:
     unexpected: list[str] = field(default_factory=list)
     misjudged: list[str] = field(default_factory=list)
     unbalanced: list[str] = field(default_factory=list)
+    untold: list[str] = field(default_factory=list)
     selected: int = 0
     handed_over: int = 0
     runs: int = 0
@@ -52,10 +66,7 @@ class Verdict:
 
     @property
     def problems(self) -> dict[str, list[str]]:
-        named = {
-            name: getattr(self, name)
-            for name in ("lost", "doubled", "unexpected", "misjudged", "unbalanced")
-        }
+        named = {name: getattr(self, name) for name in WRONG}
         return {name: found for name, found in named.items() if found}
 
 
@@ -75,7 +86,21 @@ def check(seen: Observed) -> Verdict:
     _check_selections(seen, verdict)
     _check_ends(seen, verdict)
     _check_balance(seen, verdict)
+    _check_told(seen, verdict)
     return verdict
+
+
+def _check_told(seen: Observed, verdict: Verdict) -> None:
+    for operation in seen.operations:
+        if seen.progress is not None:
+            told = seen.progress.get(operation.operation_id, {})
+            verdict.untold += wrong_progress(operation, told)
+        if seen.audit is not None:
+            rows = [row for row in seen.audit if row.operation_id == operation.operation_id]
+            verdict.untold += wrong_audit(operation, rows)
+    verdict.unexpected += overlapping(seen.operations, seen.audit or ())
+    for answer in seen.answers:
+        verdict.untold += wrong_answer(answer, seen.items)
 
 
 def _check_runs(
@@ -106,7 +131,7 @@ def _check_hand_overs(
             continue
         runs = lives.get((item.job, item.stamp), [])
         if not runs:
-            if _maybe_undone(seen, item.settled):
+            if _maybe_undone(seen, item):
                 verdict.undone += 1
             else:
                 verdict.lost.append(f"{item.job} was handed over as {item.stamp} and never ran")
@@ -131,26 +156,48 @@ def _check_occurrences(
     seen: Observed, lives: dict[tuple[JobKey, str | None], list[Run]], verdict: Verdict
 ) -> None:
     """Each hand-over moved the failure that was selected, and each failure was moved once."""
-    retried = [item for item in seen.items if item.kind == "retry" and item.state == "requeued"]
-    if seen.losses:
-        return
-    for (job, failed_at), times in Counter((i.job, i.failed_at) for i in retried).items():
+    moved = [
+        item for item in seen.items if item.state == "requeued" and not _maybe_undone(seen, item)
+    ]
+    failed = Counter((one.job, one.failed_at) for one in moved if one.from_state == "failed")
+    for (job, failed_at), times in failed.items():
         if times > 1:
             verdict.doubled.append(f"{job}, failed at {failed_at}, was handed over {times} times")
-    ends: defaultdict[JobKey, list[float]] = defaultdict(list)
+    ended: defaultdict[JobKey, list[Run]] = defaultdict(list)
     for run in seen.runs:
         if run.ended is not None:
-            ends[run.job].append(run.ended)
-    for item in retried:
-        runs = lives.get((item.job, item.stamp))
-        if not runs:
-            continue
-        named = bisect_right(sorted(ends[item.job]), item.failed_at + _CLOCK_SLACK_SECONDS)
-        moved = bisect_left(sorted(ends[item.job]), runs[0].started)
-        if named != moved:
-            verdict.unexpected.append(
-                f"{item.job} as {item.stamp}: its end {moved} was moved, end {named} was selected"
-            )
+            ended[run.job].append(run)
+    resynced: Counter[JobKey] = Counter()
+    for item in sorted(moved, key=lambda one: int(one.stamp.rpartition(":")[2])):
+        before = ended[item.job]
+        kept = [run for run in before if not _was_undone(seen, run)]
+        resynced[item.job] += item.from_state == "recovered"
+        if runs := lives.get((item.job, item.stamp)):
+            verdict.unexpected += _other_end_moved(item, runs[0], kept)
+            verdict.doubled += _resynced_early(item, runs[0], before, resynced[item.job])
+
+
+def _other_end_moved(item: ItemSeen, first: Run, ended: Sequence[Run]) -> list[str]:
+    """Whether a retry moved another end of its job than the selected one."""
+    ends = sorted(run.ended for run in ended if run.ended is not None)
+    named = bisect_right(ends, item.failed_at + _CLOCK_SLACK_SECONDS)
+    moved = bisect_left(ends, first.started)
+    if item.kind != "retry" or named == moved:
+        return []
+    return [f"{item.job} as {item.stamp}: its end {moved} was moved, end {named} was selected"]
+
+
+def _resynced_early(item: ItemSeen, first: Run, ended: Sequence[Run], times: int) -> list[str]:
+    """Whether what had recovered was run for the so-manieth time before it had completed as often
+    before."""
+    completed = {
+        run.stamp
+        for run in ended
+        if run.outcome == "completed" and run.ended is not None and run.ended <= first.started
+    }
+    if item.from_state != "recovered" or len(completed) >= times:
+        return []
+    return [f"{item.job} as {item.stamp} was resynced before it had completed {times} times"]
 
 
 def _check_selections(seen: Observed, verdict: Verdict) -> None:
@@ -168,8 +215,10 @@ def _check_selections(seen: Observed, verdict: Verdict) -> None:
 
 
 def _check_ends(seen: Observed, verdict: Verdict) -> None:
-    """Every job that can complete has, and once for each time it was asked to."""
-    resynced = {item.job for item in seen.items if item.kind == "resync"}
+    """Every job that can complete has: once, and once more for each resync of what was done."""
+    resynced = Counter(
+        item.job for item in seen.items if item.state == "requeued" and item.from_state != "failed"
+    )
     completed: defaultdict[JobKey, list[Run]] = defaultdict(list)
     for run in seen.runs:
         if run.outcome == "completed":
@@ -179,107 +228,37 @@ def _check_ends(seen: Observed, verdict: Verdict) -> None:
         if not plan.poison and not completed[job]:
             verdict.lost.append(f"{job} never completed")
         stamps = {run.stamp for run in completed[job] if not _was_undone(seen, run)}
-        if len(stamps) > 1 and job not in resynced:
+        if len(stamps) > 1 + resynced[job]:
             verdict.doubled.append(f"{job} completed as {sorted(map(str, stamps))}")
 
 
 def _check_balance(seen: Observed, verdict: Verdict) -> None:
-    by_operation: defaultdict[str, list[ItemSeen]] = defaultdict(list)
-    for item in seen.items:
-        by_operation[item.operation_id].append(item)
     for operation in seen.operations:
-        items = by_operation[operation.operation_id]
-        states = Counter(item.state for item in items)
-        outcomes = Counter(item.outcome for item in items)
-        name = operation.operation_id
-        if operation.state not in ("completed", "cancelled") and operation.error is None:
-            verdict.unbalanced.append(f"{name} ended as {operation.state}")
-        if any(item.reason is None for item in items):
-            verdict.unbalanced.append(f"{name} has items without a reason: {dict(states)}")
-        for state in _SETTLED:
-            if states[state] != operation.counts[state]:
-                verdict.unbalanced.append(
-                    f"{name} counts {operation.counts[state]} {state}, its items {states[state]}"
-                )
-        for outcome in ("recovered", "failed_again", "vanished"):
-            if outcomes[outcome] != operation.counts[outcome]:
-                verdict.unbalanced.append(
-                    f"{name} counts {operation.counts[outcome]} {outcome}, "
-                    f"its items {outcomes[outcome]}"
-                )
-        verdict.unbalanced += _unbalanced_verdict(operation, items)
-        settled = len(items) - states["released"] - states["claimed"]
-        if operation.state == "completed" and settled != operation.total:
-            verdict.unbalanced.append(f"{name} settled {settled} of {operation.total}")
-        promised = seen.promised.get(name, operation.total)
-        if promised != operation.total:
-            verdict.unbalanced.append(f"{name} took {operation.total}, its plan {promised}")
-        if len(items) > operation.total:
-            verdict.unbalanced.append(f"{name} has {len(items)} items of {operation.total}")
+        items = [one for one in seen.items if one.operation_id == operation.operation_id]
+        promised = seen.promised.get(operation.operation_id, operation.total)
+        verdict.unbalanced += unbalanced(operation, items, promised)
     verdict.unbalanced += seen.miscounts
-    verdict.unbalanced += disagreements(
-        seen.jobs, seen.entries, seen.engine_failed, lost=bool(seen.losses)
-    )
-
-
-def _unbalanced_verdict(operation: OperationSeen, items: Sequence[ItemSeen]) -> list[str]:
-    """Where an operation's verdict is not that of its items, or not that of its minutes."""
-    name, counts = operation.operation_id, operation.counts
-    found = [
-        f"{name} says how {item.job} failed, which is {item.outcome}"
-        for item in items
-        if item.same_way is not None and item.outcome != "failed_again"
-    ]
-    same = sum(item.same_way is True for item in items)
-    if same != counts["failed_same"]:
-        found.append(f"{name} counts {counts['failed_same']} failed_same, its items {same}")
-    for outcome in ("recovered", "failed_again"):
-        minutes = operation.by_minute.get(outcome, 0)
-        if minutes != counts[outcome]:
-            found.append(f"{name} counts {counts[outcome]} {outcome}, its minutes {minutes}")
-    return found
-
-
-def disagreements(
-    jobs: Iterable[JobPlan],
-    entries: Iterable[EntrySeen],
-    engine_failed: Mapping[JobKey, float],
-    *,
-    lost: bool,
-) -> list[str]:
-    """Where ledger and engine do not know the same failures, and entries that are left open.
-    The job of a dismissed entry stays as it failed.
-
-    If Redis has ``lost`` a completion that the ledger heard of, the ledger is right: the work is
-    done, and the engine's failure is the old one.
-    """
-    dropped = {(plan.queue, plan.job_id) for plan in jobs if plan.dropped}
-    found = []
-    for entry in entries:
-        at, in_engine = entry.failed_at, engine_failed.get(entry.job)
-        unmoved = at == in_engine or (entry.job in dropped and in_engine is None)
-        done = in_engine is None or (lost and at == in_engine)
-        if entry.state in ("failed", "dismissed") and not unmoved:
-            found.append(
-                f"{entry.job} {entry.state} since {at} by the ledger, {in_engine} by the engine"
-            )
-        elif entry.state == "recovered" and not done:
-            found.append(f"{entry.job} recovered by the ledger, failed at {in_engine}")
-        elif entry.state not in ("failed", "dismissed", "recovered"):
-            found.append(f"{entry.job} is left {entry.state}")
-    return found
+    verdict.unbalanced += disagreements(seen.jobs, seen.entries, seen.engine_failed, seen.losses)
 
 
 def _was_undone(seen: Observed, run: Run) -> bool:
-    """Whether Redis may have forgotten this run or what came of it."""
-    return any(
-        run.started <= loss.until and (run.reported is None or run.reported >= loss.since)
-        for loss in seen.losses
-    )
+    """Whether Redis may have forgotten this run or what came of it.
+
+    A worker may begin what it was given in the lost while only after that.
+    """
+    if run.reported is None:
+        return any(run.started <= loss.until + _BEGIN_SECONDS for loss in seen.losses)
+    return any(run.started <= loss.until and run.reported >= loss.since for loss in seen.losses)
 
 
-def _maybe_undone(seen: Observed, settled: float | None) -> bool:
-    return settled is not None and any(settled >= loss.since for loss in seen.losses)
+def _maybe_undone(seen: Observed, item: ItemSeen) -> bool:
+    """Whether Redis may have forgotten this hand-over: it was moved in a lost while, as far as the
+    engine's time of it is known, and was settled soon after."""
+    if item.settled is None:
+        return False
+    first = item.moved or item.settled - _SETTLE_SECONDS
+    last = (item.moved or item.settled) + _STAT_SECONDS
+    return any(first <= loss.until and loss.since <= last for loss in seen.losses)
 
 
 def summed(verdicts: Iterable[Verdict]) -> Verdict:

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 
+from proof.observed import AnswerSeen
 from proof.plan import Act, Action
 from proof.stores import PASSWORD, USER
 from redrive.domain import JobId, entry_id_of
@@ -25,11 +26,13 @@ _PLANNED = {Action.RETRY_PLANNED: "retry", Action.DISMISS_PLANNED: "dismiss"}
 class Operator:
     """Signed in at the console of one scenario.
 
-    ``promised`` is what its plans told, by the operation that each started.
+    ``promised`` is what its plans told, by the operation that each started, and ``answers`` what
+    it was told of entries that it retried one by one.
     """
 
     def __init__(self, port: int, user: str = USER) -> None:
         self.promised: dict[str, int] = {}
+        self.answers: list[AnswerSeen] = []
         self._user = user
         self._http = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}/admin/api", timeout=20)
 
@@ -69,15 +72,34 @@ class Operator:
                 return operation_id
             if answer.status_code == 404:
                 return None
-            assert answer.status_code in (409, 503), answer.text
+            overlaps = answer.status_code == 409 and answer.json()["code"] == "operation_overlap"
+            assert overlaps or answer.status_code == 503, answer.text
             await asyncio.sleep(_PAUSE_SECONDS)
 
     async def act_on_one(self, path: str, queue: str, job_id: str, app_id: str) -> None:
-        """Retry or resync one entry; asked once, whatever becomes of it."""
+        """Retry or resync one entry; asked once, whatever becomes of it. The answer is kept."""
         entry_id = entry_id_of("default", queue, JobId(job_id))
         await self.sign_in()
         with contextlib.suppress(httpx.TransportError):
-            await self._http.post(path, json={"app_id": app_id, "entry_id": entry_id})
+            answer = await self._http.post(path, json={"app_id": app_id, "entry_id": entry_id})
+            said = answer.json()
+            told = said.get("data", said)
+            self.answers.append(
+                AnswerSeen(
+                    job=(queue, job_id),
+                    status=answer.status_code,
+                    result=told.get("result") or told.get("code", ""),
+                    operation_id=told.get("operation_id"),
+                    job_id=told.get("job_id"),
+                )
+            )
+
+    async def progress(self, operation_id: str) -> dict[str, Any]:
+        """How far an operation is, by the console."""
+        answer = await self._ask(f"/retry/progress/{operation_id}", None, "GET")
+        assert answer.status_code == 200, answer.text
+        told: dict[str, Any] = answer.json()["data"]
+        return told
 
     async def restore(self, queue: str, job_id: str, app_id: str) -> None:
         """Take a dismissal back; one that was taken back already stays so."""
@@ -110,7 +132,9 @@ class Operator:
     async def close(self) -> None:
         await self._http.aclose()
 
-    async def _ask(self, path: str, body: dict[str, Any], method: str = "POST") -> httpx.Response:
+    async def _ask(
+        self, path: str, body: dict[str, Any] | None, method: str = "POST"
+    ) -> httpx.Response:
         """The answer, as soon as there is one from somebody who knows us."""
         while True:
             try:

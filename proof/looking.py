@@ -9,7 +9,7 @@ from typing import Any, cast
 import redis
 from sqlalchemy import and_, func, select
 
-from proof.observed import EntrySeen, ItemSeen, JobKey, OperationSeen, seconds
+from proof.observed import AuditSeen, EntrySeen, ItemSeen, JobKey, OperationSeen, seconds
 from proof.plan import Moment
 from redrive.domain import (
     LIVE_STATES,
@@ -23,7 +23,7 @@ from redrive.domain import (
 from redrive.errors import LedgerUnavailable
 from redrive.fingerprint import VERSION
 from redrive.ledger import Database
-from redrive.ledger.schema import entries, items, operations
+from redrive.ledger.schema import audit, entries, items, operations
 from redrive.ledger.schema_triage import groups, operation_activity, regroupings
 from tests.support.counts import miscounts
 
@@ -58,6 +58,10 @@ class LedgerView:
         """How many entries the ledger knows."""
         found: int | None = await self._one(select(func.count()).select_from(entries))
         return found
+
+    async def has_operations(self) -> bool:
+        """Whether anything was started."""
+        return bool(await self._one(select(func.count()).select_from(operations)))
 
     async def open_operations(self) -> list[tuple[OperationId, int]] | None:
         """The operations that are not over, each with its epoch."""
@@ -122,6 +126,7 @@ class LedgerView:
                 app_id=row.app_id,
                 state=row.state,
                 failed_at=seconds(row.failed_at),
+                recovered_at=None if row.recovered_at is None else seconds(row.recovered_at),
             )
             for row in rows
         ]
@@ -146,6 +151,7 @@ class LedgerView:
                 job=(row.queue, row.job_id),
                 stamp=f"{row.operation_id}:{row.generation}",
                 failed_at=seconds(row.failed_at),
+                from_state=row.from_state,
                 state=row.state,
                 reason=row.reason,
                 outcome=row.outcome,
@@ -159,7 +165,7 @@ class LedgerView:
         ]
 
     async def operations(self) -> list[OperationSeen]:
-        counted = ("requeued", "skipped", "errored", "released", "dismissed")
+        counted = ("requeued", "skipped", "errored", "released", "dismissed", "taken_back")
         outcomes = ("recovered", "failed_again", "failed_same", "vanished")
         minutes: defaultdict[str, Counter[str]] = defaultdict(Counter)
         for row in await self._database.rows(select(operation_activity)):
@@ -175,10 +181,26 @@ class LedgerView:
                 total=row.total,
                 counts={name: getattr(row, name) for name in (*counted, *outcomes)},
                 by_minute=dict(minutes[row.operation_id]),
+                app_id=row.app_id,
                 error=row.error,
+                approved_by=row.approved_by,
+                cancelled_by=row.cancelled_by,
                 where=json.loads(row.filter or "{}"),
             )
             for row in rows
+        ]
+
+    async def audit(self) -> list[AuditSeen]:
+        """The audit trail, oldest first."""
+        return [
+            AuditSeen(
+                action=row.action,
+                operation_id=row.operation_id,
+                result=row.result,
+                counts=json.loads(row.counts),
+                before=None if row.before is None else json.loads(row.before),
+            )
+            for row in await self._database.rows(select(audit).order_by(audit.c.seq))
         ]
 
     async def miscounts(self) -> list[str]:

@@ -33,7 +33,8 @@ class Run:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ItemSeen:
-    """An item of the ledger; ``stamp`` is what its hand-over writes on the job.
+    """An item of the ledger; ``stamp`` is what its hand-over writes on the job, ``from_state`` what
+    its entry was before.
 
     ``moved`` is the engine's time of the hand-over, known while it is the entry's last one.
     """
@@ -47,6 +48,7 @@ class ItemSeen:
     reason: str | None
     outcome: str | None
     settled: float | None
+    from_state: str = "failed"
     moved: float | None = None
     same_way: bool | None = None
 
@@ -63,8 +65,34 @@ class OperationSeen:
     total: int
     counts: dict[str, int]
     by_minute: dict[str, int]
+    app_id: str | None = None
     error: str | None = None
+    cancelled_by: str | None = None
+    approved_by: str | None = None
     where: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AuditSeen:
+    """A row of the audit trail."""
+
+    action: str
+    operation_id: str | None
+    result: str
+    counts: Mapping[str, int]
+    before: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AnswerSeen:
+    """What the console answered to a retry or a resync of one job; ``result`` is what was done, or
+    the code of the problem."""
+
+    job: JobKey
+    status: int
+    result: str
+    operation_id: str | None = None
+    job_id: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,6 +101,7 @@ class EntrySeen:
     app_id: str
     state: str
     failed_at: float
+    recovered_at: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,7 +116,9 @@ class Loss:
 class Observed:
     """Everything that the checker judges by. ``promised`` is what plans told the operator, by the
     operation that was started from them: how many entries they would take. ``miscounts`` are the
-    counters of the ledger that are not what a count says."""
+    counters of the ledger that are not what a count says. ``audit`` is the trail, oldest first, and
+    ``progress`` what the console told of each operation that is over; None where it was not read.
+    """
 
     jobs: Sequence[JobPlan]
     runs: Sequence[Run]
@@ -99,6 +130,9 @@ class Observed:
     promised: Mapping[str, int] = field(default_factory=dict)
     miscounts: Sequence[str] = ()
     hurt_at: Sequence[float] = ()
+    audit: Sequence[AuditSeen] | None = None
+    progress: Mapping[str, Mapping[str, Any]] | None = None
+    answers: Sequence[AnswerSeen] = ()
 
 
 def read_runs(lines: Iterable[str]) -> list[Run]:

@@ -43,7 +43,9 @@ class Meanwhile(StrEnum):
     CANCEL = "its operation is cancelled"
     UNDO = "its operation is cancelled and undone"
     OTHER_TOOL = "another tool retries the failed jobs, and they fail again"
+    ADDED_AGAIN = "its producer adds the jobs again that their queue has forgotten"
     WORK = "its operation ends and what was put back is worked off"
+    SWEPT = "a runner's sweep comes upon its single retry and ends it"
 
 
 class Outage(StrEnum):
@@ -85,9 +87,10 @@ class JobPlan:
 class Act:
     """What the operator does; ``target`` is an app or a job. ``cancel_after`` is in seconds.
 
-    ``where`` is the filter of a plan. ``controls`` are the limits of a bulk start. One that is
-    ``steered`` is given another rate and paused once it runs. Whatever is paused, by hand or by
-    itself, is resumed.
+    ``after`` so many seconds, where acts are done together. ``where`` is the filter of a plan.
+    ``controls`` are the limits of a bulk start. ``twice``: it is clicked twice at once, with one
+    key. One that is ``steered`` is given another rate and paused once it runs. Whatever is paused,
+    by hand or by itself, is resumed.
     """
 
     action: Action
@@ -96,6 +99,8 @@ class Act:
     cancel_after: float | None = None
     controls: Mapping[str, object] = field(default_factory=dict)
     steered: bool = False
+    twice: bool = False
+    after: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -143,12 +148,13 @@ class Kill:
 class Scenario:
     """One run of the proof.
 
-    Operations over more than ``approval_over`` entries wait for a second person; 0: none does.
-    ``eaten`` replies of hand-overs are dropped on their way to the runner; the repeat waits until
-    the jobs were worked off. ``unreachable`` keeps the queues' Redis from the first web process.
-    With ``regroups`` the first follower groups failures by an older version of the fingerprint.
-    ``node`` has the jobs done in Node.js, where there is one. With ``strict`` every fault must
-    happen. ``patience``, in seconds, bounds every wait.
+    ``together``: two operators do all acts at the same time. Operations over more than
+    ``approval_over`` entries wait for a second person; 0: none does. ``eaten`` replies of
+    hand-overs are dropped on their way to the first process of ``eaten_from``; the repeat waits
+    until the jobs were worked off. ``unreachable`` keeps the queues' Redis from the first web
+    process. With ``regroups`` the first follower groups failures by an older version of the
+    fingerprint. ``node`` has the jobs done in Node.js, where there is one. With ``strict`` every
+    fault must happen. ``patience``, in seconds, bounds every wait.
     """
 
     name: str
@@ -156,9 +162,11 @@ class Scenario:
     seed: int | None = None
     jobs: tuple[JobPlan, ...]
     acts: tuple[Act, ...]
+    together: bool = False
     faults: tuple[Fault, ...] = ()
     kills: tuple[Kill, ...] = ()
     eaten: int = 0
+    eaten_from: Part = Part.RUNNER
     unreachable: bool = False
     approval_over: int = 0
     runners: int = 1
@@ -184,6 +192,6 @@ class Scenario:
 
     def describe(self) -> str:
         hurt = [str(fault) for fault in self.faults] + [str(kill) for kill in self.kills]
-        hurt += [f"{self.eaten} replies eaten"] if self.eaten else []
+        hurt += [f"{self.eaten} replies to {self.eaten_from} eaten"] if self.eaten else []
         hurt += ["workers in Node.js"] if self.node else []
         return f"{self.name} on {self.backend}: {'; '.join(hurt) or 'nothing goes wrong'}"

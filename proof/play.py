@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from proof.acting import act_together, perform
 from proof.checker import Verdict, check
 from proof.crew import Crew, Death, environment_of, source_at
 from proof.observed import Observed, read_runs
 from proof.older import OLDER_FINGERPRINT
-from proof.plan import Act, Action, Fault, Part, Scenario
+from proof.plan import Act, Fault, Part, Scenario
 from proof.processes import Forker
 from proof.stage import Stage, WaitedInVainError, open_stage
 from proof.stores import Ledgers
@@ -21,7 +23,7 @@ from proof.world import RETRY_ALL
 _INLINE_SECONDS = 32.0
 _PATIENT_TIMES = 3
 _MOP_UPS = 6
-_STEERED_RATE = 60.0
+_TELLING_SECONDS = 5.0
 _NOWHERE = "redis://127.0.0.1:1"
 
 
@@ -37,6 +39,7 @@ class Played:
     stops: list[Fault] = field(default_factory=list)
     outages: int = 0
     losses: int = 0
+    uneaten: int = 0
 
     @property
     def clean(self) -> bool:
@@ -48,10 +51,11 @@ class Played:
         return set(self.verdict.problems)
 
     @property
-    def missed(self) -> list[Fault]:
-        """The faults of the plan that no process came to."""
+    def missed(self) -> list[str]:
+        """What was planned and did not happen: faults, and replies that were to be eaten."""
         happened = [*self.stops, *(death.fault for death in self.deaths)]
-        return [fault for fault in self.scenario.faults if fault not in happened]
+        faults = [str(fault) for fault in self.scenario.faults if fault not in happened]
+        return faults + ["a reply eaten"] * self.uneaten
 
 
 async def play(
@@ -94,12 +98,13 @@ async def play(
             stops=crew.stops,
             outages=len(stage.outages),
             losses=len(stage.losses),
+            uneaten=stage.uneaten,
         )
 
 
 async def _act_out(stage: Stage, crew: Crew, trouble: Trouble) -> None:
     scenario = stage.scenario
-    await stage.add_jobs()
+    await stage.add_jobs(scenario.jobs)
     crew.take(Part.WORKER, None, *scenario.queues)
     await stage.until(stage.all_failed, "every job fails")
     for _ in range(scenario.followers):
@@ -108,47 +113,41 @@ async def _act_out(stage: Stage, crew: Crew, trouble: Trouble) -> None:
     if scenario.regroups:
         await crew.replace(Part.FOLLOWER)
     await stage.drop_jobs()
-    crew.take(Part.WEB, source_at(_NOWHERE) if scenario.unreachable else None)
-    crew.take(Part.RUNNER, source_at(stage.eater.url) if scenario.eaten else None)
+    for part in (Part.WEB, Part.RUNNER):
+        crew.take(part, _source_of(part, stage))
     if scenario.runners > 1:
         crew.take(Part.RUNNER)
     trouble.begin(crew)
-    await stage.operator.sign_in()
+    for person in (stage.operator, stage.approver) if scenario.together else (stage.operator,):
+        await person.sign_in()
     trouble.acting.set()
-    for number, act in enumerate(scenario.acts):
-        await _do(stage, crew, act, f"act-{number}", trouble)
+    if scenario.together:
+        await act_together(stage)
+        await _until_quiet(stage, crew)
+    else:
+        for number, act in enumerate(scenario.acts):
+            await _do(stage, crew, act, f"act-{number}", trouble)
     await trouble.end()
     await _mop_up(stage, crew, trouble)
     if scenario.regroups:
         await stage.until(stage.ledger.regrouped, "every entry is in a group of the newer version")
+    with suppress(WaitedInVainError):  # the checker says what was told wrongly
+        await stage.until(stage.told_as_counted, "all progress is told", _TELLING_SECONDS)
+
+
+def _source_of(part: Part, stage: Stage) -> dict[str, str] | None:
+    """How the first process of a part reaches the queues, if not as everybody does."""
+    scenario = stage.scenario
+    if part is Part.WEB and scenario.unreachable:
+        return source_at(_NOWHERE)
+    return source_at(stage.eater.url) if scenario.eaten and part is scenario.eaten_from else None
 
 
 async def _do(stage: Stage, crew: Crew, act: Act, key: str, trouble: Trouble) -> None:
     """One act of the operator, and its operation to its end."""
-    if act.action is Action.RETRY_ONE:
-        job = next(job for job in stage.scenario.jobs if job.job_id == act.target)
-        await stage.operator.act_on_one("/retry", job.queue, job.job_id, job.app_id)
-    elif act.action is Action.RETRY_ELSEWHERE:
-        await stage.retry_by_other_tool(unseen=False)
-    elif act.action is Action.RESTORE:
-        await stage.restore(await stage.ledger.dismissed())
-    else:
-        operation_id = await stage.operator.start(act, key)
-        if operation_id is not None and act.cancel_after is not None:
-            await asyncio.sleep(act.cancel_after)
-            await stage.operator.cancel(operation_id)
-        if operation_id is not None and act.steered:
-            await _steer(stage, operation_id)
-        await trouble.of_the_moment()
+    await perform(stage, stage.operator, act, key)
+    await trouble.of_the_moment()
     await _until_quiet(stage, crew)
-
-
-async def _steer(stage: Stage, operation_id: str) -> None:
-    async def begun() -> bool:
-        return await stage.runs_or_ends(operation_id)
-
-    await stage.until(begun, "a runner takes the operation")
-    await stage.operator.steer(operation_id, _STEERED_RATE)
 
 
 async def _until_quiet(stage: Stage, crew: Crew) -> None:
@@ -197,7 +196,10 @@ async def _observe(stage: Stage, crew: Crew) -> Observed:
         entries=await stage.ledger.entries(),
         engine_failed=stage.engine.failed(),
         losses=stage.losses,
-        promised=stage.operator.promised,
+        promised=stage.operator.promised | stage.approver.promised,
         miscounts=await stage.ledger.miscounts(),
+        audit=await stage.ledger.audit(),
+        progress=stage.progress,
+        answers=[*stage.operator.answers, *stage.approver.answers],
         hurt_at=[*stage.outages, *(death.at for death in crew.deaths)],
     )

@@ -1,4 +1,4 @@
-"""Between a runner and its queues' Redis: does the work, and drops the answer."""
+"""Between a process and its queues' Redis: does the work, and drops the answer."""
 
 from __future__ import annotations
 
@@ -22,6 +22,11 @@ class ReplyEater(RedisProxy):
         self.meals_left = meals
         self._passing = asyncio.Event()
         self._passing.set()
+
+    def stop_eating(self) -> int:
+        """Drop nothing any more; returns how many replies were still to be dropped."""
+        left, self.meals_left = self.meals_left, 0
+        return left
 
     def let_go(self) -> None:
         self.eaten.clear()

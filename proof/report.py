@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from proof.checker import summed
+from proof.checker import WRONG, summed
+from proof.plan import Scenario
 from proof.play import Played
 
 _SHOWN = 5
@@ -46,7 +47,6 @@ def again(played: Played) -> str:
 def table(played: Sequence[Played], left_out: int, seconds: float) -> None:
     """Sums by database and altogether."""
     print()
-    names = ("lost", "doubled", "unexpected", "misjudged", "unbalanced")
     figures = ("selected", "handed_over", "runs", "recovered", "by_engine", "undone")
     backends = sorted({one.scenario.backend for one in played})
     columns = [*backends, "together"]
@@ -69,11 +69,18 @@ def table(played: Sequence[Played], left_out: int, seconds: float) -> None:
     row("sleeps", [sum(len(one.stops) for one in sums[column]) for column in columns])
     row("missed faults", [sum(len(one.missed) for one in sums[column]) for column in columns])
     row("outages", [sum(one.outages for one in sums[column]) for column in columns])
-    for name in names:
+    for name in WRONG:
         row(name, [len(getattr(verdicts[column], name)) for column in columns])
     reached = Counter(death.fault.step for one in played for death in one.deaths if death.fault)
     print(f"\n{len(reached)} steps at which a process died; {seconds:.0f} seconds", end="")
     print(f"; {left_out} scenarios left out for want of time" if left_out else "")
+
+
+def left_out(due: Sequence[Scenario]) -> None:
+    """What had to be played and was not."""
+    if due:
+        names = ", ".join(f"{one.name} on {one.backend}" for one in due)
+        print(f"Not a whole proof: {len(due)} that belong to it were not played: {names}")
 
 
 def where(folder: Path) -> None:

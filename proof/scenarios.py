@@ -16,6 +16,7 @@ from proof.plan import (
     Part,
     Scenario,
 )
+from proof.sleepers import sleeper
 from proof.steps import (
     APPROVING,
     DISMISSED,
@@ -31,11 +32,11 @@ from proof.steps import (
     WEB_SINGLE,
     part_of,
 )
-from proof.world import RETRY_ALL, world
+from proof.together import together
+from proof.world import RETRY_ALL, acts, maybe_behind, world
 from redrive.faultpoints import Step
 
 _NODE_SHARE = 0.3
-_LOW_PRIORITY_SHARE = 0.25
 _REGROUPED_SHARE = 0.1
 
 
@@ -64,7 +65,7 @@ def _killed_at_steps(
         name=name,
         backend=backend,
         jobs=jobs,
-        acts=_acts(rng),
+        acts=acts(rng),
         faults=tuple(faults),
         runners=rng.choice((1, 2)),
         followers=rng.choice((1, 1, 2)),
@@ -83,35 +84,10 @@ def _killed_at_random(
         name=name,
         backend=backend,
         jobs=jobs,
-        acts=_acts(rng),
+        acts=acts(rng),
         kills=tuple(Kill(what=part, after=rng.uniform(0, 0.6)) for part in parts),
         runners=rng.choice((1, 2)),
         batch_size=rng.choice((2, 4, 8)),
-    )
-
-
-def _sleeper(rng: random.Random, name: str, backend: str, jobs: tuple[JobPlan, ...]) -> Scenario:
-    """A runner is stopped for longer than its lease, and wakes up."""
-    steps = (
-        Step.OPERATION_GIVEN,
-        Step.TAKEN_OVER,
-        Step.CLAIM_WANTED,
-        Step.CLAIMED,
-        Step.MOVE_WANTED,
-        Step.MOVED,
-        Step.SETTLE_WANTED,
-        Step.SETTLED,
-        Step.TOLD,
-        Step.FINISH_WANTED,
-    )
-    fault = Fault(
-        part=Part.RUNNER,
-        step=rng.choice(steps),
-        nth=rng.randint(1, 3),
-        meanwhile=Meanwhile.LEASE,
-    )
-    return Scenario(
-        name=name, backend=backend, jobs=jobs, acts=_acts(rng), faults=(fault,), runners=2
     )
 
 
@@ -143,7 +119,7 @@ def _outage(
         name=name,
         backend=backend,
         jobs=jobs,
-        acts=_acts(rng),
+        acts=acts(rng),
         kills=(Kill(what=outage, after=rng.uniform(0, 0.5)),),
         runners=rng.choice((1, 2)),
         batch_size=rng.choice((2, 4, 8)),
@@ -156,8 +132,27 @@ def _eaten(rng: random.Random, name: str, backend: str, jobs: tuple[JobPlan, ...
         name=name,
         backend=backend,
         jobs=jobs,
-        acts=(*_acts(rng), Act(action=Action.RESYNC_APP, target="app-2")),
+        acts=(*acts(rng), Act(action=Action.RESYNC_APP, target="app-2")),
         eaten=rng.randint(1, 3),
+        strict=True,
+    )
+
+
+def _eaten_single(
+    rng: random.Random, name: str, backend: str, jobs: tuple[JobPlan, ...]
+) -> Scenario:
+    """The console retries one by one and does not hear that it did: once, so that it asks again,
+    or as often as it asks, so that a runner has to finish it."""
+    chosen = [job.job_id for job in rng.sample(jobs, 4)]
+    singles = [Act(action=Action.RETRY_ONE, target=job_id) for job_id in chosen]
+    return Scenario(
+        name=name,
+        backend=backend,
+        jobs=jobs,
+        acts=(*singles, *acts(rng)),
+        eaten=rng.randint(1, 3),
+        eaten_from=Part.WEB,
+        strict=True,
     )
 
 
@@ -174,7 +169,7 @@ def _cancelled(rng: random.Random, name: str, backend: str, jobs: tuple[JobPlan,
         name=name,
         backend=backend,
         jobs=jobs,
-        acts=(RETRY_ALL, *_acts(rng)),
+        acts=(RETRY_ALL, *acts(rng)),
         faults=(stop, Fault(part=Part.RUNNER, step=after)),
     )
 
@@ -192,7 +187,7 @@ def _undone(rng: random.Random, name: str, backend: str, jobs: tuple[JobPlan, ..
         name=name,
         backend=backend,
         jobs=jobs,
-        acts=(RETRY_ALL, *_acts(rng)),
+        acts=(RETRY_ALL, *acts(rng)),
         faults=(stop, death),
         batch_size=rng.choice((4, 8, 16)),
     )
@@ -233,7 +228,7 @@ def _decided(rng: random.Random, name: str, backend: str, jobs: tuple[JobPlan, .
         name=name,
         backend=backend,
         jobs=jobs,
-        acts=(DISMISSED, _maybe_behind(rng, PLANNED), RESTORED, RETRY_ALL),
+        acts=(DISMISSED, maybe_behind(rng, PLANNED), RESTORED, RETRY_ALL),
         faults=(
             Fault(part=Part.WEB, step=deciding, nth=rng.randint(1, 2)),
             Fault(part=Part.RUNNER, step=carrying_out, nth=rng.randint(1, 3)),
@@ -255,42 +250,23 @@ def _other_tool(rng: random.Random, name: str, backend: str, jobs: tuple[JobPlan
         nth=rng.randint(1, 2),
         meanwhile=Meanwhile.OTHER_TOOL,
     )
-    return Scenario(name=name, backend=backend, jobs=jobs, acts=_acts(rng), faults=(stop,))
-
-
-def _acts(rng: random.Random) -> tuple[Act, ...]:
-    app = f"app-{rng.randint(1, 3)}"
-    cancel_after = rng.uniform(0, 0.2) if rng.random() < 0.25 else None
-    first = Act(
-        action=rng.choice(
-            (Action.RETRY_ALL, Action.RETRY_ALL, Action.RETRY_APP, Action.RETRY_PLANNED)
-        ),
-        target=app,
-        where={"app_id": app},
-        cancel_after=cancel_after,
-    )
-    second = Act(action=rng.choice((Action.RETRY_ALL, Action.RESYNC_APP)), target=app)
-    return (_maybe_behind(rng, first), second)
-
-
-def _maybe_behind(rng: random.Random, act: Act) -> Act:
-    """The act, for some behind live traffic."""
-    low = rng.random() < _LOW_PRIORITY_SHARE
-    return replace(act, controls={**act.controls, "low_priority": True}) if low else act
+    return Scenario(name=name, backend=backend, jobs=jobs, acts=acts(rng), faults=(stop,))
 
 
 KINDS = (
     _killed_at_steps,
     _killed_at_random,
     _killed_at_random,
-    _sleeper,
+    sleeper,
     _redis_killed,
     _redis_lost,
     _postgres_killed,
     _eaten,
+    _eaten_single,
     _cancelled,
     _other_tool,
     _undone,
     _steered,
     _decided,
+    together,
 )

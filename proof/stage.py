@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from bullmq import Job, Queue
 
-from proof.checker import disagreements
+from proof.balance import disagreements
 from proof.console import Operator
 from proof.looking import EngineView, LedgerView
 from proof.observed import EntrySeen, Loss
 from proof.plan import JobPlan, Moment, Scenario
 from proof.proxy import ReplyEater
 from proof.stores import APPROVER, KillableRedis, Ledgers
+from proof.told import wrong_progress
 from redrive.domain import APPROVAL, OperationState
 from tests.support.servers import free_port
 
@@ -46,6 +49,8 @@ class Stage:
     problems: list[str] = field(default_factory=list)
     losses: list[Loss] = field(default_factory=list)
     outages: list[float] = field(default_factory=list)
+    uneaten: int = 0
+    progress: dict[str, dict[str, Any]] | None = None
 
     async def until(
         self, condition: Callable[[], Awaitable[bool]], what: str, seconds: float | None = None
@@ -113,14 +118,23 @@ class Stage:
             return False
         entries = [one for one in await self.ledger.entries() if one.state != "vanished"]
         failed = self.engine.failed()
-        return not disagreements(self.scenario.jobs, entries, failed, lost=bool(self.losses))
+        return not disagreements(self.scenario.jobs, entries, failed, self.losses)
 
-    async def add_jobs(self) -> None:
-        for name in self.scenario.queues:
+    async def told_as_counted(self) -> bool:
+        """Whether the console tells of every operation what the ledger counts."""
+        over = await self.ledger.operations()
+        self.progress = {
+            one.operation_id: await self.operator.progress(one.operation_id) for one in over
+        }
+        return not any(wrong_progress(one, self.progress[one.operation_id]) for one in over)
+
+    async def add_jobs(self, jobs: Iterable[JobPlan]) -> None:
+        by_queue: defaultdict[str, list[dict[str, object]]] = defaultdict(list)
+        for job in jobs:
+            by_queue[job.queue].append(_added(job))
+        for name, added in by_queue.items():
             async with self._queue(name) as queue:
-                await queue.addBulk(
-                    [_added(job) for job in self.scenario.jobs if job.queue == name]
-                )
+                await queue.addBulk(added)
 
     async def drop_jobs(self) -> None:
         """Remove the jobs that their queue would have forgotten by now."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from proof.plan import Act, Action, Fault, JobPlan, Meanwhile, Part, Scenario
-from proof.world import RETRY_ALL, world
+from proof.world import RETRY_ALL, forgotten, slowed, world
 from redrive.faultpoints import Step
 
 WEB_BULK = (
@@ -51,7 +51,9 @@ WEB_SINGLE = (
 )
 RELEASING = (Step.RELEASE_WRITTEN, Step.RELEASED)
 UNDOING = tuple(step for step in Step if step.value.startswith("undo_"))
-WITHHOLDING = (Step.WITHHOLD_WANTED, Step.WITHHELD)
+WITHHOLDING = (Step.WITHHOLD_WANTED, Step.BATCH_WITHHELD, Step.WITHHELD)
+SWEEPING = (Step.LOOSE_WRITTEN, Step.SWEEP_RELEASED, Step.SWEEP_ENQUEUED)
+OF_FORGOTTEN_JOBS = (Step.BATCH_WITHHELD, Step.REBUILD_REFUSED)
 REGROUPING = (Step.REGROUP_WRITTEN, Step.REGROUPED, Step.MERGE_WRITTEN, Step.MERGED)
 FOLLOWING = tuple(
     step for step in Step if step.value.startswith(("failures_", "outcomes_", "drift_"))
@@ -86,7 +88,9 @@ def at_step(step: Step, backend: str, seed: int) -> Scenario:
     rng = random.Random(f"{seed} {step}")
     jobs = world(rng)
     if step in UNDOING:
-        jobs = tuple(replace(job, work_millis=_SLOW_MILLIS) for job in jobs)
+        jobs = slowed(jobs, _SLOW_MILLIS)
+    if step in OF_FORGOTTEN_JOBS:
+        jobs = forgotten(jobs)
     before = _leading_to(step)
     regroups = step in REGROUPING
     life = 1 + sum(fault.meanwhile is None for fault in before) + regroups
@@ -114,12 +118,19 @@ def part_of(step: Step) -> Part:
 
 def _leading_to(step: Step) -> tuple[Fault, ...]:
     """The faults without which no process comes to the step."""
+    if step is Step.BATCH_WITHHELD:
+        # So late in its batch that nothing is claimed meanwhile: a sleeper in a transaction would
+        # keep the cancel from SQLite.
+        late = Fault(part=Part.RUNNER, step=Step.REBUILD_WANTED, nth=6, meanwhile=Meanwhile.CANCEL)
+        return (late, Fault(part=Part.RUNNER, step=Step.REBUILT, nth=6))
     if step in (*CANCELLING, *WITHHOLDING):
         return (Fault(part=Part.RUNNER, step=Step.CLAIMED, meanwhile=Meanwhile.CANCEL),)
     if step in UNDOING:
         # Where it has no transaction open: the undo could not be written to SQLite.
         return (Fault(part=Part.RUNNER, step=Step.SETTLED, meanwhile=Meanwhile.UNDO),)
-    if step in (Step.UNSETTLED_FOUND, Step.SWEEP_RELEASED, Step.SWEEP_ENQUEUED):
+    if step is Step.REBUILD_REFUSED:
+        return (Fault(part=Part.RUNNER, step=Step.REBUILD_WANTED, meanwhile=Meanwhile.ADDED_AGAIN),)
+    if step in (Step.UNSETTLED_FOUND, *SWEEPING):
         return (Fault(part=Part.RUNNER, step=Step.MOVED, nth=2),)
     return ()
 

@@ -111,7 +111,8 @@ class KillableRedis:
     async def lose(self, seconds: float) -> Loss:
         """Go on for a while, die, and come back as it was before that while."""
         file = self.server.folder / "appendonly.aof"
-        length, since = file.stat().st_size, time.time()
+        since = time.time()
+        length = file.stat().st_size
         await asyncio.sleep(seconds)
         await asyncio.to_thread(self.server.kill)
         until = time.time()

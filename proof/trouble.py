@@ -14,6 +14,10 @@ from proof.stage import Stage, WaitedInVainError
 
 _LOST_SECONDS = 0.7
 _PATIENCE_SECONDS = 25.0
+_INLINE_SECONDS = 30.5
+"""For so long a runner's sweep leaves a single retry to its console."""
+
+_SWEEP_SECONDS = 60.0
 
 
 class Trouble:
@@ -49,7 +53,7 @@ class Trouble:
         *kills, feeding = self._tasks
         feeding.cancel()
         await asyncio.gather(*kills)
-        self._stage.eater.meals_left = 0
+        self._stage.uneaten = self._stage.eater.stop_eating()
         self._stage.eater.let_go()
 
     async def abandon(self) -> None:
@@ -66,10 +70,12 @@ class Trouble:
         the others need; so it goes on after a while whatever has been achieved.
         """
         with contextlib.suppress(WaitedInVainError, TimeoutError):
-            patience = min(_PATIENCE_SECONDS, self._stage.scenario.patience)
+            bound = _SWEEP_SECONDS if fault.meanwhile is Meanwhile.SWEPT else _PATIENCE_SECONDS
+            patience = min(bound, self._stage.scenario.patience)
             await asyncio.wait_for(self._meanwhile(child, fault), patience)
 
     async def _meanwhile(self, child: Child, fault: Fault) -> None:
+        await self.acting.wait()
         assert self._crew is not None
         stage = self._stage
         match fault.meanwhile:
@@ -86,7 +92,14 @@ class Trouble:
                 await stage.until(self._another_stopped(child), "another")
             case Meanwhile.THE_END:
                 await stage.until(stage.quiet, "the end")
+            case Meanwhile.ADDED_AGAIN:
+                await stage.add_jobs(job for job in stage.scenario.jobs if job.dropped)
+            case Meanwhile.SWEPT:
+                await asyncio.sleep(_INLINE_SECONDS)
+                self._crew.take(Part.RUNNER)
+                await stage.until(stage.quiet, "a runner ends the single retry")
             case Meanwhile.WORK:
+                await stage.until(stage.ledger.has_operations, "an operation begins")
                 await stage.until(stage.quiet, "the end")
                 await stage.until(stage.drained, "work")
 

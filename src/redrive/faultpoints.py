@@ -17,7 +17,11 @@ VARIABLE = "REDRIVE_FAULT"
 
 
 class Step(StrEnum):
-    """``…_written``: inside the transaction, everything written and nothing committed."""
+    """``…_written``: inside the transaction, everything written and nothing committed.
+
+    ``batch_withheld`` comes before the missing jobs' receipts of a rebuild are taken too, and
+    ``rebuild_refused`` before a job that is there after all is moved.
+    """
 
     START_WRITTEN = "start_written"
     START_COMMITTED = "start_committed"
@@ -60,8 +64,10 @@ class Step(StrEnum):
     MOVE_WANTED = "move_wanted"
     MOVED = "moved"
     REBUILD_WANTED = "rebuild_wanted"
+    REBUILD_REFUSED = "rebuild_refused"
     REBUILT = "rebuilt"
     WITHHOLD_WANTED = "withhold_wanted"
+    BATCH_WITHHELD = "batch_withheld"
     WITHHELD = "withheld"
     SETTLE_WANTED = "settle_wanted"
     SETTLE_WRITTEN = "settle_written"
@@ -82,6 +88,7 @@ class Step(StrEnum):
     FINISH_WRITTEN = "finish_written"
     FINISHED = "finished"
     OPERATION_DONE = "operation_done"
+    LOOSE_WRITTEN = "loose_written"
     SWEEP_RELEASED = "sweep_released"
     SWEEP_ENQUEUED = "sweep_enqueued"
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from proof.checker import check
-from proof.observed import EntrySeen, ItemSeen, Loss, Observed, OperationSeen, Run, read_runs
+from proof.observed import EntrySeen, ItemSeen, Observed, OperationSeen, Run, read_runs
 from proof.plan import FOR_EVER, JobPlan
 
 JOB = ("mail", "a")
@@ -33,7 +33,7 @@ ENTRY = EntrySeen(job=JOB, app_id="app", state="recovered", failed_at=1.15)
 
 def operation(**counts: int) -> OperationSeen:
     names = (
-        *("requeued", "skipped", "errored", "released", "dismissed"),
+        *("requeued", "skipped", "errored", "released", "dismissed", "taken_back"),
         *("recovered", "failed_again", "failed_same", "vanished"),
     )
     return OperationSeen(
@@ -102,6 +102,39 @@ def test_one_failure_that_two_operations_handed_over_is_doubled() -> None:
     assert "doubled" in found(runs=[FIRST, SECOND, third], items=[ITEM, other])
 
 
+def test_each_resync_accounts_for_one_completion() -> None:
+    again = replace(SECOND, stamp="op_2:2", started=7.0, ended=7.1, reported=7.2)
+    first, second = (
+        replace(ITEM, kind="resync"),
+        replace(ITEM, operation_id="op_2", kind="resync", stamp="op_2:2", from_state="recovered"),
+    )
+    resync = replace(operation(requeued=1, recovered=1), kind="resync")
+    told: dict[str, Any] = {"operations": [resync, replace(resync, operation_id="op_2")]}
+    assert found(**told, runs=[FIRST, SECOND, again], items=[first, second]) == set()
+    same = replace(second, from_state="failed")
+    assert found(**told, runs=[FIRST, SECOND, again], items=[first, same]) == {"doubled"}
+    early = replace(again, started=5.05)
+    assert found(**told, runs=[FIRST, SECOND, early], items=[first, second]) == {"doubled"}
+    more = replace(SECOND, stamp="op_0:0", started=3.0, ended=3.1, reported=3.2)
+    assert "doubled" in found(**told, runs=[FIRST, more, SECOND, again], items=[first, second])
+
+
+def test_one_failure_that_two_resyncs_handed_over_is_doubled_whatever_became_of_it() -> None:
+    failed = replace(SECOND, outcome="failed")
+    again = replace(failed, stamp="op_2:2", started=7.0, ended=7.1, reported=7.2)
+    first = replace(ITEM, kind="resync", outcome="failed_again")
+    second = replace(first, operation_id="op_2", stamp="op_2:2")
+    resync = replace(operation(requeued=1, failed_again=1), kind="resync")
+    told: dict[str, Any] = {
+        "jobs": [replace(PLAN, fails_through=FOR_EVER)],
+        "operations": [resync, replace(resync, operation_id="op_2")],
+        "runs": [FIRST, failed, again],
+    }
+    anew = replace(second, failed_at=5.15)
+    assert "doubled" not in found(**told, items=[first, anew])
+    assert "doubled" in found(**told, items=[first, second])
+
+
 def test_an_outcome_that_is_not_what_the_worker_saw_is_misjudged() -> None:
     vanished = replace(ITEM, outcome="vanished")
     assert "misjudged" in found(items=[vanished], operations=[operation(requeued=1, vanished=1)])
@@ -153,6 +186,43 @@ def test_an_item_without_a_reason_and_wrong_counts_are_unbalanced() -> None:
     }
 
 
+def test_an_operation_fails_only_where_its_source_was_away() -> None:
+    away = "the queue system could not be reached"
+    given_back = replace(ITEM, state="released", reason="engine_away", outcome=None)
+    failed = replace(operation(released=1), state="failed", error=away)
+    left: dict[str, Any] = {
+        "jobs": [replace(PLAN, fails_through=FOR_EVER)],
+        "runs": [FIRST],
+        "items": [given_back],
+        "entries": [replace(ENTRY, state="failed")],
+        "engine_failed": {JOB: 1.15},
+    }
+    assert found(**left, operations=[failed]) == set()
+    for wrong in (
+        replace(failed, error="1 entries have no recorded reason"),
+        replace(failed, error=None),
+        replace(failed, total=5),
+        replace(failed, state="completed", error=None),
+        replace(failed, state="cancelled", error=None, cancelled_by="admin"),
+    ):
+        assert found(**left, operations=[wrong]) == {"unbalanced"}
+    one_of_five = replace(operation(requeued=1, recovered=1), state="failed", total=5)
+    for error in ("4 entries have no recorded reason", away):
+        assert found(operations=[replace(one_of_five, error=error)]) == {"unbalanced"}
+
+
+def test_a_cancelled_operation_keeps_its_counts_and_who_cancelled_it() -> None:
+    cancelled = replace(operation(requeued=1, recovered=1), state="cancelled", total=5)
+    assert found(operations=[replace(cancelled, cancelled_by="admin")]) == set()
+    assert found(operations=[cancelled]) == {"unbalanced"}
+    taken_back = replace(ITEM, state="released", reason="taken_back", outcome=None)
+    undone = replace(operation(released=1, taken_back=1), state="cancelled", cancelled_by="admin")
+    left: dict[str, Any] = {"items": [taken_back], "runs": [FIRST], "jobs": []}
+    assert found(**left, operations=[undone]) == set()
+    counts = {**undone.counts, "taken_back": 0}
+    assert found(**left, operations=[replace(undone, counts=counts)]) == {"unbalanced"}
+
+
 def test_minutes_that_do_not_add_up_to_the_verdict_are_unbalanced() -> None:
     right = operation(requeued=1, recovered=1)
     for minutes in ({}, {"recovered": 2}, {"recovered": 1, "failed_again": 1}):
@@ -196,24 +266,6 @@ def test_work_that_never_completes_is_lost_unless_it_is_poison() -> None:
     }
     assert found(**failing) == {"lost"}
     assert found(**failing, jobs=[replace(PLAN, fails_through=FOR_EVER)]) == set()
-
-
-def test_what_redis_forgot_is_counted_apart() -> None:
-    lost = [Loss(since=4.5, until=6.0)]
-    assert found(runs=[FIRST, SECOND, replace(SECOND, started=8.0)], losses=lost) == set()
-    before = [Loss(since=5.3, until=6.0)]
-    assert found(runs=[FIRST, SECOND, replace(SECOND, started=8.0)], losses=before) == {"doubled"}
-    again = replace(SECOND, stamp="op_2:2", started=8.0, ended=8.1, reported=8.2)
-    items = [
-        replace(ITEM, outcome="vanished"),
-        replace(ITEM, operation_id="op_2", stamp="op_2:2", settled=7.0),
-    ]
-    operations = [operation(requeued=1, vanished=1)]
-    operations.append(replace(operation(requeued=1, recovered=1), operation_id="op_2"))
-    verdict = check(
-        replace(RIGHT, runs=[FIRST, again], items=items, operations=operations, losses=lost)
-    )
-    assert (verdict.problems, verdict.undone) == ({}, 1)
 
 
 def test_a_hand_over_in_doubt_that_came_out_right_is_recovered() -> None:

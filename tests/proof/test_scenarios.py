@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from proof.checker import Verdict
@@ -9,7 +11,7 @@ from proof.moments import moments
 from proof.plan import BACKENDS, Action, Meanwhile, Moment, Outage, Part
 from proof.play import Played
 from proof.report import again
-from proof.scenarios import from_seed
+from proof.scenarios import KINDS, from_seed
 from proof.steps import REGROUPING, at_step, part_of
 from redrive.faultpoints import Step
 
@@ -24,14 +26,19 @@ def test_some_seeds_in_a_row_hold_everything_that_can_go_wrong() -> None:
     scenarios = [from_seed(seed, backend) for seed in range(60) for backend in BACKENDS]
     assert {kill.what for one in scenarios for kill in one.kills} == {*Part, *Outage}
     stops = {fault.meanwhile for one in scenarios for fault in one.faults}
-    expected = {Meanwhile.CANCEL, Meanwhile.LEASE, Meanwhile.OTHER_TOOL, Meanwhile.UNDO}
-    assert stops == {None, *expected}
-    assert any(one.eaten for one in scenarios)
+    of_one_step = {Meanwhile.OTHER_STOPS, Meanwhile.THE_END, Meanwhile.ADDED_AGAIN}
+    assert stops == {None, *Meanwhile} - of_one_step
+    asleep = {fault.part for one in scenarios for fault in one.faults if fault.meanwhile}
+    assert asleep == {Part.RUNNER, Part.WEB, Part.FOLLOWER}
+    steps = {fault.step for one in scenarios for fault in one.faults if fault.meanwhile}
+    assert not any(step.endswith("_written") for step in steps)
+    assert {one.together for one in scenarios} == {True, False}
+    assert any(act.twice for one in scenarios for act in one.acts if one.together)
+    assert {one.eaten_from for one in scenarios if one.eaten} == {Part.RUNNER, Part.WEB}
     assert {one.node for one in scenarios} == {True, False}
     assert {one.runners for one in scenarios} == {1, 2}
     acts = [act for one in scenarios for act in one.acts]
-    by_one = {Action.RETRY_ONE, Action.RETRY_ELSEWHERE}
-    assert {act.action for act in acts} == {*Action} - by_one
+    assert {act.action for act in acts} == {*Action} - {Action.RETRY_ELSEWHERE}
     assert any(act.controls.get("low_priority") for act in acts)
     assert any(one.approval_over for one in scenarios)
     assert {one.regroups for one in scenarios} == {True, False}
@@ -60,6 +67,15 @@ def test_something_dies_at_every_moment_of_an_operation() -> None:
     assert {(kill.what, kill.at) for one in scenarios for kill in one.kills} == {
         (part, moment) for part in (Part.RUNNER, Part.FOLLOWER) for moment in Moment
     }
+
+
+def test_a_reply_that_was_not_eaten_is_missed() -> None:
+    kinds = [from_seed(seed, "sqlite") for seed in range(len(KINDS))]
+    eaten = next(one for one in kinds if one.eaten)
+    served = Played(scenario=eaten, verdict=Verdict(), problems=[], seconds=0)
+    assert (served.missed, served.clean) == ([], True)
+    left = replace(served, uneaten=2)
+    assert (left.missed, left.clean) == (["a reply eaten"] * 2, False)
 
 
 def test_a_failure_names_the_command_that_plays_it_again() -> None:

@@ -13,15 +13,18 @@ from redrive import faultpoints
 from redrive.dispatch import BullMQOperationQueue
 from redrive.domain import (
     Actor,
+    Answer,
     AppId,
     Canary,
     Controls,
     EntryFilter,
     EntryState,
+    JobId,
     JobState,
     OperationId,
     OperationKind,
     OperationState,
+    Payload,
     PlanRequest,
     PlanStart,
     Scope,
@@ -35,6 +38,7 @@ from redrive.regrouping import Regrouper
 from redrive.sweeping import sweep
 from redrive.testing import Faults
 from redrive.wiring import connect_redis
+from tests.support.bullmq_batches import batch_of, item
 from tests.support.bullmq_world import BullMQWorld
 from tests.support.rig import OPERATOR, QUEUE, Rig
 from tests.support.servers import RedisServer
@@ -69,7 +73,9 @@ async def test_a_run_of_everything_comes_to_every_step(
 
     await rig.act(names[0])
     await retry_one_without_its_queue(rig, world, database, names[1])
+    await cancel_what_was_to_be_rebuilt(rig, world, database)
     await carry_out_by_the_runners_queue(rig, world, Scope.of_app(AppId("forgetful")))
+    await rebuild_what_is_there(world, names[2])
     await cancel_what_another_runner_left(rig)
     await undo_a_retry(rig)
     await carry_out_by_the_runners_queue(rig, world, Scope.everything())
@@ -88,14 +94,18 @@ async def test_a_run_of_everything_comes_to_every_step(
 async def retry_one_without_its_queue(
     rig: Rig, world: BullMQWorld, database: Database, name: str
 ) -> None:
-    def nothing_sent() -> EngineUnavailable:
-        return EngineUnavailable(source="default", sent=False)
-
-    faults = Faults("engine", "requeue", error=nothing_sent)
-    away = Rig(database, world.engine, world.server.url, faults=faults)
+    away = without_its_queue(world, database, "requeue")
     with pytest.raises(EngineUnavailable):
         await away.act(name)
     await away.close()
+
+
+def without_its_queue(world: BullMQWorld, database: Database, method: str) -> Rig:
+    def nothing_sent() -> EngineUnavailable:
+        return EngineUnavailable(source="default", sent=False)
+
+    faults = Faults("engine", method, error=nothing_sent)
+    return Rig(database, world.engine, world.server.url, faults=faults)
 
 
 async def carry_out_by_the_runners_queue(rig: Rig, world: BullMQWorld, scope: Scope) -> None:
@@ -121,6 +131,27 @@ async def cancel_what_another_runner_left(rig: Rig) -> None:
     assert await rig.operations.claim(taken, 2) is not None
     await rig.recovery.cancel(operation.operation_id, OPERATOR)
     await rig.runner.run(operation.operation_id)
+
+
+async def cancel_what_was_to_be_rebuilt(rig: Rig, world: BullMQWorld, database: Database) -> None:
+    """What a runner had found missing when its queue went away."""
+    away = without_its_queue(world, database, "rebuild")
+    operation = await rig.start(Scope.of_app(AppId("forgetful")))
+    running, batch = await rig.claim(operation.operation_id, 1)
+    with pytest.raises(EngineUnavailable):
+        await away.recovery.move(running, batch)
+    await away.close()
+    await rig.recovery.cancel(operation.operation_id, OPERATOR)
+    await rig.runner.run(operation.operation_id)
+
+
+async def rebuild_what_is_there(world: BullMQWorld, name: str) -> None:
+    """As where a producer adds a forgotten job again right before it is rebuilt; of that failure
+    nothing is known."""
+    payload = Payload(data=b"{}", options=b"{}")
+    batch = batch_of(QUEUE, [item(name)])
+    result = await world.engine.rebuild(batch, JobId(name), "deliver", payload)
+    assert result.answer is Answer.SUPERSEDED
 
 
 async def undo_a_retry(rig: Rig) -> None:

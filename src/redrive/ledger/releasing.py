@@ -11,6 +11,7 @@ from sqlalchemy import Row, case, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from redrive.domain import OPEN_STATES, Batch, EntryState, ItemState, Operation, Reason
+from redrive.faultpoints import Step, reach
 from redrive.ledger.counting import next_sequences
 from redrive.ledger.database import Database
 from redrive.ledger.moves import Moves, move_counts
@@ -90,4 +91,5 @@ async def release_loose(connection: AsyncConnection) -> int:
     )
     moves = _given_back(loose.all())
     await move_counts(connection, moves)
+    reach(Step.LOOSE_WRITTEN)
     return sum(moves.values())

@@ -26,6 +26,7 @@ from redrive.engines.bullmq.library import WORKER_MAJORS
 from redrive.engines.bullmq.reading import LOWEST_PRIORITY
 from redrive.engines.bullmq.scripts import rebuild_script, script
 from redrive.engines.bullmq.text import json_or_none, whole
+from redrive.faultpoints import Step, reach
 
 MAJORS = "".join(f":{major}." for major in WORKER_MAJORS)
 """The supported majors as ``scripts/queue.lua`` looks for them."""
@@ -52,6 +53,8 @@ class Mover:
         results = await self._move(keys, batch, batch.items, receipt, withhold=withhold)
         if not withhold:
             return results
+        if any(result.answer is Answer.MISSING for result in results):
+            reach(Step.BATCH_WITHHELD)
         return [
             await self._withhold_rebuild(keys, batch, item)
             if result.answer is Answer.MISSING
@@ -87,6 +90,7 @@ class Mover:
         )
         if receipt:
             return read_receipt(receipt, [job_id])[0]
+        reach(Step.REBUILD_REFUSED)
         [result] = await self._move(keys, batch, (item,), receipt_key)
         return result
 
