@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from proof.observed import EntrySeen, ItemSeen, JobKey, Loss, OperationSeen
 from proof.plan import JobPlan
+from redrive.domain import SOURCE_AWAY
 
 _SETTLED = ("requeued", "skipped", "errored", "released", "dismissed")
 _OUTCOMES = ("recovered", "failed_again", "vanished")
@@ -19,8 +20,6 @@ _GIVEN_BACK: Mapping[str, set[str]] = {
 
 _REPORT_SECONDS = 1.0
 """Between the end of a run and the engine's knowing of it."""
-
-_SOURCE_AWAY = "the queue system could not be reached"
 
 
 def unbalanced(operation: OperationSeen, items: Sequence[ItemSeen], promised: int) -> list[str]:
@@ -56,7 +55,7 @@ def _unfinished(operation: OperationSeen, items: Sequence[ItemSeen]) -> list[str
         found.append("was cancelled by nobody")
     if operation.state == "failed" and (states["released"], operation.error) != (
         total,
-        _SOURCE_AWAY,
+        SOURCE_AWAY,
     ):
         found.append(f"failed and released {states['released']} of {total} ({operation.error})")
     reasons = {str(item.reason) for item in items if item.state == "released"}

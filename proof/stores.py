@@ -61,9 +61,12 @@ class Ledgers:
         return self._calm
 
     async def kill_and_restart(self) -> None:
-        """SIGKILL every process of the doomed PostgreSQL, and start it on the same files."""
-        assert self._doomed is not None
-        await asyncio.to_thread(self._doomed.kill_and_restart)
+        """SIGKILL every process of the doomed PostgreSQL, and start it on the same files. One that
+        does not come back is the end of this scenario and of no other."""
+        cluster, self._doomed = self._doomed, None
+        assert cluster is not None
+        await asyncio.to_thread(cluster.kill_and_restart)
+        self._doomed = cluster
 
     async def __aenter__(self) -> Self:
         return self

@@ -13,6 +13,7 @@ from typing import Any
 import structlog
 
 from redrive.domain import (
+    SOURCE_AWAY,
     Actor,
     Answer,
     Batch,
@@ -239,9 +240,7 @@ class Recovery:
         try:
             await self._ledger.release(operation, batch, engine_away=True)
             reach(Step.RELEASED)
-            finished = await self._ledger.finish(
-                operation, OperationState.FAILED, "the queue system could not be reached"
-            )
+            finished = await self._ledger.finish(operation, OperationState.FAILED, SOURCE_AWAY)
         except (LedgerUnavailable, StaleRunner) as error:
             raise _pending(operation, "The ledger") from error
         await self._tell(finished)

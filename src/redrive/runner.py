@@ -11,6 +11,7 @@ from typing import TypeVar
 import structlog
 
 from redrive.domain import (
+    SOURCE_AWAY,
     Batch,
     Operation,
     OperationId,
@@ -180,12 +181,15 @@ class Runner:
 
     async def _finish(self, operation: Operation, current: Operation) -> Operation:
         """Finish the operation; it is still open if an undo was asked for in this very moment."""
-        left = current.total - current.completed
+        left = current.total - current.completed - current.released
         error = current.error
         state = OperationState.COMPLETED
         if current.state is not OperationState.CANCELLING and left:
             state, error = OperationState.FAILED, f"{left} entries have no recorded reason"
             log.error("operation_does_not_add_up", left=left)
+        elif current.state is not OperationState.CANCELLING and current.released:
+            # Who carried this single retry out gave its entry back, and died.
+            state, error = OperationState.FAILED, SOURCE_AWAY
         reach(Step.FINISH_WANTED)
         seen = replace(operation, undo_wanted=current.undo_wanted)
         finished = await self._persist(lambda: self._ledger.finish(seen, state, error))

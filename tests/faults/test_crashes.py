@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import pytest
 
-from redrive.domain import EntryState, OperationKind, OperationState, Scope
+from redrive.domain import SOURCE_AWAY, EntryState, OperationKind, OperationState, Scope
 from redrive.testing import Crash, Faults, When
 from tests.support.bullmq_world import BullMQWorld
 from tests.support.rig import MakeRig, check_adds_up
@@ -196,3 +196,18 @@ async def test_a_runner_that_was_only_asleep_changes_nothing(
     assert sum(ran.values()) == 4
     finished = await survivor.operation(started.operation_id)
     assert (finished.requeued, finished.total) == (4, 4)
+
+
+async def test_a_single_retry_that_was_given_back_ends_with_its_reason(
+    make_rig: MakeRig, world: BullMQWorld
+) -> None:
+    rig = make_rig()
+    (name,) = await fail_some(world, 1)
+    await rig.follower.scan()
+    request = rig.request(rig.scope_of(name))
+    operation, batch = await rig.operations.start_single(request)
+    await rig.operations.release(operation, batch, engine_away=True)
+    await rig.runner.run(operation.operation_id)
+    ended = await rig.operation(operation.operation_id)
+    assert (ended.state, ended.error) == (OperationState.FAILED, SOURCE_AWAY)
+    check_adds_up(ended, await rig.items(operation.operation_id))

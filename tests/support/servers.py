@@ -169,7 +169,7 @@ class PostgresServer:
     def postmaster_pid(self) -> int:
         """The process above all others of the server."""
         process = self._server.get_postmaster_info().process
-        assert process is not None
+        assert process is not None, "PostgreSQL's process is not found"
         pid: int = process.pid
         return pid
 

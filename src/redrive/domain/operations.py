@@ -61,6 +61,9 @@ class Actor:
 APPROVAL = "approval"
 """By what an operation over the set size is paused at its start."""
 
+SOURCE_AWAY = "the queue system could not be reached"
+"""Why a single retry failed whose entry was given back."""
+
 RESERVED_NAMES = (APPROVAL, "canary", "guard")
 """What pauses an operation by itself; no user may be called so."""
 
