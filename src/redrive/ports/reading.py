@@ -167,8 +167,10 @@ class ReadingLedger(InsightLedger, GroupInsight, Protocol):
         cursor: str | None,
         limit: int,
         outcome: Outcome | None = None,
+        same_way: bool | None = None,
     ) -> Page[Item]:
-        """The items of an operation, in hand-over order."""
+        """The items of an operation, in hand-over order. With ``same_way`` those that failed again:
+        the same way, or (False) differently or in a way that cannot be compared."""
 
     async def tallies(self) -> list[OperationTally]:
         """Operations by kind and state, with the sums of their counts, pruned ones among them."""

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from redrive.domain import AppId, ItemState, OperationId, OperationState, Outcome, progress_of
+from redrive.domain import AppId, OperationId, OperationState, progress_of
 from redrive.web.api.params import OperationIdPath
 from redrive.web.context import Console, ConsoleOf
 from redrive.web.pages.judging import verdict_chart
@@ -54,9 +54,6 @@ async def operation_context(
     reading = console.services.overview
     judgement = await reading.judgement(operation_id)
     found = judgement.operation
-    result = query.result
-    state = result if isinstance(result, ItemState) else None
-    outcome = result if isinstance(result, Outcome) else None
     pace = await in_time(reading.pace(found))
     return {
         "operation": found,
@@ -68,7 +65,7 @@ async def operation_context(
         "in_hand": 0 if found.state.terminal else await reading.in_hand(operation_id),
         "reasons": await reading.reasons(operation_id) if found.state.terminal else [],
         "query": query,
-        "page": await reading.items(operation_id, state, query.cursor, PAGE, outcome),
-        "item_states": list(ItemState),
-        "outcomes": list(Outcome),
+        "page": await reading.items(
+            operation_id, query.state, query.cursor, PAGE, query.outcome, query.same_way
+        ),
     }

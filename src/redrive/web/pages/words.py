@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from enum import StrEnum
 
 from redrive.domain import (
     EntryState,
+    Item,
     ItemState,
     JobState,
     Operation,
@@ -81,6 +83,25 @@ OUTCOME_WORDS: Mapping[Outcome, str] = {
     Outcome.FAILED_AGAIN: "failed again",
     Outcome.VANISHED: "vanished",
 }
+
+
+class Again(StrEnum):
+    """How what failed again compares with the failure before."""
+
+    SAME = "failed_same"
+    DIFFERENTLY = "failed_differently"
+
+
+ITEM_RESULTS: Mapping[str, str] = {
+    **{state.value: word for state, word in ITEM_WORDS.items()},
+    Outcome.WAITING: OUTCOME_WORDS[Outcome.WAITING],
+    Outcome.RECOVERED: OUTCOME_WORDS[Outcome.RECOVERED],
+    Outcome.FAILED_AGAIN: OUTCOME_WORDS[Outcome.FAILED_AGAIN],
+    Again.SAME: "failed again the same way",
+    Again.DIFFERENTLY: "failed again differently",
+    Outcome.VANISHED: OUTCOME_WORDS[Outcome.VANISHED],
+}
+"""What a list of an operation's entries can be narrowed to."""
 
 REASON_WORDS: Mapping[Reason, str] = {
     Reason.REQUEUED: "back in its queue",
@@ -236,6 +257,15 @@ def waiting_outcomes(operation: Operation) -> int:
     """Moved jobs that have not run to an end yet."""
     known = operation.recovered + operation.failed_again + operation.vanished
     return max(operation.requeued - known, 0)
+
+
+def way_of(item: Item) -> str:
+    """How what failed again compares with the failure before; empty for what did not."""
+    if item.outcome is not Outcome.FAILED_AGAIN:
+        return ""
+    if item.same_way is None:
+        return "cannot be compared"
+    return "the same way" if item.same_way else "differently"
 
 
 def what_happened(operation: Operation, reasons: Iterable[ReasonCount]) -> str:
