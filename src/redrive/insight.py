@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -22,6 +22,7 @@ from redrive.domain import (
     Operation,
     OperationId,
     ReasonCount,
+    group_of,
 )
 from redrive.errors import GroupNotFound
 from redrive.ports import Clock, OperationLedger, Page, ReadingLedger
@@ -69,6 +70,12 @@ class Insight:
         if detail is None:
             raise GroupNotFound(group_id=group_id)
         return replace(detail, group=charted(detail.group, hours))
+
+    async def group_titles(self, kept_filters: Iterable[str]) -> Mapping[GroupId, str]:
+        """What the groups that kept filters are narrowed to are called."""
+        named = {group_of(kept) for kept in kept_filters}
+        ids = [group_id for group_id in named if group_id is not None]
+        return await self._reading.group_titles(ids) if ids else {}
 
     async def failing_groups(self) -> int:
         """How many groups have failed entries."""

@@ -22,7 +22,13 @@ from redrive.domain.controls import (
     controls_from_text,
     proposed_controls,
 )
-from redrive.domain.filtering import filter_fields, filter_in_words, filter_json, scope_in_words
+from redrive.domain.filtering import (
+    filter_fields,
+    filter_in_words,
+    filter_json,
+    group_of,
+    scope_in_words,
+)
 from redrive.domain.groups import (
     Group,
     GroupDetail,
@@ -256,6 +262,7 @@ __all__ = [
     "filter_json",
     "follow_ups_of",
     "from_millis",
+    "group_of",
     "phase_of",
     "progress_of",
     "proposed_controls",

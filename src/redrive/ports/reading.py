@@ -114,6 +114,9 @@ class GroupInsight(Protocol):
         """The group, or the one that took it over; apps are counted up to 1,000, and the first 20
         are named."""
 
+    async def group_titles(self, group_ids: Sequence[GroupId]) -> Mapping[GroupId, str]:
+        """What each group is called, or the one that took it over; an unknown one is left out."""
+
     async def failing_groups(self) -> int:
         """How many groups have failed entries."""
 

@@ -39,7 +39,8 @@ async def apps(
 async def app(request: Request, app_id: AppIdPath, console: ConsoleOf) -> Response:
     """One app with its entries and operations."""
     context = await app_context(console, AppId(app_id))
-    return await show(request, "app.html", context, section="apps")
+    kept = [one.filter for one in context["operations"]]
+    return await show(request, "app.html", context, section="apps", kept=kept)
 
 
 async def app_context(console: Console, app_id: AppId) -> Mapping[str, Any]:

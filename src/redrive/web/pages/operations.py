@@ -28,7 +28,8 @@ async def operations(
     page = await console.services.overview.operations(query.state, app_id, query.cursor, PAGE)
     apps = (await console.services.overview.apps(None, PAGE)).items
     context = {"page": page, "query": query, "states": list(OperationState), "apps": apps}
-    return await show(request, "operations.html", context, section="operations")
+    kept = [one.filter for one in page.items]
+    return await show(request, "operations.html", context, section="operations", kept=kept)
 
 
 @router.get("/admin/operations/{operation_id}")
@@ -40,7 +41,8 @@ async def operation(
 ) -> Response:
     """One operation: progress, outcome, items."""
     context = await operation_context(console, OperationId(operation_id), query)
-    return await show(request, "operation.html", context, section="operations")
+    kept = [context["operation"].filter]
+    return await show(request, "operation.html", context, section="operations", kept=kept)
 
 
 async def operation_context(

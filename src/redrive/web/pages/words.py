@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
@@ -18,7 +17,6 @@ from redrive.domain import (
     Outcome,
     Reason,
     ReasonCount,
-    ScopeKind,
 )
 from redrive.web.pages.formats import counted, number
 
@@ -180,37 +178,6 @@ def tone(value: str) -> str:
 
 def job_state(state: JobState) -> str:
     return JOB_WORDS.get(state, state.value)
-
-
-KIND_NOUNS: Mapping[OperationKind, str] = {
-    OperationKind.RETRY: "Retry",
-    OperationKind.RESYNC: "Resync",
-    OperationKind.DISMISS: "Dismissal",
-}
-
-
-def scope_words(operation: Operation) -> str:
-    """``app acme``, ``all apps``, ``one entry``, ``3 entries chosen by hand``, ``a selection``."""
-    if operation.scope.kind is ScopeKind.FILTER:
-        return _selection_words(operation)
-    return "one entry" if operation.scope.kind is ScopeKind.ENTRY else str(operation.scope)
-
-
-def _selection_words(operation: Operation) -> str:
-    said = json.loads(operation.filter or "{}")
-    if "entry_ids" in said:
-        return f"{counted(operation.total, 'entry', 'entries')} chosen by hand"
-    if not said:
-        return "everything"
-    if said.keys() == {"app_id"}:
-        return f"app {said['app_id']}"
-    what = "a group" if "group_id" in said else "a selection"
-    return f"{what} in app {said['app_id']}" if "app_id" in said else what
-
-
-def title_of(operation: Operation) -> str:
-    """``Retry of app acme``."""
-    return f"{KIND_NOUNS[operation.kind]} of {scope_words(operation)}"
 
 
 CANCELLABLE = (OperationState.QUEUED, OperationState.RUNNING, OperationState.PAUSED)
