@@ -11,7 +11,7 @@ from starlette.responses import Response
 from redrive.domain import AppId, OperationId, OperationState, progress_of
 from redrive.web.api.params import OperationIdPath
 from redrive.web.context import Console, ConsoleOf
-from redrive.web.pages.judging import verdict_chart
+from redrive.web.pages.judging import rate_line, verdict_chart
 from redrive.web.pages.params import PAGE, ItemsQuery, OperationsQuery
 from redrive.web.pages.patience import in_time
 from redrive.web.pages.rendering import show
@@ -56,11 +56,14 @@ async def operation_context(
     reading = console.services.overview
     judgement = await reading.judgement(operation_id)
     found = judgement.operation
+    chart = verdict_chart(judgement) if judgement.points else None
     pace = await in_time(reading.pace(found))
     return {
         "operation": found,
         "verdict": judgement.verdict,
-        "chart": verdict_chart(judgement) if judgement.points else None,
+        "chart": chart,
+        "rates": None if chart is None else rate_line(judgement, chart),
+        "follow_ups": judgement.follow_ups,
         "pace": pace,
         "tried": await reading.tried(found),
         "progress": progress_of(found, console.services.clock.now(), pace),
