@@ -33,7 +33,7 @@ def test_the_recovery_rate_is_drawn_from_the_first_outcome_on() -> None:
     assert line is not None
     assert line.path == "M10 25H20V62.5H30"
     first, last = exact(AT + MINUTE), exact(AT + 2 * MINUTE)
-    assert line.said == f"Recovery rate: 75% after {first}, 38% after {last}"
+    assert line.said == f"Recovery rate: 75% after {first}, 37% after {last}"
 
 
 def test_without_an_outcome_there_is_no_recovery_rate() -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from redrive.domain import ActivityPoint, Judgement, Verdict
 from redrive.web.pages.chart import STEP_WIDTH, Chart, chart_over
-from redrive.web.pages.formats import exact, number
+from redrive.web.pages.formats import exact, number, percent
 
 
 def verdict_said(verdict: Verdict) -> str:
@@ -59,5 +59,8 @@ def rate_line(judgement: Judgement, chart: Chart) -> RateLine | None:
         return None
     steps = [f"{100 - 100 * rate:g}H{column.x + STEP_WIDTH}" for column, rate in known]
     (first, began), (last, rate) = known[0], known[-1]
-    said = f"Recovery rate: {began:.0%} after {exact(first.at)}, {rate:.0%} after {exact(last.at)}"
+    said = (
+        f"Recovery rate: {percent(began, 1)} after {exact(first.at)}, "
+        f"{percent(rate, 1)} after {exact(last.at)}"
+    )
     return RateLine(path=f"M{first.x} " + "V".join(steps), said=said)
