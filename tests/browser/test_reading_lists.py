@@ -1,4 +1,4 @@
-"""What a desk shows: no word is torn apart, and what tells failures apart can be read."""
+"""What lists show: no word is torn apart, and what tells failures apart can be read."""
 
 from __future__ import annotations
 
@@ -67,13 +67,17 @@ async def desk(windows: OpenWindow) -> Window:
     return window
 
 
-async def test_no_word_in_a_list_is_torn_apart(pages: Mapping[str, str], desk: Window) -> None:
+@pytest.mark.parametrize("width", [WIDTH, 390])
+async def test_no_word_in_a_list_is_torn_apart(
+    pages: Mapping[str, str], desk: Window, width: int
+) -> None:
     found = {}
+    await desk.page.set_viewport_size({"width": width, "height": 800})
     for name, path in pages.items():
         await desk.go(path)
         if torn := await desk.page.evaluate(TORN):
             found[name] = torn
-        await picture(desk.page, f"wide-{name}")
+        await picture(desk.page, f"words-{width}-{name}")
     assert not found
 
 
