@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from redrive.domain import (
+    LOOKED_AT,
+    MOST_COUNTED,
     App,
     AppId,
     Entry,
@@ -29,8 +31,6 @@ from redrive.ports import Clock, OperationLedger, Page, ReadingLedger
 from redrive.standing import charted, hours_until, read_groups
 
 REASONS_OVER = 50_000
-MOST_COUNTED = 10_000
-LOOKED_AT = 20_000
 
 _PATIENCE_SECONDS = 1.0
 _MOST_FOUND = 20

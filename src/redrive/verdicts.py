@@ -7,6 +7,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from redrive.domain import (
+    LOOKED_AT,
+    MOST_COUNTED,
     EntryFilter,
     EntryState,
     FollowUp,
@@ -16,7 +18,6 @@ from redrive.domain import (
     follow_ups_of,
     verdict_of,
 )
-from redrive.insight import LOOKED_AT, MOST_COUNTED
 from redrive.ports import ReadingLedger
 
 MOST_POINTS = 120

@@ -38,6 +38,8 @@ from redrive.domain.groups import (
     RegroupedBatch,
 )
 from redrive.domain.history import (
+    LOOKED_AT,
+    MOST_COUNTED,
     MOST_ENTRY_IDS,
     ActivityPoint,
     App,
@@ -159,6 +161,8 @@ __all__ = [
     "DROPPED_AT_ONCE",
     "GUARD_OUTCOMES_AT_MOST",
     "LIVE_STATES",
+    "LOOKED_AT",
+    "MOST_COUNTED",
     "MOST_ENTRY_IDS",
     "NO_CONTROLS",
     "OBSERVE_FOR",

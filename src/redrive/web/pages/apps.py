@@ -9,8 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from redrive.domain import App, AppId, EntryFilter, EntryState
-from redrive.insight import MOST_COUNTED
+from redrive.domain import MOST_COUNTED, App, AppId, EntryFilter, EntryState
 from redrive.web.api.params import AppIdPath
 from redrive.web.context import Console, ConsoleOf
 from redrive.web.pages.params import PAGE, AppsQuery
