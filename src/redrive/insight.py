@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from redrive.domain import (
+    LOOKED_AT,
+    MOST_COUNTED,
     App,
     AppId,
     Entry,
@@ -22,14 +24,13 @@ from redrive.domain import (
     Operation,
     OperationId,
     ReasonCount,
+    group_of,
 )
 from redrive.errors import GroupNotFound
 from redrive.ports import Clock, OperationLedger, Page, ReadingLedger
 from redrive.standing import charted, hours_until, read_groups
 
 REASONS_OVER = 50_000
-MOST_COUNTED = 10_000
-LOOKED_AT = 20_000
 
 _PATIENCE_SECONDS = 1.0
 _MOST_FOUND = 20
@@ -69,6 +70,12 @@ class Insight:
         if detail is None:
             raise GroupNotFound(group_id=group_id)
         return replace(detail, group=charted(detail.group, hours))
+
+    async def group_titles(self, kept_filters: Iterable[str]) -> Mapping[GroupId, str]:
+        """What the groups that kept filters are narrowed to are called."""
+        named = {group_of(kept) for kept in kept_filters}
+        ids = [group_id for group_id in named if group_id is not None]
+        return await self._reading.group_titles(ids) if ids else {}
 
     async def failing_groups(self) -> int:
         """How many groups have failed entries."""

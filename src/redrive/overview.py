@@ -250,9 +250,11 @@ class Overview(Insight):
         cursor: str | None,
         limit: int,
         outcome: Outcome | None = None,
+        same_way: bool | None = None,
     ) -> Page[Item]:
+        """The items of an operation, as the ledger's ``items``. Raises OperationNotFound."""
         await self.operation(operation_id)
-        return await self._reading.items(operation_id, state, cursor, limit, outcome)
+        return await self._reading.items(operation_id, state, cursor, limit, outcome, same_way)
 
     async def queues(self) -> list[QueueCounts]:
         """Every watched queue with its counts; one line with the problem for a source that

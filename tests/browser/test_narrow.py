@@ -59,10 +59,12 @@ async def phone(windows: OpenWindow) -> Window:
     return window
 
 
+@pytest.mark.parametrize("width", [WIDTH, 1280])
 async def test_texts_without_a_break_never_make_a_page_or_a_table_scroll_sideways(
-    pages: Mapping[str, str], phone: Window
+    pages: Mapping[str, str], phone: Window, width: int
 ) -> None:
     found = []
+    await phone.page.set_viewport_size({"width": width, "height": 740})
     for name, path in pages.items():
         await phone.go(path)
         wide: list[str] = await phone.page.evaluate(

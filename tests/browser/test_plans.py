@@ -39,8 +39,12 @@ async def test_400_of_one_cause_are_planned_started_and_recover_and_the_others_s
     assert scene.console.get("/operations")["items"] == []
     await page.get_by_label("Reason").fill("the provider is back")
     await page.get_by_role("button", name="Retry 400 entries").click()
-    await expect(page.get_by_role("heading", level=1)).to_contain_text("Retry of a group")
-    await expect(page.locator("#flash")).to_contain_text("Started: 400 entries of a group")
+    await expect(page.get_by_role("heading", level=1)).to_contain_text(
+        "Retry of group “the provider refused"
+    )
+    await expect(page.locator("#flash")).to_contain_text(
+        "Started: 400 entries of group “the provider refused"
+    )
     async with working(scene.server.url, "orders", accept):
         await expect(page.get_by_label("400 of 400 recovered")).to_be_visible()
     await expect(page.locator(".verdict")).to_have_text("400 moved.")

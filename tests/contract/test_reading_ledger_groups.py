@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import select, update
 
 from redrive.domain import (
     AppId,
@@ -20,6 +21,7 @@ from redrive.domain import (
 )
 from redrive.errors import BadCursor
 from redrive.fingerprint import fingerprint
+from redrive.ledger.schema_triage import groups
 from tests.support.books import Books
 from tests.support.factories import ADA, AT, SOURCE, active, completed, failure, later
 
@@ -218,3 +220,20 @@ async def test_entries_of_jobs_tell_their_groups(books: Books) -> None:
     group_id = await fail_alike(books, "full", "1")
     known = await books.reading.entries_of_jobs(SOURCE, "mail", [failure("1").job_id])
     assert known[failure("1").job_id].group_id == group_id
+
+
+async def test_a_title_is_that_of_the_heir_and_an_unknown_group_has_none(books: Books) -> None:
+    old = await fail_alike(books, "the disk is full", "1")
+    heir = await fail_alike(books, "no such table", "2")
+    assert await books.reading.group_titles([old, heir, GroupId("grp_gone")]) == {
+        old: "the disk is full",
+        heir: "no such table",
+    }
+    own = select(groups.c.group_pk).where(groups.c.group_id == heir).scalar_subquery()
+    await books.database.write(
+        lambda connection: connection.execute(
+            update(groups).where(groups.c.group_id == old).values(merged_into=own)
+        )
+    )
+    assert await books.reading.group_titles([old]) == {old: "no such table"}
+    assert await books.reading.group_titles([]) == {}

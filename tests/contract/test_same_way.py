@@ -211,3 +211,25 @@ async def test_an_entry_keeps_its_group_and_the_one_before(books: Books) -> None
     await books.take_in(again(operation, 20, **ANOTHER))
     (after,) = await books.database.rows(select(entries.c.group_pk, entries.c.previous_group_pk))
     assert after.previous_group_pk == before.group_pk != after.group_pk
+
+
+async def test_items_are_narrowed_by_the_way_and_what_cannot_be_compared_is_not_the_same(
+    books: Books,
+) -> None:
+    await books.fail("1", "2", "3", "4")
+    operation = await books.begin()
+    await books.complete(operation, await books.claim(operation), Answer.REQUEUED)
+    stamp = Stamp(operation_id=operation.operation_id, generation=1)
+    await books.take_in(
+        failure("1", at=20, stamp=stamp),
+        failure("2", at=20, stamp=stamp, **ANOTHER),
+        dropped("3", at=20, defect=DROPPED_AT_ONCE),
+    )
+    await books.hear(completed("4", 20))
+
+    async def narrowed(same_way: bool) -> set[str]:
+        page = await books.reading.items(operation.operation_id, None, None, 50, same_way=same_way)
+        return {item.job_id for item in page.items}
+
+    assert await narrowed(True) == {"1"}
+    assert await narrowed(False) == {"2", "3"}

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
 from sqlalchemy import func, select
 
+from redrive import verdicts
 from redrive.domain import (
     Answer,
     EntryState,
@@ -152,3 +154,37 @@ async def test_the_sum_of_what_failed_the_same_way_outlives_its_operations(books
     books.clock.advance(days=31)
     assert (await prune(books))[Prunable.OPERATIONS] == 1
     assert await books.reading.tallies() == [before]
+
+
+def following(judgement: Judgement) -> list[tuple[str, int, bool]]:
+    return [(one.kind, one.at_most, one.is_counted) for one in judgement.follow_ups]
+
+
+async def test_what_could_be_done_next_counts_what_is_left_of_it(books: Books) -> None:
+    operation = await moved(books, "1", "2", "3", "4")
+    stamp = Stamp(operation_id=operation.operation_id, generation=1)
+    other = {"error_message": "no such mailbox", "stacktrace": ""}
+    await books.hear(completed("1", 70))
+    await books.take_in(
+        failure("2", at=80, stamp=stamp),
+        failure("3", at=80, stamp=stamp, **other),
+        failure("4", at=80, stamp=stamp, **other),
+    )
+    assert following(await judge(books, operation)) == [("retry", 3, True), ("dismiss", 1, True)]
+    await books.requeue_one("3", at=90)
+    assert following(await judge(books, operation)) == [("retry", 2, True), ("dismiss", 1, True)]
+    await books.drift("2", EntryState.DISMISSED)
+    assert following(await judge(books, operation)) == [("retry", 1, True)]
+    await books.requeue_one("4", at=90)
+    assert following(await judge(books, operation)) == []
+
+
+async def test_where_too_many_are_failed_to_be_counted_it_is_as_many_as_there_ever_were(
+    books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verdicts, "LOOKED_AT", 1)
+    operation = await moved(books, "1", "2")
+    stamp = Stamp(operation_id=operation.operation_id, generation=1)
+    await books.take_in(failure("1", at=80, stamp=stamp), failure("2", at=80, stamp=stamp))
+    await books.requeue_one("1", at=90)
+    assert following(await judge(books, operation)) == [("retry", 2, False)]

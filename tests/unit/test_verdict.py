@@ -13,6 +13,7 @@ from redrive.domain import (
     OperationPhase,
     OperationState,
     OutcomePoint,
+    follow_ups_of,
     phase_of,
     progress_of,
     verdict_of,
@@ -120,6 +121,7 @@ def judgement(*points: tuple[datetime, int, int], **values: Any) -> Judgement:
             OutcomePoint(at=at, recovered=recovered, failed_again=failed)
             for at, recovered, failed in points
         ),
+        follow_ups=follow_ups_of(found),
     )
 
 

@@ -70,10 +70,15 @@ class Console:
             yield client
 
     async def fail(
-        self, job_id: str, app_id: str = "acme", queue: str = "mail", data: str | None = None
+        self,
+        job_id: str,
+        app_id: str = "acme",
+        queue: str = "mail",
+        data: str | None = None,
+        error: str = "connection refused",
     ) -> str:
         """A job that has failed, taken in by the ledger; returns its entry's id."""
-        fail_job(self.server, job_id, app_id, queue, data)
+        fail_job(self.server, job_id, app_id, queue, data, error)
         for name in await self.services.engines["default"].queues():
             failures, _ = await self.services.engines["default"].failures(name, "", 1000)
             await self.services.following.record_failures("default", name, failures, None)
@@ -133,10 +138,16 @@ async def log_in(
 
 
 def fail_job(
-    server: RedisServer, job_id: str, app_id: str, queue: str, data: str | None = None
+    server: RedisServer,
+    job_id: str,
+    app_id: str,
+    queue: str,
+    data: str | None = None,
+    error: str = "connection refused",
 ) -> None:
-    """A failed job as BullMQ leaves it."""
+    """A failed job as BullMQ leaves it; another error comes from another place."""
     prefix = f"bull:{queue}"
+    place = "send" if error == "connection refused" else "receive"
     with server.client() as client:
         finished = FAILED_AT_MILLIS + int(client.incr("test:failures"))
         client.hset(f"{prefix}:meta", mapping={"opts.maxLenEvents": "10000"})
@@ -151,8 +162,8 @@ def fail_job(
                 "finishedOn": str(finished),
                 "atm": "1",
                 "ats": "1",
-                "failedReason": "connection refused",
-                "stacktrace": '["Error: connection refused\\n    at send (mail.js:1:1)"]',
+                "failedReason": error,
+                "stacktrace": json.dumps([f"Error: {error}\n    at {place} (mail.js:1:1)"]),
             },
         )
         client.zadd(f"{prefix}:failed", {job_id: finished})

@@ -8,8 +8,15 @@ import re
 import httpx
 import pytest
 
-from redrive.domain import JobId, JobOutcome, MatchCount, OperationId, OutcomeKind
-from redrive.insight import LOOKED_AT, MOST_COUNTED
+from redrive.domain import (
+    LOOKED_AT,
+    MOST_COUNTED,
+    JobId,
+    JobOutcome,
+    MatchCount,
+    OperationId,
+    OutcomeKind,
+)
 from redrive.web.pages.failures import matches
 from redrive.wiring import SystemClock
 from tests.web.support import BROWSER, Console

@@ -71,7 +71,7 @@ async def test_the_operation_leads_to_the_list_with_its_filter(
     }
     assert (await browser.get(html.unescape(found[1]))).status_code == 200
     listed = text_of(await browser.get("/admin/operations"))
-    assert "Retry of a selection in app acme App: acme" in listed
+    assert "Retry of a selection in app acme Error or id: refused, Job name: send" in listed
 
 
 async def test_rows_are_chosen_and_planned_without_an_address(
@@ -132,7 +132,7 @@ async def test_an_operation_that_waits_for_approval_says_so(
         shown = await arrived(one, await start(one, await planned(one, "app_id=acme")))
         said = text_of(shown)
         assert "Started: 2 entries of app acme. It is paused:" in said
-        assert "Paused by approval:" in said
+        assert "Waits for approval" in said
         listed = await one.get("/admin/operations?state=paused")
         assert "Retry of app acme" in text_of(listed)
 

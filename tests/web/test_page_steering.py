@@ -125,6 +125,7 @@ async def test_what_stopped_by_itself_says_its_figures(
     assert "Resumed, it tries 20 entries first again." in banner
     listed = await browser.get("/admin/operations?state=paused")
     assert ">paused</span>" in listed.text
+    assert f"paused by the {by}" in text_of(listed)
     overview = await browser.get("/admin/")
     assert "Paused now" in overview.text
     assert reason.split(": ")[1] in html.unescape(overview.text)

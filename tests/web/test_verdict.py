@@ -142,3 +142,17 @@ async def test_an_entry_tells_who_retried_it_when_why_and_that_it_failed_the_sam
     assert (newer.operation_id, newer.why) == (second["operation_id"], "once more")
     assert (newer.outcome, newer.same_way) == ("waiting", None)
     assert older.failed_at < newer.failed_at == detail.failed_at
+
+
+async def test_items_are_narrowed_by_the_way_in_which_they_failed_again(
+    console: Console, operator: httpx.AsyncClient
+) -> None:
+    operation_id = await retried(console, operator, 3)
+    await complete(console, "0")
+    await console.fail("1")
+    await console.fail("2", error="no such mailbox")
+    for same_way, job_id in (("true", "1"), ("false", "2")):
+        response = await operator.get(
+            f"/admin/api/operations/{operation_id}/items", params={"same_way": same_way}
+        )
+        assert [one["job_id"] for one in response.json()["data"]["items"]] == [job_id]

@@ -22,7 +22,13 @@ from redrive.domain.controls import (
     controls_from_text,
     proposed_controls,
 )
-from redrive.domain.filtering import filter_fields, filter_in_words, filter_json, scope_in_words
+from redrive.domain.filtering import (
+    filter_fields,
+    filter_in_words,
+    filter_json,
+    group_of,
+    scope_in_words,
+)
 from redrive.domain.groups import (
     Group,
     GroupDetail,
@@ -32,6 +38,8 @@ from redrive.domain.groups import (
     RegroupedBatch,
 )
 from redrive.domain.history import (
+    LOOKED_AT,
+    MOST_COUNTED,
     MOST_ENTRY_IDS,
     ActivityPoint,
     App,
@@ -155,6 +163,8 @@ __all__ = [
     "DROPPED_AT_ONCE",
     "GUARD_OUTCOMES_AT_MOST",
     "LIVE_STATES",
+    "LOOKED_AT",
+    "MOST_COUNTED",
     "MOST_ENTRY_IDS",
     "NO_CONTROLS",
     "OBSERVE_FOR",
@@ -260,6 +270,7 @@ __all__ = [
     "filter_json",
     "follow_ups_of",
     "from_millis",
+    "group_of",
     "phase_of",
     "progress_of",
     "proposed_controls",

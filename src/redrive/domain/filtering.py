@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from redrive.domain.history import EntryFilter
+from redrive.domain.names import GroupId
 
 _SHOWN_IDS = 20
 
@@ -61,6 +62,12 @@ def filter_in_words(kept: str) -> str:
         number = said["entry_ids_count"]
         words.append(f"{number} {'entry' if number == 1 else 'entries'} by hand")
     return ", ".join(words) or "everything"
+
+
+def group_of(kept: str) -> GroupId | None:
+    """The group that a filter from :func:`filter_json` is narrowed to."""
+    found = json.loads(kept).get("group_id")
+    return None if found is None else GroupId(found)
 
 
 def scope_in_words(scope: str, kept_filter: str | None) -> str:

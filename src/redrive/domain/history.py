@@ -195,6 +195,12 @@ class EntryFilter:
         )
 
 
+MOST_COUNTED = 10_000
+LOOKED_AT = 20_000
+"""How many matches are counted, and how many entries are looked at for them, while somebody
+waits."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MatchCount:
     """How many entries fit a filter: ``found``, or more than that where ``is_bounded``.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import accumulate
 
 from redrive.domain.operations import Operation, Progress
 from redrive.domain.states import OperationKind, OperationPhase, OperationState
@@ -85,11 +86,13 @@ def verdict_of(operation: Operation, now: datetime, observe_for: timedelta) -> V
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FollowUp:
     """An operation that would deal with what failed again in another: all of it, or what has failed
-    the same way ``same_failures_min`` times in a row. It is for ``at_most`` entries."""
+    the same way ``same_failures_min`` times in a row. It is for ``at_most`` entries, or for just
+    as many where they were counted."""
 
     kind: OperationKind
     at_most: int
     same_failures_min: int | None = None
+    is_counted: bool = False
 
 
 def follow_ups_of(operation: Operation) -> tuple[FollowUp, ...]:
@@ -125,9 +128,22 @@ class OutcomePoint:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Judgement:
-    """An operation with its verdict, and how that came about, every step there."""
+    """An operation with its verdict, how that came about, every step there, and what could be done
+    next."""
 
     operation: Operation
     verdict: Verdict
     step: timedelta
     points: tuple[OutcomePoint, ...]
+    follow_ups: tuple[FollowUp, ...] = ()
+
+    @property
+    def rates(self) -> tuple[float | None, ...]:
+        """Of each point the part that recovered of all that ran until its end, from 0 to 1; None
+        while nothing has."""
+        recovered = accumulate(point.recovered for point in self.points)
+        ran = accumulate(point.recovered + point.failed_again for point in self.points)
+        return tuple(
+            round(part / whole, 4) if whole else None
+            for part, whole in zip(recovered, ran, strict=True)
+        )

@@ -99,6 +99,17 @@ class SqlGroupInsight:
             touched=await self._first_apps(int(rows[0].group_pk)),
         )
 
+    async def group_titles(self, group_ids: Sequence[GroupId]) -> Mapping[GroupId, str]:
+        heir = groups.alias()
+        heir_pk = func.coalesce(groups.c.merged_into, groups.c.group_pk)
+        rows = await self._database.rows(
+            select(groups.c.group_id, heir.c.title)
+            .join(heir, heir.c.group_pk == heir_pk)
+            .where(self._database.any_of(groups.c.group_id, "ids")),
+            {"ids": self._database.listed(group_ids)},
+        )
+        return {GroupId(row.group_id): row.title for row in rows}
+
     async def failing_groups(self) -> int:
         (row,) = await self._database.rows(select(func.count()).where(groups.c.failed > 0))
         return int(row[0])

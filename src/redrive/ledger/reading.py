@@ -198,18 +198,14 @@ class SqlReadingLedger(SqlInsightLedger, SqlGroupInsight):
         cursor: str | None,
         limit: int,
         outcome: Outcome | None = None,
+        same_way: bool | None = None,
     ) -> Page[Item]:
         after = None if cursor is None else decode_ints("items", cursor)
         walk = Walk(items.c.failure_seq, oldest_first=True, after=after)
         of_operation = items.c.operation_id == operation_id
-        statement = _items().where(of_operation)
-        last_looked = None
-        if state is not None or outcome is not None:
-            last_looked = await self._end_of_look(walk, [of_operation])
-        if state is not None:
-            statement = statement.where(items.c.state == state)
-        if outcome is not None:
-            statement = statement.where(items.c.outcome == outcome)
+        wanted = _conditions_of_items(state, outcome, same_way)
+        last_looked = await self._end_of_look(walk, [of_operation]) if wanted else None
+        statement = _items().where(of_operation, *wanted)
         rows = await self._database.rows(walk.bounded(statement, last_looked).limit(limit + 1))
         found = [(row.failure_seq,) for row in rows]
         position = walk.position_after(found, limit, last_looked)
@@ -277,6 +273,20 @@ def _story(entry_pk: int) -> Select[Any]:
         .order_by(items.c.operation_id.desc())
         .limit(_CHAPTERS + 1)
     )
+
+
+def _conditions_of_items(
+    state: ItemState | None, outcome: Outcome | None, same_way: bool | None
+) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if state is not None:
+        conditions.append(items.c.state == state)
+    if outcome is not None:
+        conditions.append(items.c.outcome == outcome)
+    if same_way is not None:
+        same = items.c.same_way.is_(True) if same_way else items.c.same_way.is_not(True)
+        conditions += [items.c.outcome == Outcome.FAILED_AGAIN, same]
+    return conditions
 
 
 def _items() -> Select[Any]:

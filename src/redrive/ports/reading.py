@@ -114,6 +114,9 @@ class GroupInsight(Protocol):
         """The group, or the one that took it over; apps are counted up to 1,000, and the first 20
         are named."""
 
+    async def group_titles(self, group_ids: Sequence[GroupId]) -> Mapping[GroupId, str]:
+        """What each group is called, or the one that took it over; an unknown one is left out."""
+
     async def failing_groups(self) -> int:
         """How many groups have failed entries."""
 
@@ -167,8 +170,10 @@ class ReadingLedger(InsightLedger, GroupInsight, Protocol):
         cursor: str | None,
         limit: int,
         outcome: Outcome | None = None,
+        same_way: bool | None = None,
     ) -> Page[Item]:
-        """The items of an operation, in hand-over order."""
+        """The items of an operation, in hand-over order. With ``same_way`` those that failed again:
+        the same way, or (False) differently or in a way that cannot be compared."""
 
     async def tallies(self) -> list[OperationTally]:
         """Operations by kind and state, with the sums of their counts, pruned ones among them."""

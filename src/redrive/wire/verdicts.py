@@ -65,7 +65,7 @@ class FollowUp(Output):
 
     kind: domain.OperationKind
     entries: int
-    """How many it is for at most: those that were dealt with since are left out by its plan."""
+    """How many it would still take; at most, where they are too many to be counted."""
     filter: dict[str, str | int]
     """What to plan it with."""
 
@@ -106,7 +106,7 @@ class OperationVerdict(Verdict):
     series: list[OutcomePoint]
     """The outcomes over time, one point per step, 120 at most."""
     follow_ups: list[FollowUp]
-    """None until the operation has ended."""
+    """None until the operation has ended, and none that would take nothing any more."""
 
     @staticmethod
     def of(judgement: domain.Judgement) -> OperationVerdict:
@@ -115,33 +115,27 @@ class OperationVerdict(Verdict):
             operation_id=judgement.operation.operation_id,
             phase=judgement.verdict.phase,
             step_seconds=int(judgement.step.total_seconds()),
-            series=_series(judgement.points),
-            follow_ups=_follow_ups(judgement.operation),
+            series=_series(judgement),
+            follow_ups=_follow_ups(judgement),
         )
 
 
-def _series(points: tuple[domain.OutcomePoint, ...]) -> list[OutcomePoint]:
-    recovered = failed = 0
-    series = []
-    for point in points:
-        recovered += point.recovered
-        failed += point.failed_again
-        ran = recovered + failed
-        series.append(
-            OutcomePoint(
-                at=point.at,
-                recovered=point.recovered,
-                failed_again=point.failed_again,
-                recovery_rate=round(recovered / ran, 4) if ran else None,
-            )
+def _series(judgement: domain.Judgement) -> list[OutcomePoint]:
+    return [
+        OutcomePoint(
+            at=point.at,
+            recovered=point.recovered,
+            failed_again=point.failed_again,
+            recovery_rate=rate,
         )
-    return series
+        for point, rate in zip(judgement.points, judgement.rates, strict=True)
+    ]
 
 
-def _follow_ups(operation: domain.Operation) -> list[FollowUp]:
+def _follow_ups(judgement: domain.Judgement) -> list[FollowUp]:
     found = []
-    for one in domain.follow_ups_of(operation):
-        asked: dict[str, str | int] = {"failed_again_in": operation.operation_id}
+    for one in judgement.follow_ups:
+        asked: dict[str, str | int] = {"failed_again_in": judgement.operation.operation_id}
         if one.same_failures_min is not None:
             asked["same_failures_min"] = one.same_failures_min
         found.append(FollowUp(kind=one.kind, entries=one.at_most, filter=asked))

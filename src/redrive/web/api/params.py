@@ -111,6 +111,11 @@ class OperationsQuery(PageQuery):
 class ItemsQuery(PageQuery):
     state: ItemState | None = None
     outcome: Outcome | None = Field(None, description="What became of a requeued one.")
+    same_way: bool | None = Field(
+        None,
+        description="Those that failed again: true: the same way; false: differently, or in a way "
+        "that cannot be compared.",
+    )
 
 
 class StreamQuery(BaseModel):

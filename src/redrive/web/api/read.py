@@ -146,7 +146,12 @@ async def items(
 ) -> Response:
     """What became of each entry of an operation, in hand-over order."""
     found = await console.services.overview.items(
-        OperationId(operation_id), query.state, query.cursor, query.limit, query.outcome
+        OperationId(operation_id),
+        query.state,
+        query.cursor,
+        query.limit,
+        query.outcome,
+        query.same_way,
     )
     return answer_page(wire.Item, found.items, found.next_cursor)
 

@@ -39,6 +39,7 @@ from redrive.web.pages.controls_form import ControlsForm, filled
 from redrive.web.pages.flash import Flash, Tone, read_flash, set_flash
 from redrive.web.pages.formats import address, number
 from redrive.web.pages.forms import LARGE, BulkForm, OneForm, as_form, read_form
+from redrive.web.pages.naming import titles_of
 from redrive.web.pages.params import ConfirmQuery
 from redrive.web.pages.rendering import PART_HEADER, show
 from redrive.web.pages.words import subject_of
@@ -96,7 +97,7 @@ async def start(request: Request, console: ConsoleOf, actor: ActorOf) -> Respons
     reasons = await reading.reasons(operation.operation_id) if operation.state.terminal else []
     now = console.services.clock.now()
     place = address("/admin/operations", operation.operation_id)
-    said = telling.started(operation, reasons, new=new, asked=form.count, now=now)
+    said = telling.started(operation, reasons, {}, new=new, asked=form.count, now=now)
     return go_on(request, place, "info", said)
 
 
@@ -174,9 +175,10 @@ async def act_on_one(
 
 async def _to_running(request: Request, actor: Actor, operation_id: OperationId) -> Response:
     """To the operation that a bulk action met."""
-    services = console_of(request).services
-    running = await services.overview.operation(operation_id)
-    said = telling.in_the_way(running, actor, services.clock.now())
+    console = console_of(request)
+    running = await console.services.overview.operation(operation_id)
+    titles = await titles_of(console, [running.filter])
+    said = telling.in_the_way(running, titles, actor, console.services.clock.now())
     place = address("/admin/operations", operation_id)
     return go_on(request, place, "warn", said, subject=subject_of(running))
 

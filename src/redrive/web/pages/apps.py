@@ -9,8 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from redrive.domain import App, AppId, EntryFilter, EntryState
-from redrive.insight import MOST_COUNTED
+from redrive.domain import MOST_COUNTED, App, AppId, EntryFilter, EntryState
 from redrive.web.api.params import AppIdPath
 from redrive.web.context import Console, ConsoleOf
 from redrive.web.pages.params import PAGE, AppsQuery
@@ -39,7 +38,8 @@ async def apps(
 async def app(request: Request, app_id: AppIdPath, console: ConsoleOf) -> Response:
     """One app with its entries and operations."""
     context = await app_context(console, AppId(app_id))
-    return await show(request, "app.html", context, section="apps")
+    kept = [one.filter for one in context["operations"]]
+    return await show(request, "app.html", context, section="apps", kept=kept)
 
 
 async def app_context(console: Console, app_id: AppId) -> Mapping[str, Any]:

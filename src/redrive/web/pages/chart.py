@@ -60,6 +60,7 @@ class Chart:
     columns: list[Column]
     begins_at: datetime
     middle_at: datetime
+    ends_at: datetime
     width: int
     highest: int
     failed: int
@@ -81,15 +82,20 @@ def chart_of(
     return chart_over(_known_part(span, points, first_activity), span.step)
 
 
-def chart_over(points: Sequence[ActivityPoint], step: timedelta) -> Chart:
-    """A chart of these points, of which there is at least one."""
-    unknown = max(FEWEST_COLUMNS - len(points), 0)
+def chart_over(
+    points: Sequence[ActivityPoint], step: timedelta, *, from_start: bool = False
+) -> Chart:
+    """A chart of these points, of which there is at least one. Where they are few they stand at the
+    right, or, ``from_start``, at the left."""
+    last = max(len(points), FEWEST_COLUMNS) - 1
+    before = 0 if from_start else last + 1 - len(points)
+    begins_at = points[0].at - before * step
     highest = max((max(point.failed, point.recovered) for point in points), default=0)
     columns = [
         Column(
             at=point.at,
             until=point.at + step,
-            x=(unknown + at) * STEP_WIDTH,
+            x=(before + at) * STEP_WIDTH,
             failed=point.failed,
             recovered=point.recovered,
             up=_height(point.failed, highest),
@@ -99,9 +105,10 @@ def chart_over(points: Sequence[ActivityPoint], step: timedelta) -> Chart:
     ]
     return Chart(
         columns=columns,
-        begins_at=points[-1].at - (unknown + len(points) - 1) * step,
-        middle_at=points[-1].at - (unknown + len(points) - 1) // 2 * step,
-        width=(unknown + len(columns)) * STEP_WIDTH,
+        begins_at=begins_at,
+        middle_at=begins_at + (last - last // 2) * step,
+        ends_at=begins_at + last * step,
+        width=(last + 1) * STEP_WIDTH,
         highest=highest,
         failed=sum(point.failed for point in points),
         recovered=sum(point.recovered for point in points),

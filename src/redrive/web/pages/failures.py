@@ -10,6 +10,8 @@ from starlette.responses import Response
 
 from redrive.domain import (
     LIVE_STATES,
+    LOOKED_AT,
+    MOST_COUNTED,
     SINGLE_TAKES,
     App,
     AppId,
@@ -21,7 +23,6 @@ from redrive.domain import (
     OperationKind,
 )
 from redrive.errors import AppNotFound, EntryNotFound, GroupNotFound
-from redrive.insight import LOOKED_AT, MOST_COUNTED
 from redrive.web.api.params import EntryIdPath
 from redrive.web.context import Console, ConsoleOf
 from redrive.web.pages.formats import number

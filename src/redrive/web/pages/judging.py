@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from redrive.domain import ActivityPoint, Judgement, Verdict, follow_ups_of
-from redrive.web.pages.chart import Chart, chart_over
-from redrive.web.pages.formats import number
+from dataclasses import dataclass
 
-__all__ = ["follow_ups_of", "verdict_chart", "verdict_said"]
+from redrive.domain import ActivityPoint, Judgement, Verdict
+from redrive.web.pages.chart import STEP_WIDTH, Chart, chart_over
+from redrive.web.pages.formats import exact, number, percent
 
 
 def verdict_said(verdict: Verdict) -> str:
@@ -32,9 +32,35 @@ def verdict_said(verdict: Verdict) -> str:
 
 
 def verdict_chart(judgement: Judgement) -> Chart:
-    """The outcomes over time."""
+    """The outcomes over time, from the operation's start on."""
     points = [
         ActivityPoint(at=one.at, failed=one.failed_again, recovered=one.recovered)
         for one in judgement.points
     ]
-    return chart_over(points, judgement.step)
+    return chart_over(points, judgement.step, from_start=True)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RateLine:
+    """How the recovery rate went: a line in a drawing of 100 units' height, and what it says."""
+
+    path: str
+    said: str
+
+
+def rate_line(judgement: Judgement, chart: Chart) -> RateLine | None:
+    """The recovery rate after each step; None without an outcome that has one."""
+    known = [
+        (column, rate)
+        for column, rate in zip(chart.columns, judgement.rates, strict=True)
+        if rate is not None
+    ]
+    if not known:
+        return None
+    steps = [f"{100 - 100 * rate:g}H{column.x + STEP_WIDTH}" for column, rate in known]
+    (first, began), (last, rate) = known[0], known[-1]
+    said = (
+        f"Recovery rate: {percent(began, 1)} after {exact(first.at)}, "
+        f"{percent(rate, 1)} after {exact(last.at)}"
+    )
+    return RateLine(path=f"M{first.x} " + "V".join(steps), said=said)

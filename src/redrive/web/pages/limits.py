@@ -69,12 +69,17 @@ def canary_said(operation: Operation, tried: Tried) -> str:
     return f"waiting for outcomes: {known} of {moved}, {number(tried.recovered)} recovered {needed}"
 
 
+def paused_by(operation: Operation, user: str) -> str:
+    """``the canary``, ``you``, ``grace``."""
+    by = operation.paused_by or "somebody"
+    return "you" if by == user else _BY_ITSELF.get(by, by)
+
+
 def paused_by_said(operation: Operation, user: str) -> str:
     """``Paused by the canary``, ``Paused by you``, ``Waits for approval``."""
-    by = operation.paused_by or "somebody"
     if operation.awaits_approval:
         return "Waits for approval"
-    who = "you" if by == user else _BY_ITSELF.get(by, by)
+    who = paused_by(operation, user)
     return f"Paused by {who}" if operation.state == "paused" else f"Being paused by {who}"
 
 

@@ -8,10 +8,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from redrive.domain import AppId, ItemState, OperationId, OperationState, Outcome, progress_of
+from redrive.domain import AppId, OperationId, OperationState, progress_of
 from redrive.web.api.params import OperationIdPath
 from redrive.web.context import Console, ConsoleOf
-from redrive.web.pages.judging import verdict_chart
+from redrive.web.pages.judging import rate_line, verdict_chart
 from redrive.web.pages.params import PAGE, ItemsQuery, OperationsQuery
 from redrive.web.pages.patience import in_time
 from redrive.web.pages.rendering import show
@@ -28,7 +28,8 @@ async def operations(
     page = await console.services.overview.operations(query.state, app_id, query.cursor, PAGE)
     apps = (await console.services.overview.apps(None, PAGE)).items
     context = {"page": page, "query": query, "states": list(OperationState), "apps": apps}
-    return await show(request, "operations.html", context, section="operations")
+    kept = [one.filter for one in page.items]
+    return await show(request, "operations.html", context, section="operations", kept=kept)
 
 
 @router.get("/admin/operations/{operation_id}")
@@ -40,7 +41,8 @@ async def operation(
 ) -> Response:
     """One operation: progress, outcome, items."""
     context = await operation_context(console, OperationId(operation_id), query)
-    return await show(request, "operation.html", context, section="operations")
+    kept = [context["operation"].filter]
+    return await show(request, "operation.html", context, section="operations", kept=kept)
 
 
 async def operation_context(
@@ -54,21 +56,21 @@ async def operation_context(
     reading = console.services.overview
     judgement = await reading.judgement(operation_id)
     found = judgement.operation
-    result = query.result
-    state = result if isinstance(result, ItemState) else None
-    outcome = result if isinstance(result, Outcome) else None
+    chart = verdict_chart(judgement) if judgement.points else None
     pace = await in_time(reading.pace(found))
     return {
         "operation": found,
         "verdict": judgement.verdict,
-        "chart": verdict_chart(judgement) if judgement.points else None,
+        "chart": chart,
+        "rates": None if chart is None else rate_line(judgement, chart),
+        "follow_ups": judgement.follow_ups,
         "pace": pace,
         "tried": await reading.tried(found),
         "progress": progress_of(found, console.services.clock.now(), pace),
         "in_hand": 0 if found.state.terminal else await reading.in_hand(operation_id),
         "reasons": await reading.reasons(operation_id) if found.state.terminal else [],
         "query": query,
-        "page": await reading.items(operation_id, state, query.cursor, PAGE, outcome),
-        "item_states": list(ItemState),
-        "outcomes": list(Outcome),
+        "page": await reading.items(
+            operation_id, query.state, query.cursor, PAGE, query.outcome, query.same_way
+        ),
     }

@@ -23,6 +23,7 @@ from redrive.domain import (
 from redrive.web.pages.chart import Span
 from redrive.web.pages.controls_form import ControlsForm, filled
 from redrive.web.pages.selecting import FilterQuery, OrNone, Text
+from redrive.web.pages.words import Again
 from redrive.wire.base import NO_CONTROL
 
 PAGE = 50
@@ -172,7 +173,19 @@ class OperationsQuery(PageQuery):
 class ItemsQuery(PageQuery):
     """``result`` is what was done with an item, or what became of a moved one."""
 
-    result: Annotated[ItemState | Outcome | None, OrNone] = None
+    result: Annotated[ItemState | Outcome | Again | None, OrNone] = None
+
+    @property
+    def state(self) -> ItemState | None:
+        return self.result if isinstance(self.result, ItemState) else None
+
+    @property
+    def outcome(self) -> Outcome | None:
+        return self.result if isinstance(self.result, Outcome) else None
+
+    @property
+    def same_way(self) -> bool | None:
+        return self.result is Again.SAME if isinstance(self.result, Again) else None
 
 
 class JobsQuery(PageQuery):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -38,6 +38,7 @@ from redrive.web.pages.addresses import local
 from redrive.web.pages.flash import Flash, read_flash
 from redrive.web.pages.formats import address, number
 from redrive.web.pages.forms import LARGE, PlanForm, read_form
+from redrive.web.pages.naming import titles_of
 from redrive.web.pages.params import PlanQuery
 from redrive.web.pages.rendering import show
 from redrive.web.pages.selecting import FILTER_WORDS
@@ -64,7 +65,7 @@ async def plan(
     flash = read_flash(request, tls=console.reader.is_tls(request))
     said = flash if flash is not None and flash.subject == _PLAN else None
     context = await plan_context(console, actor, asked, said)
-    return await show(request, "plan.html", context, section="failures")
+    return await show_plan(request, context)
 
 
 @router.post(_PLACE)
@@ -115,10 +116,15 @@ async def plan_context(
         "warnings": [one for one in made.warnings if one.code not in ("repeated", "overlap")],
         "large": LARGE,
         "key": secrets.token_urlsafe(16),
-        "back": local(form.back) if form.back else address("/admin/failures", **form.given),
+        "back": back_of(form),
         "reason": form.reason or (said.reason if said else ""),
         "said": said if said and said.text else None,
     }
+
+
+async def show_plan(request: Request, context: Mapping[str, Any]) -> Response:
+    kept = [context["plan"].filter]
+    return await show(request, "plan.html", context, section="failures", kept=kept)
 
 
 async def _start(request: Request, console: Console, actor: Actor, form: PlanForm) -> Response:
@@ -144,7 +150,8 @@ async def _start(request: Request, console: Console, actor: Actor, form: PlanFor
         other = await console.services.overview.operation(
             OperationId(str(overlap.fields["operation_id"]))
         )
-        said = telling.in_the_way(other, actor, console.services.clock.now())
+        titles = await titles_of(console, [other.filter])
+        said = telling.in_the_way(other, titles, actor, console.services.clock.now())
         return await _plan_again(request, console, actor, form, said, other.operation_id)
     except (PlanExpired, PlanNotFound):
         said = "Nothing was started: the plan had expired. This is a new one; look at what it says."
@@ -155,7 +162,8 @@ async def _start(request: Request, console: Console, actor: Actor, form: PlanFor
     except Conflict as conflict:
         return await _plan_again(request, console, actor, form, str(conflict))
     now = console.services.clock.now()
-    said = telling.started(operation, [], new=new, asked=form.count, now=now)
+    titles = await titles_of(console, [operation.filter])
+    said = telling.started(operation, [], titles, new=new, asked=form.count, now=now)
     flash = Flash(tone="info", text=said)
     return go(request, address("/admin/operations", operation.operation_id), flash)
 
@@ -177,7 +185,7 @@ async def _plan_again(
     if not form.by_hand:
         return go(request, _address(form), flash)
     context = await plan_context(console, actor, form, flash)
-    return await show(request, "plan.html", context, section="failures")
+    return await show_plan(request, context)
 
 
 async def _to_started(request: Request, console: Console, operation_id: OperationId) -> Response:
@@ -188,6 +196,28 @@ async def _to_started(request: Request, console: Console, operation_id: Operatio
         subject=subject_of(started),
     )
     return go(request, address("/admin/operations", operation_id), flash)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Back:
+    """The page that a plan is of."""
+
+    name: str
+    place: str
+
+
+def back_of(form: PlanForm) -> Back:
+    """The list that rows were chosen in, the group or the operation whose entries it takes, or the
+    list of what fits."""
+    if form.by_hand:
+        return Back(name="The list", place=local(form.back))
+    given = form.given
+    if given.keys() == {"group_id"}:
+        return Back(name="The group", place=address("/admin/groups", given["group_id"]))
+    if "failed_again_in" in given and given.keys() <= {"failed_again_in", "same_failures_min"}:
+        place = address("/admin/operations", given["failed_again_in"])
+        return Back(name="The operation", place=place)
+    return Back(name="The list", place=address("/admin/failures", **given))
 
 
 def _filter(console: Console, form: PlanForm) -> EntryFilter:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -17,9 +18,10 @@ from redrive.standing import Standing
 from redrive.web.assets import address_of
 from redrive.web.context import console_of
 from redrive.web.gate import is_poll
-from redrive.web.pages import bars, formats, judging, limits, selecting, sparks, words
+from redrive.web.pages import bars, formats, judging, limits, naming, selecting, sparks, words
 from redrive.web.pages.flash import clear_flash, read_flash
 from redrive.web.pages.frame import frame_of
+from redrive.web.pages.naming import Titles, titles_of
 
 PART_HEADER = "x-redrive-part"
 """Sent by the pages' own script, which replaces the changed parts of what is on screen."""
@@ -73,16 +75,18 @@ async def show(
     section: str,
     status: int = 200,
     standing: Standing | None = None,
+    kept: Sequence[str | None] = (),
 ) -> Response:
-    """A page in its frame. A message of the action before is shown once, not to a poll."""
+    """A page in its frame. A message of the action before is shown once, not to a poll. ``kept``
+    are the filters that it puts in words, beside those of the open operations."""
     console = console_of(request)
     tls = console.reader.is_tls(request)
     flash = None if is_poll(request) else read_flash(request, tls=tls)
     now = console.services.clock.now()
     frame = await frame_of(request, section, standing)
-    response = render(
-        request, template, {**context, "frame": frame, "flash": flash}, now=now, status=status
-    )
+    titles = await titles_of(console, [*(one.filter for one in frame.running), *kept])
+    whole = {**context, "frame": frame, "flash": flash}
+    response = render(request, template, whole, now=now, titles=titles, status=status)
     if flash is not None:
         clear_flash(response, tls=tls)
     return response
@@ -94,6 +98,7 @@ def render(
     context: Mapping[str, Any],
     *,
     now: datetime,
+    titles: Titles = MappingProxyType({}),
     status: int = 200,
     headers: Mapping[str, str] | None = None,
     is_framed: bool = True,
@@ -112,6 +117,10 @@ def render(
         ago=partial(formats.ago, now=now),
         phase_of=partial(phase_of, now=now, observe_for=console.services.overview.observe_for),
         here=_here(request),
+        title_of=partial(naming.title_of, titles=titles),
+        scope_words=partial(naming.scope_words, titles=titles),
+        filter_parts=partial(naming.parts_of, titles=titles),
+        beside_title=partial(naming.beside_title, titles=titles),
     )
     return Response(
         html.encode("utf-8", "replace"),

@@ -10,6 +10,7 @@ from starlette.responses import RedirectResponse, Response
 from redrive.insight import Found
 from redrive.web.context import ConsoleOf
 from redrive.web.pages.formats import address
+from redrive.web.pages.naming import titles_of
 from redrive.web.pages.params import SearchQuery
 from redrive.web.pages.rendering import render, show
 
@@ -36,8 +37,9 @@ async def suggestions(
 ) -> Response:
     """What the search box offers while it is typed into: a fragment for the pages' own script."""
     found = await console.services.overview.suggest(query.q) if query.q else _NOTHING
+    titles = await titles_of(console, [one.filter for one in found.operations])
     now = console.services.clock.now()
-    return render(request, "suggestions.html", {"found": found}, now=now)
+    return render(request, "suggestions.html", {"found": found}, now=now, titles=titles)
 
 
 def _exact(text: str, found: Found) -> str | None:

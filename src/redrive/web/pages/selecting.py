@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from redrive.domain import AppId, EntryFilter, EntryState, GroupId, OperationId
-from redrive.web.pages.formats import address, counted, exact, number
+from redrive.web.pages.formats import address
 from redrive.wire.base import NO_CONTROL
 
 
@@ -185,26 +185,3 @@ def list_of(kept: str | None) -> str | None:
     """The address of the list of all entries that fit a kept filter, whatever became of them."""
     query = None if kept is None else kept_query(kept)
     return None if query is None else address("/admin/failures", **query, state="any")
-
-
-def parts_of(kept: str | None) -> list[tuple[str, str]]:
-    """A kept filter in words: what is narrowed, and to what."""
-    if kept is None:
-        return []
-    query = kept_query(kept)
-    if query is None:
-        return [
-            ("Chosen by hand", counted(json.loads(kept)["entry_ids_count"], "entry", "entries"))
-        ]
-    return [(FILTER_WORDS[name], _value(name, value)) for name, value in query.items()]
-
-
-def in_words(kept: str | None) -> str:
-    """``App: acme, Error or id: ECONNREFUSED``."""
-    return ", ".join(f"{name}: {value}" for name, value in parts_of(kept)) or "everything"
-
-
-def _value(name: str, value: Any) -> str:
-    if name in ("start", "end"):
-        return exact(datetime.fromisoformat(value).astimezone(UTC))
-    return number(value) if isinstance(value, int) else str(value)

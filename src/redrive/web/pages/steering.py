@@ -79,7 +79,7 @@ async def ask_controls(
 ) -> Response:
     """Asks for an operation's limits, with those that it has."""
     context = await controls_context(console, OperationId(operation_id))
-    return await show(request, "controls.html", context, section="operations")
+    return await _ask(request, context)
 
 
 @router.post("/admin/operations/{operation_id}/controls")
@@ -105,7 +105,7 @@ async def change_controls(
     except TOLD as error:
         return go_on(request, back, "warn", str(error))
     context = await controls_context(console, OperationId(operation_id), form, problems)
-    return await show(request, "controls.html", context, section="operations", status=422)
+    return await _ask(request, context, status=422)
 
 
 async def controls_context(
@@ -124,6 +124,13 @@ async def controls_context(
         "shown": shown if typed is None else typed.shown,
         "problems": problems or {},
     }
+
+
+async def _ask(request: Request, context: Mapping[str, Any], status: int = 200) -> Response:
+    kept = [context["operation"].filter]
+    return await show(
+        request, "controls.html", context, section="operations", status=status, kept=kept
+    )
 
 
 def _back(form: SteerForm, operation_id: str) -> str:

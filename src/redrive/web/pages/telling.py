@@ -10,16 +10,23 @@ from datetime import datetime
 
 from redrive.domain import Actor, Operation, OperationState, ReasonCount
 from redrive.web.pages.formats import ago, counted, number
-from redrive.web.pages.words import scope_words, title_of, what_happened
+from redrive.web.pages.naming import Titles, scope_words, title_of
+from redrive.web.pages.words import what_happened
 
 
 def started(
-    operation: Operation, reasons: Sequence[ReasonCount], *, new: bool, asked: int, now: datetime
+    operation: Operation,
+    reasons: Sequence[ReasonCount],
+    titles: Titles,
+    *,
+    new: bool,
+    asked: int,
+    now: datetime,
 ) -> str:
     """What this action, or an earlier click, has started; ``asked`` is the count that the operator
     was shown. Of an operation that has ended already, what became of it."""
     then = "" if operation.total == asked else f" ({number(asked)} when asked)"
-    begun = f"Started: {_what(operation)}{then}"
+    begun = f"Started: {_what(operation, titles)}{then}"
     if not new:
         begun = f"Nothing new was started: you have started this {ago(operation.created_at, now)}"
     if operation.state.terminal:
@@ -29,18 +36,18 @@ def started(
     return f"{begun}. Failures from then on are not among them."
 
 
-def _what(operation: Operation) -> str:
+def _what(operation: Operation, titles: Titles) -> str:
     """``412 entries of app acme``, ``3 entries chosen by hand``."""
-    scope = scope_words(operation)
+    scope = scope_words(operation, titles)
     entries = counted(operation.total, "entry", "entries")
     return scope if scope.startswith(entries) else f"{entries} of {scope}"
 
 
-def in_the_way(running: Operation, actor: Actor, now: datetime) -> str:
+def in_the_way(running: Operation, titles: Titles, actor: Actor, now: datetime) -> str:
     """Why nothing was started: who is doing what to these entries, since when."""
     whose = "your" if running.actor == actor.name else f"{running.actor}'s"
     return (
-        f"Nothing new was started: {whose} {_lowered(title_of(running))}, started "
+        f"Nothing new was started: {whose} {_lowered(title_of(running, titles))}, started "
         f"{ago(running.created_at, now)}, had these entries already."
     )
 

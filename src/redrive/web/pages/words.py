@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
+from enum import StrEnum
 
 from redrive.domain import (
     EntryState,
+    Item,
     ItemState,
     JobState,
     Operation,
@@ -16,7 +17,6 @@ from redrive.domain import (
     Outcome,
     Reason,
     ReasonCount,
-    ScopeKind,
 )
 from redrive.web.pages.formats import counted, number
 
@@ -81,6 +81,25 @@ OUTCOME_WORDS: Mapping[Outcome, str] = {
     Outcome.FAILED_AGAIN: "failed again",
     Outcome.VANISHED: "vanished",
 }
+
+
+class Again(StrEnum):
+    """How what failed again compares with the failure before."""
+
+    SAME = "failed_same"
+    DIFFERENTLY = "failed_differently"
+
+
+ITEM_RESULTS: Mapping[str, str] = {
+    **{state.value: word for state, word in ITEM_WORDS.items()},
+    Outcome.WAITING: OUTCOME_WORDS[Outcome.WAITING],
+    Outcome.RECOVERED: OUTCOME_WORDS[Outcome.RECOVERED],
+    Outcome.FAILED_AGAIN: OUTCOME_WORDS[Outcome.FAILED_AGAIN],
+    Again.SAME: "failed again the same way",
+    Again.DIFFERENTLY: "failed again differently",
+    Outcome.VANISHED: OUTCOME_WORDS[Outcome.VANISHED],
+}
+"""What a list of an operation's entries can be narrowed to."""
 
 REASON_WORDS: Mapping[Reason, str] = {
     Reason.REQUEUED: "back in its queue",
@@ -161,37 +180,6 @@ def job_state(state: JobState) -> str:
     return JOB_WORDS.get(state, state.value)
 
 
-KIND_NOUNS: Mapping[OperationKind, str] = {
-    OperationKind.RETRY: "Retry",
-    OperationKind.RESYNC: "Resync",
-    OperationKind.DISMISS: "Dismissal",
-}
-
-
-def scope_words(operation: Operation) -> str:
-    """``app acme``, ``all apps``, ``one entry``, ``3 entries chosen by hand``, ``a selection``."""
-    if operation.scope.kind is ScopeKind.FILTER:
-        return _selection_words(operation)
-    return "one entry" if operation.scope.kind is ScopeKind.ENTRY else str(operation.scope)
-
-
-def _selection_words(operation: Operation) -> str:
-    said = json.loads(operation.filter or "{}")
-    if "entry_ids" in said:
-        return f"{counted(operation.total, 'entry', 'entries')} chosen by hand"
-    if not said:
-        return "everything"
-    if said.keys() == {"app_id"}:
-        return f"app {said['app_id']}"
-    what = "a group" if "group_id" in said else "a selection"
-    return f"{what} in app {said['app_id']}" if "app_id" in said else what
-
-
-def title_of(operation: Operation) -> str:
-    """``Retry of app acme``."""
-    return f"{KIND_NOUNS[operation.kind]} of {scope_words(operation)}"
-
-
 CANCELLABLE = (OperationState.QUEUED, OperationState.RUNNING, OperationState.PAUSED)
 
 
@@ -236,6 +224,15 @@ def waiting_outcomes(operation: Operation) -> int:
     """Moved jobs that have not run to an end yet."""
     known = operation.recovered + operation.failed_again + operation.vanished
     return max(operation.requeued - known, 0)
+
+
+def way_of(item: Item) -> str:
+    """How what failed again compares with the failure before; empty for what did not."""
+    if item.outcome is not Outcome.FAILED_AGAIN:
+        return ""
+    if item.same_way is None:
+        return "cannot be compared"
+    return "the same way" if item.same_way else "differently"
 
 
 def what_happened(operation: Operation, reasons: Iterable[ReasonCount]) -> str:
