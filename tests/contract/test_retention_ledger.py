@@ -54,7 +54,7 @@ async def test_an_entry_that_is_failed_or_live_is_never_pruned(
 ) -> None:
     await books.make(state, "1")
     for operation in await books.operations.open_operations():
-        await books.operations.finish(operation, OperationState.FAILED, "stopped")
+        await books.end_by_force(operation, OperationState.FAILED)
     await months_later(books)
     assert Prunable.ENTRIES not in await prune(books)
     assert (await books.entry("1")).state is state

@@ -166,8 +166,7 @@ class SqlOperationLedger(SqlSteeringLedger):
         async def work(connection: AsyncConnection) -> Operation:
             now = self._clock.now()
             before = await _state_of(connection, operation.operation_id)
-            unsettled = claiming.unsettled_statement(operation).limit(1)
-            if (await connection.execute(unsettled)).first() is not None:
+            if await _something_is_claimed(connection, operation):
                 return await own_operation(connection, operation)
             cancelling = operations.c.state == OperationState.CANCELLING
             result = await connection.execute(
@@ -250,6 +249,11 @@ class SqlOperationLedger(SqlSteeringLedger):
         """
 
         return await self._database.write(releasing.release_loose)
+
+
+async def _something_is_claimed(connection: AsyncConnection, operation: Operation) -> bool:
+    unsettled = await connection.execute(claiming.unsettled_statement(operation).limit(1))
+    return unsettled.first() is not None
 
 
 async def _finished_before(connection: AsyncConnection, operation: Operation) -> Operation:
