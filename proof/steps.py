@@ -71,7 +71,7 @@ BY_CONSOLE = (
 )
 """The steps that the console comes to."""
 
-_SLOW_MILLIS = 150
+_SLOW_MILLIS = 800
 
 STEERED = Act(
     action=Action.RETRY_ALL,

@@ -99,16 +99,16 @@ class Overview(Insight):
         self._reports = reports
 
     async def progress(self, operation_id: OperationId) -> Progress:
-        """From the hash; from the ledger when the hash has expired, cannot be read, or was left
-        behind by who could not write it at a pause, a resume or the end."""
+        """From the hash while the operation runs, whose runner writes it anew with each batch; from
+        the ledger when it does not, and when the hash has expired, cannot be read, or is of before
+        a resume. Who last heard of an outcome may not have been able to write it."""
         try:
             fast = await self._progress.read(operation_id)
         except StoreUnavailable:
             fast = None
-        if fast is not None and fast.state.terminal:
-            return fast
         operation = await self.operation(operation_id)
-        if fast is None or operation.state.terminal or operation.turn > fast.turn:
+        runs = operation.state is OperationState.RUNNING
+        if fast is None or not runs or operation.turn > fast.turn:
             return progress_of(operation, self._clock.now())
         return fast
 

@@ -7,12 +7,12 @@ import asyncio
 import pytest
 from redis.asyncio import Redis
 
-from redrive.domain import OperationId, OperationState, progress_of
+from redrive.domain import Answer, OperationId, OperationState, progress_of
 from redrive.errors import OperationNotFound
 from redrive.overview import Overview
 from redrive.progress import RedisFollowerReports, RedisProgressStore, key_of
 from tests.support.books import Books
-from tests.support.factories import AT, later
+from tests.support.factories import AT, completed, later
 
 BOUND_SECONDS = 20
 
@@ -63,3 +63,17 @@ async def test_the_ledger_answers_when_the_runner_could_not_write_the_end(
     finished = await books.operations.finish(operation, OperationState.FAILED, "stopped")
     told = await _overview(books, redis).progress(operation.operation_id)
     assert told == progress_of(finished, AT)
+
+
+async def test_an_outcome_that_could_not_be_told_is_told_by_the_ledger(
+    books: Books, redis: Redis, store: RedisProgressStore
+) -> None:
+    await books.fail("1")
+    operation = await books.begin()
+    await books.complete(operation, await books.claim(operation), Answer.REQUEUED)
+    ended = await books.operation(operation)
+    assert ended.state.terminal
+    await store.write(progress_of(ended, AT))
+    await books.hear(completed("1", 11))
+    told = await _overview(books, redis).progress(operation.operation_id)
+    assert (told.recovered, told.waiting) == (1, 0)
