@@ -119,6 +119,7 @@ async def test_pruning_waits_for_a_queue_system_that_is_away(
     assert (await rig.entry(name)).state is EntryState.DISMISSED
 
 
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)  # SQLite has one writer
 async def test_an_operation_is_not_opened_again_while_it_is_removed(
     rig: Rig,
     world: BullMQWorld,
@@ -126,8 +127,6 @@ async def test_an_operation_is_not_opened_again_while_it_is_removed(
     ledger_url: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    if database.is_sqlite:
-        pytest.skip("SQLite has one writer at a time")
     await fail_some(world, 3)
     await rig.follower.scan()
     operation = await retry_all(rig)
