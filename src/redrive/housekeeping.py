@@ -14,7 +14,7 @@ log = structlog.get_logger()
 
 BATCH_ROWS = 250
 
-_PASS_SECONDS = 3600.0
+_HOUR_SECONDS = 3600.0
 _AFTER_ERROR_SECONDS = 30.0
 _WHILE_AT_WORK_SECONDS = 5.0
 _SHORTEST_PAUSE_SECONDS = 0.005
@@ -46,17 +46,26 @@ class Housekeeping:
             _WHILE_AT_WORK_SECONDS if while_at_work_seconds is None else while_at_work_seconds
         )
 
-    async def passes(self, work: Callable[[], Awaitable[object]], name: str) -> None:
-        """Work now and every hour; sooner where it failed, as when a store was away."""
+    async def passes(
+        self,
+        work: Callable[[], Awaitable[object]],
+        name: str,
+        *,
+        every_seconds: float = _HOUR_SECONDS,
+        while_away_seconds: float = _AFTER_ERROR_SECONDS,
+    ) -> None:
+        """Work now and again and again; sooner while a store or a queue system is away."""
         while not self._stop.is_set():
-            wait = _PASS_SECONDS
+            wait = every_seconds
             try:
                 await work()
-            except Exception as error:
-                # Also what nobody thought of: operations go on beside it.
-                wait = _AFTER_ERROR_SECONDS
-                expected = isinstance(error, Unavailable)
-                log.warning(f"{name}_waits", error=str(error), seconds=wait, exc_info=not expected)
+            except Unavailable as error:
+                wait = while_away_seconds
+                log.warning(f"{name}_waits", error=str(error), seconds=wait)
+            except Exception:
+                # What nobody thought of: operations go on beside it.
+                wait = min(every_seconds, _AFTER_ERROR_SECONDS)
+                log.exception(f"{name}_failed", seconds=wait)
             await self._pause(wait)
 
     async def batches(self, take: Callable[[], Awaitable[B | None]]) -> AsyncIterator[B]:

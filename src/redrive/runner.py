@@ -180,7 +180,8 @@ class Runner:
         return await self._undoing.run(operation, persist=self._persist, tell=tell, stop=self._stop)
 
     async def _finish(self, operation: Operation, current: Operation) -> Operation:
-        """Finish the operation; it is still open if an undo was asked for in this very moment."""
+        """Finish the operation; it is still open if an undo was asked for in this very moment, or a
+        claim got through."""
         left = current.total - current.completed - current.released
         error = current.error
         state = OperationState.COMPLETED

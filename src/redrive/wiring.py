@@ -17,8 +17,9 @@ from redis.exceptions import RedisError
 
 from redrive.dispatch import BullMQOperationQueue
 from redrive.engines.bullmq import open_engine
-from redrive.errors import SettingsError, Unavailable
+from redrive.errors import SettingsError, StoreUnavailable
 from redrive.follower import Follower
+from redrive.housekeeping import Housekeeping
 from redrive.ledger import (
     Database,
     SqlAccounts,
@@ -238,19 +239,20 @@ async def run_runner(services: Services, stop: asyncio.Event) -> None:
 
 
 async def _sweep_regularly(services: Services, stop: asyncio.Event) -> None:
-    while not stop.is_set():
-        wait = _SWEEP_SECONDS
+    async def work() -> None:
         try:
             await services.redis.ping()
-            await sweep(services.operations, services.recovery, services.clock.now())
-            await forget_plans(services.triage)
-        except Exception as error:
-            # Also what nobody thought of: operations go on beside it.
-            expected = isinstance(error, Unavailable | OSError | RedisError)
-            log.warning("sweep_waits", error=str(error), exc_info=not expected)
-            wait = _SWEEP_AFTER_ERROR_SECONDS
-        with suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), wait)
+        except (OSError, RedisError) as error:
+            raise StoreUnavailable from error
+        await sweep(services.operations, services.recovery, services.clock.now())
+        await forget_plans(services.triage)
+
+    await Housekeeping(stop).passes(
+        work,
+        "sweep",
+        every_seconds=_SWEEP_SECONDS,
+        while_away_seconds=_SWEEP_AFTER_ERROR_SECONDS,
+    )
 
 
 def build_follower(services: Services, engine: Engine) -> Follower:

@@ -13,6 +13,7 @@ from tests.browser.support import Scene, Window, picture
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
 WIDTH = 1280
+APP = "umbrella"
 ERROR = "Client error '404 Not Found' for url 'https://hooks.example/v2/deliveries/1?attempt=3'"
 STACK = f"httpx.HTTPStatusError: {ERROR}\n    at deliver_webhook (webhooks.js:1:1)"
 REASON = "the receiver has mended its address, and says that nothing was lost"
@@ -39,14 +40,14 @@ TORN = """() => {
 async def pages(scene: Scene) -> Mapping[str, str]:
     """Every list, with texts of an ordinary length."""
     names = {"queue": "webhooks", "name": "deliver_webhook"}
-    scene.fail("globex", 6, error=ERROR, stack=STACK, **names)
-    group = scene.console.get("/entries", app_id="globex")["items"][0]["group_id"]
+    scene.fail(APP, 6, error=ERROR, stack=STACK, **names)
+    group = scene.console.get("/entries", app_id=APP)["items"][0]["group_id"]
     asked = {"kind": "retry", "filter": {"group_id": group, "attempts_min": 1}}
     token = scene.console.post("/operations/plan", asked).json()["data"]["plan_token"]
     started = scene.console.post("/operations", {"plan_token": token, "reason": REASON})
     operation: str = started.json()["data"]["operation_id"]
     scene.until_over(operation)
-    more = scene.fail("globex", 6, error=ERROR, stack=STACK, **names)
+    more = scene.fail(APP, 6, error=ERROR, stack=STACK, **names)
     return {
         "operations": "/admin/operations",
         "operation": f"/admin/operations/{operation}",
@@ -79,6 +80,15 @@ async def test_no_word_in_a_list_is_torn_apart(
             found[name] = torn
         await picture(desk.page, f"words-{width}-{name}")
     assert not found
+
+
+async def test_the_name_of_an_app_stays_whole_on_the_narrowest_phone(
+    pages: Mapping[str, str], desk: Window
+) -> None:
+    await desk.page.set_viewport_size({"width": 320, "height": 800})
+    for name in ("operations", "operation", "apps"):
+        await desk.go(pages[name])
+        assert APP not in await desk.page.evaluate(TORN), name
 
 
 async def test_the_samples_of_a_plan_show_their_messages_whole(

@@ -8,10 +8,8 @@ import pytest
 
 from redrive.domain import Batch, Operation, OperationState
 from redrive.errors import LedgerUnavailable
-from redrive.ledger import Database
 from tests.support.bullmq_world import BullMQWorld
-from tests.support.rig import Rig, check_adds_up
-from tests.support.servers import RedisServer
+from tests.support.rig import MakeRig, check_adds_up
 from tests.support.working import fail_some, run_all
 
 
@@ -57,10 +55,9 @@ class LateClaim:
 
 @pytest.mark.parametrize("before", ["claim", "finish"])
 async def test_it_is_handed_over_before_the_operation_ends(
-    database: Database, world: BullMQWorld, redis_server: RedisServer, before: str
+    make_rig: MakeRig, world: BullMQWorld, before: str
 ) -> None:
-    faults: Any = LateClaim(before)
-    rig = Rig(database, world.engine, redis_server.url, faults=faults, batch_size=12)
+    rig = make_rig(faults=LateClaim(before), batch_size=12)
     await fail_some(world, 12)
     await rig.follower.scan()
     operation = await rig.start()
@@ -70,4 +67,3 @@ async def test_it_is_handed_over_before_the_operation_ends(
     check_adds_up(ended, await rig.items(operation.operation_id))
     assert sum((await run_all(world)).values()) == 12
     await rig.check_counts()
-    await rig.close()

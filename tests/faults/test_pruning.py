@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,7 +17,6 @@ from redrive.wiring import SystemClock
 from tests.support.bullmq_world import BullMQWorld
 from tests.support.pruning import MONTH, nothing_held
 from tests.support.rig import OPERATOR, Rig
-from tests.support.servers import RedisServer
 from tests.support.working import fail_some, run_all
 
 
@@ -29,23 +27,18 @@ class InAMonth:
         return SystemClock().now() + timedelta(days=31)
 
 
-@pytest.fixture
-async def rig(
-    database: Database, world: BullMQWorld, redis_server: RedisServer
-) -> AsyncIterator[Rig]:
-    rig = Rig(database, world.engine, redis_server.url)
-    yield rig
-    await rig.close()
-
-
-async def prune_in_a_month(rig: Rig) -> dict[Prunable, int]:
-    pruner = Pruner(
+def pruner(rig: Rig, stop: asyncio.Event | None = None) -> Pruner:
+    return Pruner(
         ledger=SqlRetentionLedger(rig.database),
         engines={rig.engine.source: rig.engine},
         retention=MONTH,
         clock=InAMonth(),
+        stop=stop,
     )
-    return dict(await pruner.prune())
+
+
+async def prune_in_a_month(rig: Rig) -> dict[Prunable, int]:
+    return dict(await pruner(rig).prune())
 
 
 async def retry_all(rig: Rig) -> Operation:
@@ -104,15 +97,8 @@ async def test_pruning_waits_for_a_queue_system_that_is_away(
         raise EngineUnavailable(source=rig.engine.source)
 
     asked, stop = asyncio.Event(), asyncio.Event()
-    pruner = Pruner(
-        ledger=SqlRetentionLedger(rig.database),
-        engines={rig.engine.source: rig.engine},
-        retention=MONTH,
-        clock=InAMonth(),
-        stop=stop,
-    )
     monkeypatch.setattr(rig.engine, "statuses", away)
-    running = asyncio.create_task(pruner.run())
+    running = asyncio.create_task(pruner(rig, stop).run())
     await asked.wait()
     stop.set()
     await running

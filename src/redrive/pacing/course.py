@@ -140,7 +140,6 @@ class Course:
             room = await self._room()
             if self.halt is not None:
                 return 0
-            self._follow_rate()
             batch = 0 if self._slows_down else self._batch(room)
             wait = self._wait(batch) - AHEAD_SECONDS if batch else LOOK_SECONDS
             if batch and wait <= 0:
@@ -174,6 +173,7 @@ class Course:
         self._is_fresh = False
         if self._pacer is not None:
             self._pacer.handed_over(moved, now)
+        self._follow_rate()
 
     def settled(self, batch: Batch, operation: Operation) -> None:
         self._to_settle = max(0, self._to_settle - len(batch.entries))
