@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from redrive.ledger import Database
+from tests.faults.scene import Scene
 from tests.support.bullmq_world import BullMQWorld
 from tests.support.rig import MakeRig, Rig
 from tests.support.servers import RedisServer
@@ -31,3 +32,12 @@ async def make_rig(
 @pytest.fixture
 def rig(make_rig: MakeRig) -> Rig:
     return make_rig()
+
+
+@pytest.fixture
+async def scene(
+    database: Database, world: BullMQWorld, redis_server: RedisServer
+) -> AsyncIterator[Scene]:
+    scene = Scene(database, world, redis_server)
+    yield scene
+    await scene.close()

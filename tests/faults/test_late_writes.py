@@ -2,55 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
-from redrive.domain import Batch, Operation, OperationState
+from redrive.domain import Operation, OperationState
 from redrive.errors import LedgerUnavailable
+from redrive.testing import Faults
+from tests.faults.replaced import Replaced
 from tests.support.bullmq_world import BullMQWorld
 from tests.support.rig import MakeRig, check_adds_up
 from tests.support.working import fail_some, run_all
 
 
-class LateClaim:
-    """Wraps a ledger: its first claim breaks off, and gets through just before the next call of
-    the method that is named."""
+class LateClaim(Faults):
+    """The first claim of a ledger breaks off, and gets through just before the next call of the
+    method that is named."""
 
     def __init__(self, before: str) -> None:
+        super().__init__("nothing", "nothing")
         self._before = before
-        self._real: Any = None
-        self._late: list[tuple[Operation, int]] = []
+        self._late: list[Callable[[], Awaitable[object]]] = []
         self._has_broken = False
 
     def wrap(self, name: str, real: Any) -> Any:
         if name != "ledger":
             return real
-        self._real = real
-        return self
+        return Replaced(Replaced(real, "claim", self._claim), "finish", self._finish)
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._real, name)
-
-    async def claim(self, operation: Operation, limit: int) -> Batch | None:
+    async def _claim(self, claim: Any, operation: Operation, limit: int) -> Any:
         if not self._has_broken:
             self._has_broken = True
-            self._late.append((operation, limit))
+            self._late.append(lambda: claim(operation, limit))
             raise LedgerUnavailable
         await self._arrive("claim")
-        batch: Batch | None = await self._real.claim(operation, limit)
-        return batch
+        return await claim(operation, limit)
 
-    async def finish(
-        self, operation: Operation, state: OperationState, error: str | None
-    ) -> Operation:
+    async def _finish(self, finish: Any, *given: Any) -> Any:
         await self._arrive("finish")
-        finished: Operation = await self._real.finish(operation, state, error)
-        return finished
+        return await finish(*given)
 
     async def _arrive(self, method: str) -> None:
         if self._late and self._before == method:
-            await self._real.claim(*self._late.pop())
+            await self._late.pop()()
 
 
 @pytest.mark.parametrize("before", ["claim", "finish"])

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Any
 
-import pytest
-
 from redrive.domain import Batch, Canary, Controls, Operation, RequeueBatch
-from redrive.ledger import Database
 from redrive.pacing import Course
 from redrive.testing import Faults
-from tests.faults.test_steering import COMPLETED, Scene
-from tests.support.bullmq_world import BullMQWorld
+from tests.faults.replaced import Replaced
+from tests.faults.scene import COMPLETED, Scene
 from tests.support.rig import OPERATOR, Rig
-from tests.support.servers import RedisServer
 
 
 class Slow(Faults):
@@ -30,8 +25,8 @@ class Slow(Faults):
 
     def wrap(self, name: str, real: Any) -> Any:
         if name == "ledger":
-            return _Replaced(real, "claim", self._claim)
-        return _Replaced(real, "requeue", self._requeue) if name == "engine" else real
+            return Replaced(real, "claim", self._claim)
+        return Replaced(real, "requeue", self._requeue) if name == "engine" else real
 
     async def _claim(self, claim: Any, operation: Operation, limit: int) -> Batch | None:
         self._claims += 1
@@ -48,26 +43,6 @@ class Slow(Faults):
         if batch.number == 2:
             await self._taken_back.wait()
         return await requeue(batch)
-
-
-class _Replaced:
-    """A part of which one method is called through another one."""
-
-    def __init__(self, real: Any, method: str, through: Callable[..., Awaitable[Any]]) -> None:
-        self._real, self._method, self._through = real, method, through
-
-    def __getattr__(self, method: str) -> Any:
-        attribute = getattr(self._real, method)
-        if method != self._method:
-            return attribute
-        return lambda *arguments: self._through(attribute, *arguments)
-
-
-@pytest.fixture
-async def scene(database: Database, world: BullMQWorld, redis_server: RedisServer) -> Any:
-    scene = Scene(database, world, redis_server)
-    yield scene
-    await scene.close()
 
 
 async def test_a_pause_taken_back_while_a_batch_is_in_hand_lets_the_run_go_on(

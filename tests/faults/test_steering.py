@@ -1,111 +1,31 @@
-"""Pace, canary, guard and pause on a real queue, and a crash at each of their steps."""
+"""Canary, guard and pause on a real queue, and a crash at each of their steps."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from typing import Any
+from datetime import timedelta
 
 import pytest
 
 from redrive.domain import (
-    Batch,
     Canary,
     CanaryState,
     Controls,
     Guard,
     Limit,
-    Operation,
     OperationState,
 )
-from redrive.ledger import Database
-from redrive.pacing import Course
 from redrive.sweeping import sweep
 from redrive.testing import Faults
 from redrive.testing.faults import When
+from tests.faults.scene import COMPLETED, PAUSED, Scene
 from tests.faults.test_crashes import crash
-from tests.support.bullmq_world import BullMQWorld
-from tests.support.manual_time import ManualTime
-from tests.support.rig import OPERATOR, Rig, check_adds_up
-from tests.support.servers import RedisServer
-from tests.support.working import fail_some, run_all, waiting
+from tests.support.rig import OPERATOR
+from tests.support.working import waiting
 
-RUNNING, PAUSED = OperationState.RUNNING, OperationState.PAUSED
-COMPLETED = OperationState.COMPLETED
 CANARY = Controls(canary=Canary(entries=3, percent=60.0, seconds=5.0))
 GUARD = Controls(rate=20.0, guard=Guard(percent=50.0, outcomes=4))
-
-
-class Scene:
-    """Rigs whose time passes when a runner waits."""
-
-    def __init__(self, database: Database, world: BullMQWorld, server: RedisServer) -> None:
-        self.world = world
-        self.time = ManualTime()
-        self.names: list[str] = []
-        self._made: list[Rig] = []
-        self._parts = (database, world.engine, server.url)
-        self.rig = self.make()
-
-    def make(self, faults: Faults | None = None) -> Rig:
-        self._made.append(Rig(*self._parts, faults=faults, batch_size=2, time=self.time))
-        return self._made[-1]
-
-    async def close(self) -> None:
-        for rig in self._made:
-            await rig.close()
-
-    async def fail(self, count: int = 10) -> list[str]:
-        self.names = await fail_some(self.world, count)
-        await self.rig.follower.scan()
-        return self.names
-
-    async def work(self, *, fail: bool = False) -> None:
-        """Workers run what is waiting, and the follower hears of it."""
-        if not waiting(self.world):
-            return
-        await run_all(self.world, fail=self.names if fail else ())
-        await self.rig.follower.scan()
-        await self.rig.hear()
-
-    def while_waiting(self, act: Callable[[], Awaitable[object]]) -> None:
-        """Do this once, at the next wait, and nothing at those after it."""
-
-        async def once() -> None:
-            self.time.meanwhile = self.rest
-            await act()
-
-        self.time.meanwhile = once
-
-    def at_each_wait(self, act: Callable[[], Awaitable[None]]) -> None:
-        self.time.meanwhile = act
-
-    async def rest(self) -> None:
-        """Nothing happens."""
-
-    async def run(self, operation: Operation) -> Operation:
-        assert await self.rig.runner.run(operation.operation_id)
-        return await self.rig.operation(operation.operation_id)
-
-    async def end(self, operation: Operation) -> Operation:
-        """Resume it until it ends, with everything recovering, and check that it adds up."""
-        self.at_each_wait(self.work)
-        current = await self.run(operation)
-        while current.state is PAUSED:
-            await self.rig.recovery.resume(operation.operation_id, OPERATOR)
-            current = await self.run(operation)
-        await self.work()
-        current = await self.rig.operation(operation.operation_id)
-        check_adds_up(current, await self.rig.items(operation.operation_id))
-        await self.rig.check_counts()
-        return current
-
-
-@pytest.fixture
-async def scene(database: Database, world: BullMQWorld, redis_server: RedisServer) -> Any:
-    scene = Scene(database, world, redis_server)
-    yield scene
-    await scene.close()
 
 
 async def test_a_canary_that_recovers_lets_the_rest_go(scene: Scene) -> None:
@@ -145,10 +65,10 @@ async def test_a_canary_that_fails_pauses_by_itself_and_leaves_the_rest_alone(
 async def test_a_canary_without_outcomes_gives_up_after_its_time(scene: Scene) -> None:
     await scene.fail()
     operation = await scene.rig.start(controls=CANARY)
-    began = scene.time.waited
+    began = scene.time.now()
     paused = await scene.run(operation)
     assert paused.pause_reason == ("canary: 0 of 3 recovered, 0 failed again, 3 without an outcome")
-    assert scene.time.waited - began >= 5
+    assert scene.time.now() - began >= timedelta(seconds=5)
     assert sum(waiting(scene.world).values()) == 3
 
 
@@ -224,110 +144,6 @@ async def test_a_pause_that_is_taken_back_in_time_lets_the_run_go_on(scene: Scen
     scene.while_waiting(pause_and_take_back)
     finished = await scene.run(operation)
     assert (finished.state, finished.requeued) == (COMPLETED, 10)
-
-
-async def test_a_cancel_is_heard_while_the_pace_lets_nothing_go(scene: Scene) -> None:
-    await scene.fail()
-    operation = await scene.rig.start(controls=Controls(rate=0.01))
-    scene.while_waiting(lambda: scene.rig.recovery.cancel(operation.operation_id, OPERATOR))
-    began = scene.time.waited
-    cancelled = await scene.run(operation)
-    assert cancelled.state is OperationState.CANCELLED
-    assert cancelled.requeued <= 1
-    assert scene.time.waited - began <= 0.25
-
-
-async def test_a_new_rate_takes_effect_with_the_next_batch(scene: Scene) -> None:
-    await scene.fail()
-    operation = await scene.rig.start(controls=Controls(rate=0.01))
-    scene.while_waiting(
-        lambda: scene.rig.recovery.change_controls(operation.operation_id, OPERATOR, {"rate": None})
-    )
-    began = scene.time.waited
-    finished = await scene.run(operation)
-    assert finished.state is COMPLETED
-    assert scene.time.waited - began <= 0.25
-
-
-async def test_a_batch_is_not_claimed_long_before_its_hand_over(scene: Scene) -> None:
-    await scene.fail()
-    started = await scene.rig.start(controls=Controls(rate=1.0))
-    operation = await scene.rig.operations.take_over(started.operation_id)
-    assert operation is not None
-    course = Course(
-        operation,
-        ledger=scene.rig.operations,
-        clock=scene.time,
-        time=scene.time,
-        batch_size=9,
-    )
-
-    async def next_claim() -> float:
-        began = scene.time.waited
-        assert await course.next_claim(lambda: False, scene.rest) == 1
-        batch = await scene.rig.operations.claim(operation, 1)
-        assert batch is not None
-        course.claimed(batch)
-        waited = scene.time.waited - began
-        await course.may_hand_over(batch, lambda: False)
-        course.handed_over(await scene.rig.recovery.move(operation, batch))
-        return waited
-
-    assert await next_claim() == 0
-    assert await next_claim() == pytest.approx(0.9, abs=0.02)
-    assert await next_claim() == pytest.approx(0.9, abs=0.02)
-
-
-async def test_what_is_in_hand_goes_at_its_rate_when_a_lower_one_is_wanted(scene: Scene) -> None:
-    await scene.fail(24)
-    started = await scene.rig.start(controls=Controls(rate=100.0))
-    operation = await scene.rig.operations.take_over(started.operation_id)
-    assert operation is not None
-    course = Course(
-        operation, ledger=scene.rig.operations, clock=scene.time, time=scene.time, batch_size=9
-    )
-
-    async def claimed() -> Batch:
-        limit = await course.next_claim(lambda: False, scene.rest)
-        batch = await scene.rig.operations.claim(operation, limit)
-        assert batch is not None
-        course.claimed(batch)
-        return batch
-
-    async def hand_over(batch: Batch) -> float:
-        began = scene.time.waited
-        await course.may_hand_over(batch, lambda: False)
-        course.handed_over(await scene.rig.recovery.move(operation, batch))
-        return scene.time.waited - began
-
-    for _ in range(3):
-        await hand_over(await claimed())
-    in_hand = await claimed()
-    assert len(in_hand.entries) == 5
-    await scene.rig.recovery.change_controls(operation.operation_id, OPERATOR, {"rate": 1.0})
-    course.see(await scene.rig.operation(operation.operation_id))
-    assert await hand_over(in_hand) <= 0.1
-    changed_at = scene.time.waited
-    assert len((await claimed()).entries) == 1
-    assert scene.time.waited - changed_at >= 0.9
-
-
-async def test_the_progress_says_how_fast_it_goes_and_why(scene: Scene) -> None:
-    await scene.fail(24)
-    operation = await scene.rig.start(controls=Controls(rate=5.0, floor=2.5))
-    told: list[tuple[float | None, float | None, Limit | None]] = []
-
-    async def look() -> None:
-        progress = await scene.rig.overview.progress(operation.operation_id)
-        told.append((progress.wanted_rate, progress.effective_rate, progress.limited_by))
-        await scene.work()
-
-    scene.at_each_wait(look)
-    await scene.run(operation)
-    assert (5.0, 2.5, Limit.RAMP) in told
-    assert (5.0, 5.0, Limit.RATE) in told
-    ended = await scene.rig.overview.progress(operation.operation_id)
-    assert (ended.measured_rate, ended.limited_by) == (0.0, None)
 
 
 async def test_a_paused_progress_says_by_what(scene: Scene) -> None:
