@@ -10,7 +10,8 @@ from proof.campaign import run
 from proof.plan import BACKENDS
 
 
-def main() -> int:
+def parser() -> argparse.ArgumentParser:
+    """The command line's options."""
     parser = argparse.ArgumentParser(prog="proof", description=__doc__)
     parser.add_argument("--seeds", type=int, default=30, help="scenarios from seeds, per database")
     parser.add_argument("--first-seed", type=int, default=1)
@@ -19,7 +20,11 @@ def main() -> int:
     parser.add_argument("--no-steps", action="store_true", help="leave out steps and moments")
     parser.add_argument("--at-once", type=int, default=6, help="scenarios side by side")
     parser.add_argument("--minutes", type=float, help="begin no scenario after this time")
-    return asyncio.run(run(parser.parse_args()))
+    return parser
+
+
+def main() -> int:
+    return asyncio.run(run(parser().parse_args()))
 
 
 if __name__ == "__main__":
