@@ -16,6 +16,7 @@ from time import perf_counter, process_time
 import structlog
 
 from redrive.domain import OperationId
+from redrive.garbage import collect_rarely
 from redrive.settings import load_settings
 from redrive.wiring import build_runner, open_services
 
@@ -24,6 +25,7 @@ async def main(operation_id: OperationId) -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
     async with open_services(load_settings()) as services:
         await services.overview.operation(operation_id)
+        collect_rarely()
         print("ready", flush=True)
         sys.stdin.readline()
         began, used = perf_counter(), process_time()

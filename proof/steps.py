@@ -72,6 +72,7 @@ BY_CONSOLE = (
 """The steps that the console comes to."""
 
 _SLOW_MILLIS = 800
+_MORE_THAN_A_CALL = 600
 
 STEERED = Act(
     action=Action.RETRY_ALL,
@@ -86,7 +87,7 @@ RESTORED = Act(action=Action.RESTORE)
 def at_step(step: Step, backend: str, seed: int) -> Scenario:
     """A scenario in which a process surely comes to ``step``, and is killed there."""
     rng = random.Random(f"{seed} {step}")
-    jobs = world(rng)
+    jobs = world(rng, _MORE_THAN_A_CALL) if step is Step.PART_MOVED else world(rng)
     if step in UNDOING:
         jobs = slowed(jobs, _SLOW_MILLIS)
     if step in OF_FORGOTTEN_JOBS:
@@ -106,7 +107,8 @@ def at_step(step: Step, backend: str, seed: int) -> Scenario:
         strict=True,
     )
     # Slow jobs, moved all at once: much of what is to be undone still waits for a worker.
-    return replace(scenario, batch_size=len(jobs)) if step in UNDOING else scenario
+    at_once = step in UNDOING or step is Step.PART_MOVED
+    return replace(scenario, batch_size=len(jobs)) if at_once else scenario
 
 
 def part_of(step: Step) -> Part:

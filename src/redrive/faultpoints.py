@@ -19,6 +19,8 @@ VARIABLE = "REDRIVE_FAULT"
 class Step(StrEnum):
     """``…_written``: inside the transaction, everything written and nothing committed.
 
+    ``part_moved``: between two calls for one batch.
+
     ``batch_withheld`` comes before the missing jobs' receipts of a rebuild are taken too, and
     ``rebuild_refused`` before a job that is there after all is moved.
     """
@@ -62,6 +64,7 @@ class Step(StrEnum):
     CLAIM_WRITTEN = "claim_written"
     CLAIMED = "claimed"
     MOVE_WANTED = "move_wanted"
+    PART_MOVED = "part_moved"
     MOVED = "moved"
     REBUILD_WANTED = "rebuild_wanted"
     REBUILD_REFUSED = "rebuild_refused"

@@ -29,6 +29,7 @@ from redrive.domain import (
     PlanStart,
     Scope,
 )
+from redrive.engines.bullmq import moving
 from redrive.errors import EngineUnavailable
 from redrive.faultpoints import Step
 from redrive.fingerprint import VERSION, Fingerprint, fingerprint
@@ -64,8 +65,13 @@ async def rig(
 
 
 async def test_a_run_of_everything_comes_to_every_step(
-    reached: set[Step], rig: Rig, world: BullMQWorld, database: Database
+    reached: set[Step],
+    rig: Rig,
+    world: BullMQWorld,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(moving, "CALL_JOBS", 1)
     names = await fail_some(world, 6)
     (forgotten,) = await fail_some(world, 1, app="forgetful", forgets=True)
     await take_in(rig, 7)

@@ -15,7 +15,8 @@ from tests.support.bullmq_steps import QUEUE, failed, next_jobs, requeue
 from tests.support.bullmq_world import BullMQWorld
 from tests.support.servers import RedisServer
 
-RECEIPT = "redrive:op_1:1"
+RECEIPT = "redrive:op_1:1@0/{jobs}"
+REBUILT = "redrive:op_1:1:1"
 
 
 @pytest.mark.parametrize(
@@ -49,15 +50,16 @@ async def test_an_empty_rescan_key_leaves_the_data_alone(redis_server: RedisServ
 async def test_the_receipt_lies_beside_the_queue_and_lives_for_a_day(world: BullMQWorld) -> None:
     await failed(world, "1")
     await requeue(world, "1", "gone")
-    millis, letters = str(world.redis.get(f"bull:mail:{RECEIPT}")).split(":")
+    receipt = "bull:mail:" + RECEIPT.format(jobs=2)
+    millis, letters = str(world.redis.get(receipt)).split(":")
     assert (letters, len(millis)) == ("RM", 13)
-    assert RECEIPT_SECONDS - 60 < world.redis.ttl(f"bull:mail:{RECEIPT}") <= RECEIPT_SECONDS
+    assert RECEIPT_SECONDS - 60 < world.redis.ttl(receipt) <= RECEIPT_SECONDS
 
 
 @pytest.mark.parametrize("receipt", ["1700000000000:RR", "1700000000000:", "R", "", "x:R", "1:?"])
 async def test_a_receipt_of_another_batch_is_refused(world: BullMQWorld, receipt: str) -> None:
     await failed(world, "1")
-    world.redis.set(f"bull:mail:{RECEIPT}", receipt)
+    world.redis.set("bull:mail:" + RECEIPT.format(jobs=1), receipt)
     with pytest.raises(RedriveError, match="is not that of a batch of 1"):
         await requeue(world, "1")
     assert await world.state(QUEUE, "1") is JobState.FAILED
@@ -65,11 +67,11 @@ async def test_a_receipt_of_another_batch_is_refused(world: BullMQWorld, receipt
 
 async def test_a_receipt_key_that_holds_something_else_is_refused(world: BullMQWorld) -> None:
     await failed(world, "1")
-    world.redis.hset(f"bull:mail:{RECEIPT}", "a", "b")
+    world.redis.hset("bull:mail:" + RECEIPT.format(jobs=1), "a", "b")
     with pytest.raises(RedriveError, match="REDRIVE_RECEIPT"):
         await requeue(world, "1")
     payload = Payload(data=b"{}", options=b"{}")
-    world.redis.hset(f"bull:mail:{RECEIPT}:1", "a", "b")
+    world.redis.hset(f"bull:mail:{REBUILT}", "a", "b")
     with pytest.raises(RedriveError, match="REDRIVE_RECEIPT"):
         await world.engine.rebuild(batch_of(QUEUE, [item("1")]), JobId("1"), "job", payload)
     assert await world.state(QUEUE, "1") is JobState.FAILED

@@ -130,7 +130,7 @@ async def test_a_server_without_memory_refuses_the_whole_batch_or_moves_it_whole
         refused = False
     finally:
         world.redis.config_set("maxmemory", "0")
-    receipts = world.redis.exists("bull:mail:redrive:op_1:1")
+    receipts = world.redis.exists("bull:mail:redrive:op_1:1@0/1")
     waiting = world.redis.llen("bull:mail:wait")
     assert (receipts, waiting) == ((0, 0) if refused else (1, 1))
 

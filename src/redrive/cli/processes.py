@@ -14,6 +14,7 @@ from redrive.cli.output import say
 from redrive.cli.services import opened
 from redrive.cli.stopping import stop_on_signals
 from redrive.cli.up import run_up
+from redrive.garbage import collect_rarely
 from redrive.web import serve
 from redrive.wiring import Services, build_web, migrate_ledger, run_follower, run_runner
 
@@ -76,4 +77,5 @@ async def migrate(context: Context) -> None:
 
 async def _run_one(context: Context, loop: Loop) -> None:
     async with stop_on_signals() as stop, opened(context.settings) as services:
+        collect_rarely()
         await loop(services, stop)

@@ -12,6 +12,7 @@ from redrive.cli.output import say
 from redrive.cli.stopping import run_together, stop_on_signals
 from redrive.cli.users import ensure_admin
 from redrive.embedded import DataDir, EmbeddedRedis, find_binary
+from redrive.garbage import collect_rarely
 from redrive.settings import Settings
 from redrive.web import serve
 from redrive.wiring import Services, build_web, open_services, run_follower, run_runner
@@ -47,6 +48,7 @@ async def _run(
     async with stop_on_signals() as stop, open_services(settings, migrate_first=True) as services:
         password = await ensure_admin(services)
         _greet(settings, embedded, password)
+        collect_rarely()
         loops = [
             serve(build_web(services), settings, stop=stop, listener=listener),
             run_runner(services, stop),

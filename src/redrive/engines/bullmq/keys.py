@@ -53,7 +53,11 @@ class QueueKeys:
         """The receipt of taking jobs back."""
         return self.of(f"redrive:undo:{operation_id}:{number}")
 
-    def receipt(self, operation_id: OperationId, number: int, job_id: str | None = None) -> str:
-        """The receipt of a batch, or of one rebuilt job of it."""
-        receipt = self.of(f"redrive:{operation_id}:{number}")
-        return receipt if job_id is None else f"{receipt}:{job_id}"
+    def receipt(self, operation_id: OperationId, number: int, first: int, jobs: int) -> str:
+        """The receipt of one call for a batch of so many jobs, named for the place of its first
+        one. For a batch of another size it is not the receipt."""
+        return self.of(f"redrive:{operation_id}:{number}@{first}/{jobs}")
+
+    def rebuild_receipt(self, operation_id: OperationId, number: int, job_id: str) -> str:
+        """The receipt of one rebuilt job of a batch."""
+        return self.of(f"redrive:{operation_id}:{number}:{job_id}")

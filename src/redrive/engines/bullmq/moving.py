@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -31,6 +32,9 @@ from redrive.faultpoints import Step, reach
 MAJORS = "".join(f":{major}." for major in WORKER_MAJORS)
 """The supported majors as ``scripts/queue.lua`` looks for them."""
 
+CALL_JOBS = 250
+"""Jobs moved by one call of the script: some milliseconds in which the server does nothing else."""
+
 STANDARD, PRIORITIZED = "addStandardJob-9", "addPrioritizedJob-9"
 
 
@@ -44,13 +48,18 @@ class Mover:
     async def move(
         self, keys: QueueKeys, batch: RequeueBatch, *, withhold: bool = False
     ) -> list[RequeueResult]:
-        """Move the batch, or take its receipt so that it is never moved.
+        """Move the batch, or take its receipts so that it is never moved.
 
+        Whatever makes one of its calls fail may have let those before it through.
         A job that was missing may have been rebuilt since, or may still be about to be: to
         withhold it, its receipt of the rebuild is taken too.
         """
-        receipt = keys.receipt(batch.operation_id, batch.number)
-        results = await self._move(keys, batch, batch.items, receipt, withhold=withhold)
+        results: list[RequeueResult] = []
+        for first, items in _calls(batch.items):
+            if first:
+                reach(Step.PART_MOVED)
+            receipt = keys.receipt(batch.operation_id, batch.number, first, len(batch.items))
+            results += await self._move(keys, batch, items, receipt, withhold=withhold)
         if not withhold:
             return results
         if any(result.answer is Answer.MISSING for result in results):
@@ -65,7 +74,7 @@ class Mover:
     async def _withhold_rebuild(
         self, keys: QueueKeys, batch: RequeueBatch, item: RequeueItem
     ) -> RequeueResult:
-        receipt = keys.receipt(batch.operation_id, batch.number, item.job_id)
+        receipt = keys.rebuild_receipt(batch.operation_id, batch.number, item.job_id)
         [result] = await self._move(keys, batch, (item,), receipt, withhold=True)
         return result
 
@@ -75,7 +84,7 @@ class Mover:
         """Create the job; if it exists after all, what a move of just this job gives."""
         item = next(item for item in batch.items if item.job_id == job_id)
         job = _ForgottenJob(keys, item, name, payload)
-        receipt_key = keys.receipt(batch.operation_id, batch.number, job_id)
+        receipt_key = keys.rebuild_receipt(batch.operation_id, batch.number, job_id)
         priority = LOWEST_PRIORITY if batch.low_priority else job.priority
         receipt = await self._calls.script(
             rebuild_script(PRIORITIZED if priority else STANDARD),
@@ -95,7 +104,7 @@ class Mover:
         return result
 
     async def take_back(self, keys: QueueKeys, batch: TakeBackBatch) -> list[TakeBackResult]:
-        """Take back what of a moved batch nobody has started."""
+        """Take back what of a moved batch nobody has started, in one call."""
         flat = [
             value
             for item in batch.items
@@ -120,7 +129,7 @@ class Mover:
         self,
         keys: QueueKeys,
         batch: RequeueBatch,
-        items: tuple[RequeueItem, ...],
+        items: Sequence[RequeueItem],
         receipt_key: str,
         *,
         withhold: bool = False,
@@ -139,7 +148,13 @@ class Mover:
         return read_receipt(receipt, [item.job_id for item in items])
 
 
-def _packed(items: tuple[RequeueItem, ...]) -> bytes:
+def _calls(items: tuple[RequeueItem, ...]) -> Iterator[tuple[int, tuple[RequeueItem, ...]]]:
+    """The items of each call, with the place of the first."""
+    for first in range(0, len(items), CALL_JOBS):
+        yield first, items[first : first + CALL_JOBS]
+
+
+def _packed(items: Sequence[RequeueItem]) -> bytes:
     flat: list[bytes | int] = []
     for item in items:
         flat += (item.job_id.encode(), to_millis(item.failed_at), item.generation)

@@ -1,9 +1,10 @@
 --[[
-  Moves a batch of finished jobs back to their queue, once. (After splice.lua and queue.lua.)
+  Moves finished jobs back to their queue, once. (After splice.lua and queue.lua.)
 
   KEYS 1 to 12  the queue's keys, see queue.lua
-  KEYS[13]      the receipt of this batch
-  KEYS[14]      where the state before the move is kept, for takeback.lua
+  KEYS[13]      the receipt of this call
+  KEYS[14]      where the state before the move is kept, for takeback.lua; all calls for a batch add
+                to it
   ARGV[1]       key prefix of the queue
   ARGV[2]       'move', or 'withhold': take the receipt and move nothing
   ARGV[3]       '1': take completed jobs too, and failed ones whatever their finish time (resync)
@@ -254,7 +255,9 @@ local function keep(moves)
         move.result, move.mark_before or false, tie[1] or false, tie[2] or false }
     end
   end
-  redis.call('SET', KEYS[14], cmsgpack.pack(kept), 'EX', ARGV[7])
+  if not is_type(KEYS[14], 'string') then redis.call('DEL', KEYS[14]) end
+  redis.call('APPEND', KEYS[14], cmsgpack.pack(kept))
+  redis.call('EXPIRE', KEYS[14], ARGV[7])
 end
 
 local function hand_over(moves)

@@ -2,7 +2,7 @@
   Takes jobs of a moved batch back to where they were, once. (After splice.lua and queue.lua.)
 
   KEYS 1 to 12  the queue's keys, see queue.lua
-  KEYS[13]      the receipt of taking back
+  KEYS[13]      the receipt of this call
   KEYS[14]      the jobs as they were before the move, as requeue.lua has kept them
   ARGV[1]       key prefix of the queue
   ARGV[2]       re-scan key as JSON text, or ''
@@ -50,7 +50,9 @@ local GONE = 'redrive:gone:' .. operation_id
 local function kept_jobs()
   local text = is_type(KEYS[14], 'string') and redis.call('GET', KEYS[14])
   local kept = {}
-  for _, job in ipairs(text and cmsgpack.unpack(text) or {}) do kept[job[1]] = job end
+  for _, call in ipairs(text and { cmsgpack.unpack(text) } or {}) do
+    for _, job in ipairs(call) do kept[job[1]] = job end
+  end
   return kept
 end
 
