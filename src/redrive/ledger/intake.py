@@ -181,15 +181,9 @@ class Intake:
             moves[app_id, one.group_pk, None, state] += 1
             newest[app_id] = max(one.failure.failed_at, newest.get(app_id, one.failure.failed_at))
         await move_counts(self._connection, moves, news_of_groups(occurrences))
-        for name in sorted(newest):
-            await self._connection.execute(
-                update(apps)
-                .where(
-                    apps.c.app_id == name,
-                    (apps.c.last_failed_at.is_(None)) | (apps.c.last_failed_at < newest[name]),
-                )
-                .values(last_failed_at=newest[name])
-            )
+        await self._connection.execute(
+            _newest_statement(), [{"app": name, "newest": newest[name]} for name in sorted(newest)]
+        )
         again = [one.row for one in occurrences if one.row is not None and not one.is_claimed]
         await withdraw(
             self._connection,
@@ -224,6 +218,13 @@ def _told(row: Row[Any] | None, failure: Failure) -> Told:
         failure.error_message,
         failure.stacktrace,
     )
+
+
+def _newest_statement() -> Any:
+    newest = bindparam("newest", type_=apps.c.last_failed_at.type)
+    is_newer = apps.c.last_failed_at.is_(None) | (apps.c.last_failed_at < newest)
+    named = apps.c.app_id == bindparam("app")
+    return update(apps).where(named, is_newer).values(last_failed_at=newest)
 
 
 def _again_statement() -> Any:
