@@ -8,27 +8,34 @@ import os
 import sys
 from asyncio.subprocess import PIPE
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 
 from benchmarks.report import Measured, save, show
-from benchmarks.seeding import seed_failed_jobs, take_in
+from benchmarks.seeding import QUEUE, seed_failed_jobs, take_in
 from benchmarks.worlds import BACKENDS, World
 from redrive.domain import (
     Actor,
     AppId,
+    EntryFilter,
+    GroupFilter,
     Operation,
     OperationId,
     OperationKind,
     OperationState,
+    PlanRequest,
+    PlanStart,
     Scope,
     StartRequest,
 )
 from redrive.settings import Settings
-from redrive.wiring import open_services
+from redrive.wiring import Services, open_services
 
 ACTOR = Actor(name="bench", origin="cli")
+Start = Callable[[], Awaitable[tuple[Operation, bool]]]
+
 _ONCE_FROM = 1_000_000
 """From this size on, one run each: seeding takes minutes."""
 
@@ -51,6 +58,11 @@ async def run(world: World, *, sizes: Sequence[int], repeats: int) -> dict[str, 
                 memory.append(Measured(name=name, unit="MB at most", values=found["memory"]))
                 if (size, runners) == (nearest, 1):
                     rates[backend] = speed[-1]
+            if size == nearest:
+                found = await _repeated(world, backend, size, 1, repeats, planned=True)
+                name = f"{size:,} entries of one group, planned"
+                speed.append(Measured(name=name, unit="entries/s", values=found["rate"]))
+                answers.append(Measured(name=name, unit="ms to the answer", values=found["answer"]))
         show(f"Bulk retry, {backend}", speed, beside=speed[0].name)
         show(f"Answer to the start of a bulk retry, {backend}", answers)
         show(f"Memory of a runner process, {backend}", memory)
@@ -69,7 +81,7 @@ def _name(size: int, runners: int) -> str:
 
 
 async def _repeated(
-    world: World, backend: str, size: int, runners: int, repeats: int
+    world: World, backend: str, size: int, runners: int, repeats: int, *, planned: bool = False
 ) -> dict[str, list[float]]:
     found: defaultdict[str, list[float]] = defaultdict(list)
     seed_failed_jobs(world.server, size, apps=runners)
@@ -80,24 +92,31 @@ async def _repeated(
         if repeat:
             seed_failed_jobs(world.server, size, apps=runners)
         settings = world.ledger(backend, copy_of=seeded)
-        for name, value in (await measure(settings, size, runners)).items():
+        for name, value in (await measure(settings, size, runners, planned=planned)).items():
             found[name].append(value)
         world.drop(settings)
     world.drop(seeded)
     return found
 
 
-async def measure(settings: Settings, size: int, runners: int) -> dict[str, float]:
-    """Retry everything with one runner, or the apps beside each other with one runner each."""
+async def measure(
+    settings: Settings, size: int, runners: int, *, planned: bool = False
+) -> dict[str, float]:
+    """Retry everything with one runner, or the apps beside each other with one runner each; or
+    the one group of all, which was ``planned`` before."""
     async with open_services(settings) as services:
+        if planned:
+            starts = [await _planned_start(services)]
+        elif runners == 1:
+            starts = [_start_of(services, Scope.everything())]
+        else:
+            apps = [Scope.of_app(AppId(f"app-{number}")) for number in range(runners)]
+            starts = [_start_of(services, scope) for scope in apps]
         started: list[Operation] = []
         answer = 0.0
-        for number in range(runners):
-            scope = Scope.everything() if runners == 1 else Scope.of_app(AppId(f"app-{number}"))
+        for start in starts:
             began = perf_counter()
-            operation, _ = await services.recovery.start(
-                StartRequest(kind=OperationKind.RETRY, scope=scope, actor=ACTOR, reason="benchmark")
-            )
+            operation, _ = await start()
             answer = max(answer, perf_counter() - began)
             started.append(operation)
         ran = await run_processes(settings, [o.operation_id for o in started])
@@ -106,6 +125,22 @@ async def measure(settings: Settings, size: int, runners: int) -> dict[str, floa
     if moved != size or any(end.state is not OperationState.COMPLETED for end in ends):
         raise RuntimeError(f"the operations ended as {ends}")
     return {"rate": size / ran.seconds, "answer": answer * 1000, "memory": ran.peak_megabytes}
+
+
+def _start_of(services: Services, scope: Scope) -> Start:
+    request = StartRequest(kind=OperationKind.RETRY, scope=scope, actor=ACTOR, reason="benchmark")
+    return partial(services.recovery.start, request)
+
+
+async def _planned_start(services: Services) -> Start:
+    """What starts the plan of all that failed in the one group, and of one queue."""
+    [group] = (await services.overview.groups(GroupFilter(), None, 2)).items
+    wanted = EntryFilter(group_id=group.group_id, queue=QUEUE)
+    told = await services.planning.plan(
+        PlanRequest(kind=OperationKind.RETRY, entry_filter=wanted, actor=ACTOR)
+    )
+    start = PlanStart(plan_token=told.plan.plan_token or "", actor=ACTOR)
+    return partial(services.planning.start, start)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
