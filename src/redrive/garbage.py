@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 
 _ALLOCATIONS = 50_000
-_YOUNGER_COLLECTIONS = 20
 
 
 def collect_rarely() -> None:
@@ -18,4 +17,4 @@ def collect_rarely() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(_ALLOCATIONS, _YOUNGER_COLLECTIONS, _YOUNGER_COLLECTIONS)
+    gc.set_threshold(_ALLOCATIONS)
