@@ -50,7 +50,7 @@ def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
-    server = PostgresServer()
+    server = PostgresServer(synced=False)
     try:
         yield server
     finally:
@@ -72,9 +72,13 @@ def backend(request: pytest.FixtureRequest) -> Backend:
 
 
 @pytest.fixture
-def ledger_url(backend: Backend, ledger_templates: LedgerTemplates, tmp_path: Path) -> str:
+def ledger_url(
+    backend: Backend, ledger_templates: LedgerTemplates, tmp_path: Path
+) -> Iterator[str]:
     """The URL of a ledger with the newest schema and nothing in it."""
-    return ledger_templates.create(backend, tmp_path)
+    url = ledger_templates.create(backend, tmp_path)
+    yield url
+    ledger_templates.drop(url)
 
 
 @pytest.fixture

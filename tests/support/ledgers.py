@@ -38,6 +38,13 @@ class LedgerTemplates:
         """The URL of a new ledger with the newest schema."""
         return self._sqlite(folder) if backend == "sqlite" else self._postgresql()
 
+    def drop(self, url: str) -> None:
+        """Give the space of a ledger back, whoever is still connected to it: a PostgreSQL database
+        of its own has hundreds of files. A SQLite file goes with its folder."""
+        if not url.startswith("sqlite"):
+            assert self._postgres is not None
+            self._postgres.drop_database(url)
+
     def _sqlite(self, folder: Path) -> str:
         if self._sqlite_template is None:
             self._sqlite_template = self._folder / "template.db"
