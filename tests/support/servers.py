@@ -128,10 +128,10 @@ class PostgresServer:
         if not synced:
             self._server.psql("ALTER SYSTEM SET fsync = off; SELECT pg_reload_conf();")
 
-    def create_database(self, template: str = "template0") -> str:
+    def create_database(self, template: str = "template0", name: str | None = None) -> str:
         """A new database, empty or a copy; returns its URL."""
         self._databases += 1
-        name = f"ledger_{self._databases}"
+        name = name or f"ledger_{self._databases}"
         self._server.psql(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY {self._strategy};")
         return self.url(name)
 
