@@ -43,7 +43,10 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=100, help="of each kind and repeat")
     parser.add_argument("--loop-entries", type=int, default=2_000, help="of loops over a call")
     parser.add_argument(
-        "--paced-seconds", type=int, default=4, help="of each rate that is measured"
+        "--paced-seconds", type=float, default=4, help="of each rate that is measured"
+    )
+    parser.add_argument(
+        "--live-seconds", type=float, default=5, help="of a live queue without a bulk retry"
     )
     parser.add_argument("--repeats", type=int, default=3)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
@@ -68,7 +71,9 @@ async def _measure(given: argparse.Namespace) -> None:
         if "cancelling" in parts:
             await cancelling.run(servers, count=count, repeats=repeats)
         if "neighbours" in parts:
-            await neighbours.run(servers, count=count, repeats=repeats)
+            await neighbours.run(
+                servers, count=count, repeats=repeats, alone_seconds=given.live_seconds
+            )
         if "following" in parts:
             await following.run(servers, count=count, repeats=repeats)
         if "reading" in parts:

@@ -26,7 +26,6 @@ from tests.support.servers import RedisServer
 
 T = TypeVar("T")
 
-_ALONE_SECONDS = 5.0
 _SLOW_MICROSECONDS = 1000
 _SLOW_CALLS = 4096
 
@@ -43,7 +42,7 @@ class HandOvers:
     longest: float
 
 
-async def run(world: World, *, count: int, repeats: int) -> None:
+async def run(world: World, *, count: int, repeats: int, alone_seconds: float) -> None:
     """Measure on PostgreSQL: the latencies of a live queue's jobs, alone and beside a retry.
 
     Beside it are those that were under way at any time from its first hand-over to its last.
@@ -54,7 +53,7 @@ async def run(world: World, *, count: int, repeats: int) -> None:
         settings = world.ledger("postgresql")
         async with open_services(settings, migrate_first=True) as services:
             await take_in(services)
-        alone, _ = await _live(world.server, partial(asyncio.sleep, _ALONE_SECONDS))
+        alone, _ = await _live(world.server, partial(asyncio.sleep, alone_seconds))
         _note(found, "alone", {name: [sample[1] for sample in alone[name]] for name in alone})
         live, during = await _live(world.server, partial(_retry_all, settings, world.server))
         beside = {name: under_way(live[name], during.first, during.last) for name in live}

@@ -39,7 +39,7 @@ class _Rate:
     until: float = math.inf
 
 
-async def run(world: World, *, seconds: int) -> None:
+async def run(world: World, *, seconds: float) -> None:
     """Measure each course on both databases for about so many seconds, print and save.
 
     Raises RuntimeError if any second held more than the rate and a tenth of it.
@@ -51,11 +51,11 @@ async def run(world: World, *, seconds: int) -> None:
             settings = world.ledger(backend)
             rows += await _measure(settings, course, seconds)
             world.drop(settings)
-        show(f"Paced for {seconds} seconds, {backend}", rows)
+        show(f"Paced for {seconds:g} seconds, {backend}", rows)
         save(f"pacing-{backend}", rows)
 
 
-async def _measure(settings: Settings, course: Course, seconds: int) -> list[Measured]:
+async def _measure(settings: Settings, course: Course, seconds: float) -> list[Measured]:
     async with open_services(settings, migrate_first=True) as services:
         await take_in(services)
         request = StartRequest(
@@ -65,9 +65,7 @@ async def _measure(settings: Settings, course: Course, seconds: int) -> list[Mea
             controls=course.controls,
         )
         operation, _ = await services.recovery.start(request)
-        drive = Drive(
-            services=services, operation_id=operation.operation_id, seconds=float(seconds)
-        )
+        drive = Drive(services=services, operation_id=operation.operation_id, seconds=seconds)
         async with _worked(services) if course.works else nullcontext():
             drive.begin()
             await course.way(drive)

@@ -50,7 +50,7 @@ def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
-    server = PostgresServer()
+    server = PostgresServer(synced=False)
     try:
         yield server
     finally:
@@ -72,13 +72,24 @@ def backend(request: pytest.FixtureRequest) -> Backend:
 
 
 @pytest.fixture
-def ledger_url(backend: Backend, ledger_templates: LedgerTemplates, tmp_path: Path) -> str:
+def ledger_url(
+    backend: Backend, ledger_templates: LedgerTemplates, tmp_path: Path
+) -> Iterator[str]:
     """The URL of a ledger with the newest schema and nothing in it."""
-    return ledger_templates.create(backend, tmp_path)
+    url = ledger_templates.create_in_place(backend, tmp_path)
+    yield url
+    ledger_templates.drop(url)
+
+
+@pytest.fixture(scope="session")
+def databases() -> dict[str, Database]:
+    """By name. A closed one can be opened again, and still knows the statements that it has
+    compiled: a new one compiles them all anew."""
+    return {}
 
 
 @pytest.fixture
-async def database(ledger_url: str) -> AsyncIterator[Database]:
-    database = Database(ledger_url)
+async def database(ledger_url: str, databases: dict[str, Database]) -> AsyncIterator[Database]:
+    database = databases.setdefault(ledger_url, Database(ledger_url))
     yield database
     await database.close()

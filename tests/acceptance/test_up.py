@@ -80,13 +80,13 @@ def test_failures_from_before_redrive_came_are_retried_and_seen_to_recover(
 def test_a_bulk_retry_goes_on_after_kill_9_and_moves_every_job_once(
     console: ConsoleProcess, redis_server: RedisServer
 ) -> None:
-    total = 900
+    total = 300
     asyncio.run(fail_jobs(redis_server.url, "mail", sample_jobs(total, apps=20)))
     console.settings["batch_size"] = "3"
     console.start()
     console.log_in()
     until(lambda: failed(console) == total, "all failures are in the ledger")
-    operation_id = console.post("/retry/all").json()["data"]["operation_id"]
+    operation_id = console.post("/retry/all", {"rate": 60}).json()["data"]["operation_id"]
     until(lambda: console.get(f"/retry/progress/{operation_id}")["completed"] > 0, "it has begun")
     console.kill()
     client = redis_server.client()
@@ -111,13 +111,13 @@ def test_a_bulk_retry_goes_on_after_kill_9_and_moves_every_job_once(
 def test_a_cancelled_bulk_retry_counts_what_it_moved(
     console: ConsoleProcess, redis_server: RedisServer
 ) -> None:
-    total = 1500
+    total = 300
     asyncio.run(fail_jobs(redis_server.url, "mail", sample_jobs(total, apps=2)))
     console.settings["batch_size"] = "3"
     console.start()
     console.log_in()
     until(lambda: failed(console) == total, "all failures are in the ledger")
-    operation_id = console.post("/retry/all").json()["data"]["operation_id"]
+    operation_id = console.post("/retry/all", {"rate": 5}).json()["data"]["operation_id"]
     until(lambda: console.get(f"/retry/progress/{operation_id}")["completed"] > 0, "it has begun")
     assert console.post(f"/retry/cancel/{operation_id}").status_code == 202
     until(settled(console, operation_id), "it ends")

@@ -22,6 +22,9 @@ from tests.support.waiting import until
 
 NODE_FOLDER = Path(__file__).parent / "node"
 SCREENSHOTS = Path(__file__).parents[2] / "screenshots"
+WANTED = bool(os.environ.get("REDRIVE_SCREENSHOTS"))
+"""Whether the tests keep how the pages look: painting whole pages takes long."""
+
 SERIOUS = ("serious", "critical")
 CHROMIUM_FLAGS = (
     "--no-sandbox",
@@ -223,10 +226,11 @@ async def ask_to_retry(scene: Scene, window: Window, app: str, count: int) -> Lo
     return window.page.get_by_role("dialog")
 
 
-async def picture(page: Page, name: str) -> None:
-    """Keep how the page looks."""
-    SCREENSHOTS.mkdir(exist_ok=True)
-    await page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
+async def picture(page: Page, name: str, *, whole: bool = True) -> None:
+    """Keep how the page looks, where that is wanted."""
+    if WANTED:
+        SCREENSHOTS.mkdir(exist_ok=True)
+        await page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=whole)
 
 
 async def serious_issues(page: Page, axe: str) -> list[str]:

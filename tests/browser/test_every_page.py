@@ -11,7 +11,7 @@ import pytest_asyncio
 from playwright.async_api import Page, expect
 
 from tests.browser.conftest import OpenWindow
-from tests.browser.support import SCREENSHOTS, Scene, Window, serious_issues
+from tests.browser.support import Scene, Window, picture, serious_issues
 from tests.support.failing import working
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
@@ -209,10 +209,9 @@ async def test_an_unknown_address_has_a_page_that_says_so(window: Window) -> Non
 
 
 async def _problems(window: Window, name: str, axe: str, look: str) -> list[str]:
-    """What is wrong with the page that is open; leaves a screenshot of it."""
+    """What is wrong with the page that is open; leaves a screenshot of it where that is wanted."""
     page = window.page
-    SCREENSHOTS.mkdir(exist_ok=True)
-    await page.screenshot(path=SCREENSHOTS / f"{name}-{look}.png")
+    await picture(page, f"{name}-{look}", whole=False)
     await page.evaluate("scrollTo(0, 0)")  # a field that has the focus may be further down
     found = [f"{name}: {issue}" for issue in await serious_issues(page, axe)]
     if await _overflows(page):

@@ -117,8 +117,9 @@ async def test_a_rate_from_before_the_connection_was_lost_is_told_as_such(
     scene: Scene, window: Window
 ) -> None:
     page = window.page
-    scene.fail("frozen", 3000, queue="frozen")
-    operation_id = scene.console.post("/retry/app/frozen").json()["data"]["operation_id"]
+    scene.fail("frozen", 200, queue="frozen")
+    started = scene.console.post("/retry/app/frozen", {"rate": 2}).json()["data"]
+    operation_id = started["operation_id"]
     await window.go(f"/admin/operations/{operation_id}")
     fleeting = page.locator("[data-fleeting]").first
     await expect(fleeting).to_contain_text("a second")

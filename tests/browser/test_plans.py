@@ -15,6 +15,8 @@ from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
+SETTINGS = {"batch_size": "10"}
+
 
 async def test_400_of_one_cause_are_planned_started_and_recover_and_the_others_stay(
     scene: Scene, window: Window
@@ -225,6 +227,7 @@ async def test_choosing_planning_and_starting_need_no_script(
     await expect(page.get_by_label("Canary")).to_have_value("20")
     await page.get_by_label("Canary").fill("")
     await page.get_by_label("Pauses over").fill("")
+    await page.get_by_label("Rate").fill("2")
     await page.get_by_label("Type 1,0").fill("7")
     await page.get_by_role("button", name=re.compile("Retry 1,0")).click()
     await expect(page.get_by_role("alert")).to_contain_text("Nothing was started")

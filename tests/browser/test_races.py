@@ -19,7 +19,7 @@ RUNNING = re.compile(r"^\d+% · ")
 async def test_a_page_that_is_not_looked_at_shows_an_operation_of_another_window(
     scene: Scene, window: Window
 ) -> None:
-    scene.fail("unseen", 6000, queue="unseen")
+    scene.fail("unseen", 200, queue="unseen")
     pages = ["/admin/apps/unseen", "/admin/search?q=unseen"]
     opened = []
     for path in pages:
@@ -30,7 +30,7 @@ async def test_a_page_that_is_not_looked_at_shows_an_operation_of_another_window
         )
         await one.go(path)
         opened.append(one)
-    answer = await asyncio.to_thread(scene.console.post, "/retry/app/unseen")
+    answer = await asyncio.to_thread(scene.console.post, "/retry/app/unseen", {"rate": 2})
     for one in opened:
         await expect(one.page).to_have_title(RUNNING)
         icon = await one.page.locator("#icon").get_attribute("href")

@@ -139,7 +139,7 @@ async def test_a_second_user_approves_what_the_one_who_started_it_may_not(
     assert added.returncode == 0, added.stderr
     dialog = await ask_to_retry(scene, window, "approved", 401)
     await dialog.get_by_text("Pace and safety").click()
-    await dialog.get_by_label("Rate").fill("5")
+    await dialog.get_by_label("Rate").fill("2")
     await dialog.get_by_role("button", name="Retry 401 entries").click()
     banner = page.locator("#paused")
     await expect(banner).to_contain_text("Waits for approval")
@@ -174,17 +174,17 @@ async def test_a_second_user_approves_what_the_one_who_started_it_may_not(
 
 
 async def test_an_operation_is_steered_without_script(scene: Scene, windows: OpenWindow) -> None:
-    scene.fail("plainly", 300, queue="plainly")
+    scene.fail("plainly", 80, queue="plainly")
     window = await windows(java_script_enabled=False)
     page = window.page
     await window.log_in("/admin/apps/plainly")
-    await page.get_by_role("link", name="Retry all 300").click()
+    await page.get_by_role("link", name="Retry all 80").click()
     await page.get_by_text("Pace and safety").click()
     await page.get_by_label("Rate").fill("0")
-    await page.get_by_role("button", name="Retry 300 entries").click()
+    await page.get_by_role("button", name="Retry 80 entries").click()
     await expect(page.get_by_label("Rate")).to_have_accessible_description(re.compile("from 0.01"))
-    await page.get_by_label("Rate").fill("2")
-    await page.get_by_role("button", name="Retry 300 entries").click()
+    await page.get_by_label("Rate").fill("1")
+    await page.get_by_role("button", name="Retry 80 entries").click()
     await page.get_by_role("button", name="Pause").click()
     await expect(page.locator("#paused")).to_contain_text("Paused by you")
     await page.get_by_role("link", name="Change").click()
@@ -195,4 +195,4 @@ async def test_an_operation_is_steered_without_script(scene: Scene, windows: Ope
     await expect(page.get_by_role("heading", level=1)).to_contain_text("finished, observing")
     await page.get_by_role("button", name="Take back what has not started").click()
     await expect(page.get_by_role("heading", level=1)).to_contain_text("cancelled")
-    assert scene.failed_of("plainly") == 300
+    assert scene.failed_of("plainly") == 80

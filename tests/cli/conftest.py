@@ -8,6 +8,8 @@ import pty
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -50,15 +52,16 @@ class Shell:
     def on_terminal(self, *arguments: str, columns: int = 80) -> list[str]:
         """The lines that a command prints on a terminal of this width; it must succeed."""
         controller, terminal = pty.openpty()
-        process = subprocess.Popen(
-            [sys.executable, "-m", "redrive", *arguments],
-            stdout=terminal,
-            env={**os.environ, "TERM": "dumb", "COLUMNS": str(columns)},
-        )
-        os.close(terminal)
-        written = read_all(controller)
-        assert process.wait(60) == 0
-        return written.splitlines()
+        with (
+            pytest.MonkeyPatch.context() as environment,
+            ThreadPoolExecutor(1) as reader,
+        ):
+            environment.setenv("TERM", "dumb")
+            environment.setenv("COLUMNS", str(columns))
+            written = reader.submit(read_all, controller)
+            with os.fdopen(terminal, "w", encoding="utf-8") as screen, redirect_stdout(screen):
+                assert not app(list(arguments), standalone_mode=False)
+            return written.result().splitlines()
 
     def data(self, *arguments: str) -> Any:
         """The JSON that a command prints; it must succeed."""

@@ -22,9 +22,9 @@ def books(database: Database) -> Books:
 
 
 @pytest.fixture
-async def second(ledger_url: str) -> AsyncIterator[Books]:
+async def second(ledger_url: str, databases: dict[str, Database]) -> AsyncIterator[Books]:
     """Another process's view of the same ledger."""
-    database = Database(ledger_url)
+    database = databases.setdefault(f"second {ledger_url}", Database(ledger_url))
     yield Books(database)
     await database.close()
 
