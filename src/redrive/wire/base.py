@@ -51,8 +51,15 @@ class Output(BaseModel):
     )
 
 
+_WITHOUT_DOCSTRINGS = ConfigDict(use_attribute_docstrings=False)
+"""Of a generic model they would be looked for in the source each time that it is given a type: a
+second of every command."""
+
+
 class Envelope(Output, Generic[T]):
     """Every answer that is not an error."""
+
+    model_config = _WITHOUT_DOCSTRINGS
 
     data: T
 
@@ -60,9 +67,13 @@ class Envelope(Output, Generic[T]):
 class Page(Output, Generic[T]):
     """A list, or the part of it that was asked for."""
 
+    model_config = _WITHOUT_DOCSTRINGS
+
     items: list[T]
-    next_cursor: str | None = None
-    """Give it back as ``cursor`` for the next page; null on the last one."""
+    next_cursor: str | None = Field(
+        default=None,
+        description="Give it back as ``cursor`` for the next page; null on the last one.",
+    )
 
 
 class FieldProblem(Output):
