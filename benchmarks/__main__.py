@@ -22,7 +22,6 @@ from benchmarks import (
 )
 from benchmarks.report import Measured, show_servers
 from benchmarks.worlds import world
-from redrive.garbage import collect_rarely
 
 PARTS = (
     *("bulk-retry", "others", "cancelling", "neighbours", "following"),
@@ -60,7 +59,6 @@ async def _measure(given: argparse.Namespace) -> None:
     rates: dict[str, Measured] = {}
     with world() as servers:
         show_servers(await servers.describe())
-        collect_rarely()
         if "bulk-retry" in parts:
             sizes = [int(size) for size in given.sizes.split(",")]
             rates = await bulk_retry.run(servers, sizes=sizes, repeats=repeats)

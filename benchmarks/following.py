@@ -8,6 +8,7 @@ from benchmarks.report import Measured, save, show
 from benchmarks.seeding import QUEUE, seed_failed_jobs
 from benchmarks.worlds import BACKENDS, World
 from redrive.domain import EntryState, entry_id_of
+from redrive.garbage import collect_rarely
 from redrive.settings import Settings
 from redrive.wiring import build_follower, open_services
 from tests.support.servers import RedisServer
@@ -17,6 +18,7 @@ _REMOVED = "7"
 
 async def run(world: World, *, count: int, repeats: int) -> None:
     """Measure on SQLite and PostgreSQL, print and save."""
+    collect_rarely()
     for backend in BACKENDS:
         intake = Measured(name="intake of failures", unit="entries/s", values=[])
         check = Measured(name="one pass of the drift check", unit="s", values=[])
