@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from redrive.domain import (
     Answer,
@@ -25,6 +27,8 @@ FAILED, QUEUED, ACTIVE = EntryState.FAILED, EntryState.QUEUED, EntryState.ACTIVE
 RECOVERED, VANISHED = EntryState.RECOVERED, EntryState.VANISHED
 MOVED_AT = 10.0
 BEFORE, AFTER = 9.0, 11.0
+
+SCANS = "SELECT idx_scan FROM pg_stat_user_indexes WHERE indexrelname = 'ix_entries_claimed'"
 
 Early = Callable[[Books, Operation], Awaitable[object]]
 
@@ -275,3 +279,27 @@ async def test_an_entry_that_left_its_operation_is_not_settled_by_it(books: Book
     assert settled.completed == 0
     assert (await books.entry("1")).state is EntryState.CLAIMED
     await books.check_counts()
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+async def test_a_settle_looks_its_entries_up_by_their_ids(books: Books) -> None:
+    """The index of claimed entries holds what was claimed and is settled until the next vacuum."""
+    size, batches = 20, 10
+    await books.fail(*(str(number) for number in range(size * batches)))
+    operation = await books.begin()
+
+    async def scans() -> int:
+        async def work(connection: AsyncConnection) -> int:
+            await connection.execute(text("SELECT pg_stat_force_next_flush()"))
+            found = await connection.execute(text(SCANS))
+            return int(found.scalar_one())
+
+        await books.database.write(work)
+        return await books.database.write(work)
+
+    before = await scans()
+    for _ in range(batches):
+        batch = await books.claim(operation, size)
+        await books.operations.settle(operation, batch, results(batch, Answer.REQUEUED))
+    assert (await books.operation(operation)).requeued == size * batches
+    assert await scans() == before

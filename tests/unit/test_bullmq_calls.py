@@ -60,7 +60,9 @@ def calls(world: BullMQWorld) -> int:
     return sum(statistics.get(f"cmdstat_{name}", {"calls": 0})["calls"] for name in EVALS)
 
 
-async def test_one_call_moves_250_jobs_at_most(world: BullMQWorld, batch: RequeueBatch) -> None:
+async def test_a_batch_is_moved_in_order_by_calls_of_a_bounded_size(
+    world: BullMQWorld, batch: RequeueBatch
+) -> None:
     one = batch_of(QUEUE, [item("gone")], number=2)
     await world.engine.requeue(one)
     world.redis.config_resetstat()

@@ -113,7 +113,7 @@ async def settle(
     moved = CountMoves()
     moves: Moves = Counter()
     outcomes: list[EarlyOutcome] = []
-    settled: list[tuple[tuple[Answer, str, datetime], list[int]]] = []
+    settled: defaultdict[tuple[Answer, str], list[int]] = defaultdict(list)
     recoveries: list[datetime] = []
     for key, ids in groups.items():
         quiet = await _settle_entries(database, connection, operation, key, ids, seq, now)
@@ -141,11 +141,10 @@ async def settle(
         for app_id, group_pk, state in done.values():
             moves[(app_id, group_pk, EntryState.CLAIMED, state)] += 1
         moved.counts[_verdict(key[0]).count] += len(done)
-        settled.append((key, list(done)))
+        settled[key[:2]] += done
     await move_counts(connection, moves)
-    for key, ids in settled:
-        whole = len(ids) == len(batch.entries)
-        await _settle_items(database, connection, operation, batch, key, ids, whole, now)
+    for (answer, detail), ids in settled.items():
+        await _settle_items(database, connection, operation, batch, answer, detail, ids, now)
     await set_outcomes(connection, operation.operation_id, outcomes)
     await add_recoveries(connection, now, recoveries)
     return moved
@@ -276,10 +275,14 @@ def _heard_state(answer: Answer, row: Row[Any], at: datetime) -> EntryState:
 
 
 def claimed_entries(database: Database, operation: Operation) -> ColumnElement[bool]:
-    """Of the entries in the parameter ``ids``, those that the operation still holds."""
+    """Of the entries in the parameter ``ids``, those that the operation still holds.
+
+    Looked up by their ids: the index of claimed entries, which PostgreSQL would take for the
+    shorter way, is full of what has been settled.
+    """
     return and_(
         database.any_of(entries.c.id, "ids"),
-        entries.c.state == EntryState.CLAIMED.value,
+        entries.c.state.concat("") == EntryState.CLAIMED.value,
         entries.c.operation_id == operation.operation_id,
     )
 
@@ -300,15 +303,14 @@ async def _settle_items(
     connection: AsyncConnection,
     operation: Operation,
     batch: Batch,
-    key: tuple[Answer, str, datetime],
+    answer: Answer,
+    detail: str,
     ids: Sequence[int],
-    whole: bool,
     now: datetime,
 ) -> None:
-    answer, detail, _ = key
     statement = update(items).where(claimed_items(operation, batch))
     parameters: dict[str, Any] = {}
-    if not whole:
+    if len(ids) < len(batch.entries):
         statement = statement.where(database.any_of(items.c.entry_pk, "ids"))
         parameters["ids"] = database.listed(ids)
     await connection.execute(

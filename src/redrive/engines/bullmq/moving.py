@@ -32,7 +32,7 @@ from redrive.faultpoints import Step, reach
 MAJORS = "".join(f":{major}." for major in WORKER_MAJORS)
 """The supported majors as ``scripts/queue.lua`` looks for them."""
 
-CALL_JOBS = 250
+CALL_JOBS = 125
 """Jobs moved by one call of the script: some milliseconds in which the server does nothing else."""
 
 STANDARD, PRIORITIZED = "addStandardJob-9", "addPrioritizedJob-9"
