@@ -51,9 +51,7 @@ class Operator:
     async def _start_planned(self, act: Act, kind: str, key: str) -> str | None:
         """Start what a plan selected. A plan whose answer was lost is made once more."""
         wanted = {"kind": kind, "filter": act.where}
-        answer = await self._ask("/operations/plan", wanted)
-        while answer.status_code == 503:
-            answer = await self._ask("/operations/plan", wanted)
+        answer = await self._heard("/operations/plan", wanted)
         assert answer.status_code == 200, answer.text
         plan = answer.json()["data"]
         if plan["plan_token"] is None:
@@ -96,7 +94,7 @@ class Operator:
 
     async def progress(self, operation_id: str) -> dict[str, Any]:
         """How far an operation is, by the console."""
-        answer = await self._ask(f"/retry/progress/{operation_id}", None, "GET")
+        answer = await self._heard(f"/retry/progress/{operation_id}", None, "GET")
         assert answer.status_code == 200, answer.text
         told: dict[str, Any] = answer.json()["data"]
         return told
@@ -108,9 +106,7 @@ class Operator:
 
     async def cancel(self, operation_id: str, *, undo: bool = False) -> None:
         """Cancel; one that is over already, or of which nothing waits, stays as it is."""
-        answer = await self._ask(f"/retry/cancel/{operation_id}", {"undo": undo})
-        while answer.status_code == 503:
-            answer = await self._ask(f"/retry/cancel/{operation_id}", {"undo": undo})
+        answer = await self._heard(f"/retry/cancel/{operation_id}", {"undo": undo})
         assert answer.status_code in (202, 409), answer.text
 
     async def steer(self, operation_id: str, rate: float) -> None:
@@ -124,10 +120,18 @@ class Operator:
         await self._until_taken_in("POST", f"/operations/{operation_id}/resume", {})
 
     async def _until_taken_in(self, method: str, path: str, body: dict[str, Any]) -> None:
+        answer = await self._heard(path, body, method)
+        assert answer.status_code in (200, 202, 409), answer.text
+
+    async def _heard(
+        self, path: str, body: dict[str, Any] | None, method: str = "POST"
+    ) -> httpx.Response:
+        """Ask until what the console needs for its answer is there."""
         answer = await self._ask(path, body, method)
         while answer.status_code == 503:
+            await asyncio.sleep(_PAUSE_SECONDS)
             answer = await self._ask(path, body, method)
-        assert answer.status_code in (200, 202, 409), answer.text
+        return answer
 
     async def close(self) -> None:
         await self._http.aclose()
