@@ -13,8 +13,8 @@ import pytest
 from benchmarks.__main__ import PARTS
 
 ROOT = Path(__file__).parents[2]
-SMALL = ("--sizes", "50", "--entries", "300", "--failed", "30", "--loop-entries", "20")
-ONCE = ("--requests", "1", "--repeats", "1", "--paced-seconds", "0.5", "--live-seconds", "0.5")
+SMALL = ("--sizes", "50", "--entries", "1000", "--failed", "100", "--loop-entries", "20")
+ONCE = ("--requests", "1", "--repeats", "1", "--paced-seconds", "1", "--live-seconds", "0.5")
 MANY_BATCHES = "20"
 TOO_SHORT_TO_CANCEL = "cancelling"
 

@@ -307,4 +307,4 @@ class PacingMachine(RuleBasedStateMachine):
 def test_any_outcomes_keep_to_the_limits_and_add_up(
     ledger_templates: LedgerTemplates, shared_redis: RedisServer, tmp_path: Path
 ) -> None:
-    run_machine(PacingMachine, ledger_templates, shared_redis, tmp_path, examples=10, steps=12)
+    run_machine(PacingMachine, ledger_templates, shared_redis, tmp_path, examples=20, steps=12)

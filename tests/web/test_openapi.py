@@ -20,7 +20,7 @@ from redrive.web.openapi import ADDRESS
 from tests.support.servers import RedisServer
 from tests.web.support import PASSWORD, USER, Console, open_console, settings_of
 
-EXAMPLES = 6
+EXAMPLES = 15
 
 
 @pytest.fixture
