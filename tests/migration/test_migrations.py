@@ -32,9 +32,15 @@ asyncio.run(main())
 """
 
 
+STORED = "SELECT relname, reloptions FROM pg_class WHERE reloptions IS NOT NULL"
+
+
 def picture(connection: Connection) -> dict[str, dict[str, Any]]:
     """Everything that a database says of its tables, in a form that can be compared."""
     seen = inspect(connection)
+    on_sqlite = connection.dialect.name == "sqlite"
+    rows = [] if on_sqlite else connection.execute(text(STORED)).all()
+    stored = {row.relname: row.reloptions for row in rows}
     return {
         table: {
             "columns": [
@@ -53,6 +59,8 @@ def picture(connection: Connection) -> dict[str, dict[str, Any]]:
                 )
                 for index in seen.get_indexes(table)
             },
+            "room": {name: room for name, room in stored.items() if name.endswith(table)}
+            | {index["name"]: stored.get(index["name"]) for index in seen.get_indexes(table)},
         }
         for table in seen.get_table_names()
         if table != "alembic_version"

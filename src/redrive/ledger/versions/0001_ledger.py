@@ -9,6 +9,7 @@ revision = "0001"
 down_revision = None
 
 _ROW_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+_ROOM = "45"
 _KINDS = ("retry", "resync", "dismiss")
 _ITEM_STATES = ("claimed", "requeued", "skipped", "errored", "released", "dismissed")
 _ENTRY_STATES = ("failed", "claimed", "queued", "active", "recovered", "dismissed", "vanished")
@@ -29,7 +30,14 @@ def _one_of(table: str, column: str, *values: str, nullable: bool = False) -> sa
     )
 
 
-def _index(name: str, table: str, columns: list[str], where: str | None = None) -> None:
+def _index(
+    name: str,
+    table: str,
+    columns: list[str],
+    where: str | None = None,
+    *,
+    with_room: bool = False,
+) -> None:
     condition = None if where is None else sa.text(where)
     op.create_index(
         name,
@@ -38,6 +46,7 @@ def _index(name: str, table: str, columns: list[str], where: str | None = None) 
         unique=name.startswith("ux_"),
         sqlite_where=condition,
         postgresql_where=condition,
+        postgresql_with={"fillfactor": _ROOM} if with_room else {},
     )
 
 
@@ -110,8 +119,10 @@ def _create_entries() -> None:
         _one_of("entries", "state", *_ENTRY_STATES),
     )
     failed, live = "state = 'failed'", "state IN ('queued', 'active')"
-    _index("ux_entries_failure_seq", "entries", ["failure_seq"])
-    _index("ix_entries_app", "entries", ["app_id", "failure_seq"])
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute(f"ALTER INDEX pk_entries SET (fillfactor = {_ROOM})")
+    _index("ux_entries_failure_seq", "entries", ["failure_seq"], with_room=True)
+    _index("ix_entries_app", "entries", ["app_id", "failure_seq"], with_room=True)
     _index("ix_entries_failed", "entries", ["failure_seq"], failed)
     _index("ix_entries_failed_app", "entries", ["app_id", "failure_seq"], failed)
     _index("ix_entries_failed_at", "entries", ["failed_at", "failure_seq"], failed)
