@@ -207,8 +207,9 @@ async def _withhold(engine: Engine, part: RequeueBatch) -> list[RequeueResult]:
 def _is_unreadable(operation: Operation, entry: ClaimedEntry) -> bool:
     """Whether no worker could read the job. Put back, it would harm the worker that takes it;
     who has mended its record can resync it by hand."""
-    by_hand = operation.scope.kind is ScopeKind.ENTRY and operation.kind is OperationKind.RESYNC
-    return entry.defect in (DATA_UNREADABLE, OPTIONS_UNREADABLE) and not by_hand
+    if entry.defect not in (DATA_UNREADABLE, OPTIONS_UNREADABLE):
+        return False
+    return operation.scope.kind is not ScopeKind.ENTRY or operation.kind is not OperationKind.RESYNC
 
 
 def _parts(
@@ -228,12 +229,7 @@ def _parts(
                 operation_id=operation.operation_id,
                 number=batch.number,
                 items=tuple(
-                    RequeueItem(
-                        job_id=entry.job_id,
-                        failed_at=entry.failed_at,
-                        generation=entry.generation,
-                    )
-                    for entry in entries
+                    [RequeueItem(one.job_id, one.failed_at, one.generation) for one in entries]
                 ),
                 mark=retry,
                 take_finished=not retry,

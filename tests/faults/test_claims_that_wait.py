@@ -46,7 +46,8 @@ async def claim_beside_a_single_retry_of(books: Books, job_id: str, *, goes_on: 
 
     async def single(connection: AsyncConnection) -> None:
         scope = Scope.of_entry(APP, id_of(job_id))
-        await start_single(connection, request(scope, OperationKind.RETRY), books.clock.now())
+        wanted = request(scope, OperationKind.RETRY)
+        await start_single(books.database, connection, wanted, books.clock.now())
         taken.set()
         await end.wait()
         if not goes_on:

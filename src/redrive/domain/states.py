@@ -10,8 +10,11 @@ class EntryState(StrEnum):
     """What the ledger knows about an entry.
 
     ``failed → claimed → queued → active → recovered | failed``; ``dismissed`` and ``vanished``
-    stand beside that line.
+    stand beside that line. States and answers are keys once per entry: they hash as the texts that
+    they are, without Python's own code for members.
     """
+
+    __hash__ = str.__hash__
 
     FAILED = "failed"
     CLAIMED = "claimed"
@@ -113,6 +116,8 @@ class ScopeKind(StrEnum):
 
 class Answer(StrEnum):
     """What was done with one job of a batch: by an engine, but for DISMISSED, which needs none."""
+
+    __hash__ = str.__hash__
 
     REQUEUED = "requeued"
     RECREATED = "recreated"

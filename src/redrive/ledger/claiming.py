@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, false, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from redrive.domain import (
     BATCH_BYTES,
@@ -17,6 +19,7 @@ from redrive.domain import (
     EntryState,
     ItemState,
     Operation,
+    OperationKind,
     OperationState,
     ScopeKind,
 )
@@ -46,16 +49,14 @@ async def claim(
     batch without entries says that all that was looked at had left the plan's selection: the
     operation has moved on, and the next claim goes on from there.
     """
-    own = operations.c.operation_id == operation.operation_id
-    position = (await connection.execute(select(operations).where(own))).first()
+    own = {"holder": operation.operation_id}
+    position = (await connection.execute(_POSITION, own)).scalar()
     if position is None:
         raise StaleRunner(operation_id=operation.operation_id)
     if operation.scope.kind is ScopeKind.FILTER:
-        found = await take_selected(
-            database, connection, operation, position.claimed_through, limit, now
-        )
+        found = await take_selected(database, connection, operation, position, limit, now)
     else:
-        found = await _take_next(connection, operation, position.claimed_through, limit)
+        found = await _take_next(connection, operation, position, limit)
     if found is None:
         await _require_epoch(connection, operation)
         return None
@@ -66,19 +67,8 @@ async def claim(
     )
     await move_counts(connection, moves)
     moved_on = await connection.execute(
-        update(operations)
-        .where(
-            own,
-            operations.c.runner_epoch == operation.runner_epoch,
-            operations.c.state == OperationState.RUNNING,
-            operations.c.pause_wanted.is_(false()),
-        )
-        .values(
-            claimed_through=found.through,
-            next_batch=operations.c.next_batch + 1,
-            skipped=operations.c.skipped + len(found.gone),
-        )
-        .returning(operations.c.next_batch)
+        _MOVES_ON,
+        own | {"epoch": operation.runner_epoch, "through": found.through, "gone": len(found.gone)},
     )
     next_batch = moved_on.scalar()
     if next_batch is None:
@@ -86,21 +76,40 @@ async def claim(
         raise NotRunningError
     number = int(next_batch) - 1
     if taken:
-        await insert_items(
-            connection,
-            operation.operation_id,
-            number,
-            database.any_of(entries.c.id, "ids"),
-            {"ids": database.listed(entry.entry_pk for entry in taken)},
-        )
+        await insert_items(database, connection, number, (entry.entry_pk for entry in taken))
     await insert_gone(connection, found)
     return Batch(operation_id=operation.operation_id, number=number, entries=taken)
+
+
+_OWN = operations.c.operation_id == bindparam("holder")
+_POSITION = select(operations.c.claimed_through).where(_OWN)
+_MOVES_ON = (
+    update(operations)
+    .where(
+        _OWN,
+        operations.c.runner_epoch == bindparam("epoch"),
+        operations.c.state == OperationState.RUNNING,
+        operations.c.pause_wanted.is_(false()),
+    )
+    .values(
+        claimed_through=bindparam("through"),
+        next_batch=operations.c.next_batch + 1,
+        skipped=operations.c.skipped + bindparam("gone"),
+    )
+    .returning(operations.c.next_batch)
+)
 
 
 async def _take_next(
     connection: AsyncConnection, operation: Operation, after: int, limit: int
 ) -> Taken | None:
-    where = {"after": after, "most": limit}
+    where: dict[str, object] = {
+        "after": after,
+        "most": limit,
+        "cutoff": operation.cutoff_seq,
+        "app": operation.scope.app_id,
+        "holder": operation.operation_id,
+    }
     rows = await _take(connection, operation, where)
     # None also when others took every candidate meanwhile; the next ones are looked for then.
     while not rows and await _anything_left(connection, operation, where):
@@ -109,26 +118,30 @@ async def _take_next(
 
 
 async def _take(
-    connection: AsyncConnection, operation: Operation, where: dict[str, int]
+    connection: AsyncConnection, operation: Operation, where: dict[str, object]
 ) -> list[Row[Any]]:
-    claimed = await connection.execute(_claim_statement(operation), where)
+    claimed = await connection.execute(
+        _claim_statement(operation.kind, operation.scope.kind), where
+    )
     return sorted(claimed.all(), key=lambda row: int(row.failure_seq))
 
 
 async def _anything_left(
-    connection: AsyncConnection, operation: Operation, where: dict[str, int]
+    connection: AsyncConnection, operation: Operation, where: dict[str, object]
 ) -> bool:
-    left = select(_candidates(operation).subquery().c.failure_seq).limit(1)
+    candidates = _candidates(operation.kind, operation.scope.kind)
+    left = select(candidates.subquery().c.failure_seq).limit(1)
     return (await connection.execute(left, where)).first() is not None
 
 
-def _claim_statement(operation: Operation) -> Any:
+@cache
+def _claim_statement(kind: OperationKind, scope: ScopeKind) -> ReturningUpdate[Any]:
     """Take the oldest entries after a position, as many as wanted or as their data allows.
 
     The entries lie side by side in the order of the selection, so that one range names them. An
     entry that another transaction holds is waited for, and looked at again as that one left it.
     """
-    oldest = _candidates(operation).subquery()
+    oldest = _candidates(kind, scope).subquery()
     up_to_here = func.sum(oldest.c.data_size).over(order_by=oldest.c.failure_seq)
     measured = select(
         oldest.c.failure_seq, (up_to_here - oldest.c.data_size).label("bytes_before")
@@ -140,31 +153,31 @@ def _claim_statement(operation: Operation) -> Any:
     )
     return (
         update(entries)
-        .where(_selectable(operation), entries.c.failure_seq <= last)
-        .values(claim_values(operation.operation_id))
+        .where(_selectable(kind, scope), entries.c.failure_seq <= last)
+        .values(claim_values())
         .returning(*CLAIMED_COLUMNS)
     )
 
 
-def _candidates(operation: Operation) -> Select[Any]:
+def _candidates(kind: OperationKind, scope: ScopeKind) -> Select[Any]:
     return (
         select(entries.c.failure_seq, entries.c.data_size)
-        .where(_selectable(operation), entries.c.failure_seq <= operation.cutoff_seq)
+        .where(_selectable(kind, scope), entries.c.failure_seq <= bindparam("cutoff"))
         .order_by(entries.c.failure_seq)
         .limit(bindparam("most"))
     )
 
 
-def _selectable(operation: Operation) -> ColumnElement[bool]:
-    takes = BULK_TAKES[operation.kind]
+def _selectable(kind: OperationKind, scope: ScopeKind) -> ColumnElement[bool]:
+    takes = BULK_TAKES[kind]
     state = entries.c.state
     wanted = and_(
         state == takes[0].value if len(takes) == 1 else state.in_(takes),
         entries.c.failure_seq > bindparam("after"),
-        entries.c.selectable_seq <= operation.cutoff_seq,
+        entries.c.selectable_seq <= bindparam("cutoff"),
     )
-    if operation.scope.kind is ScopeKind.APP:
-        return and_(wanted, entries.c.app_id == operation.scope.app_id)
+    if scope is ScopeKind.APP:
+        return and_(wanted, entries.c.app_id == bindparam("app"))
     return wanted
 
 
@@ -188,13 +201,14 @@ def unsettled_statement(operation: Operation) -> Select[Any]:
     """The claimed items of an operation, with what an engine needs, in hand-over order."""
     return (
         select(
-            *CLAIMED_COLUMNS[:6],
+            entries.c.id,
+            items.c.failure_seq,
+            *CLAIMED_COLUMNS[2:7],
             items.c.failed_at,
             items.c.generation,
             entries.c.forgets,
             items.c.from_state,
             items.c.detail,
-            items.c.failure_seq,
             items.c.batch_number,
         )
         .join(entries, entries.c.id == items.c.entry_pk)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from redrive.domain import (
     BULK_TAKES,
@@ -197,16 +199,26 @@ async def move_own_counts(
 ) -> Operation:
     """Add to the counts of the operation that its runner has in hand. Raises StaleRunner."""
     result = await connection.execute(
-        update(operations)
-        .where(
-            operations.c.operation_id == operation.operation_id,
-            operations.c.runner_epoch == operation.runner_epoch,
-            operations.c.state.in_(OPEN_STATES),
-        )
-        .values({name: operations.c[name] + n for name, n in counts.items()} or {"error": None})
-        .returning(operations)
+        _moves_own_counts(tuple(sorted(counts))),
+        {"holder": operation.operation_id, "epoch": operation.runner_epoch}
+        | {f"{name}_by": number for name, number in counts.items()},
     )
     row = result.first()
     if row is None:
         raise StaleRunner(operation_id=operation.operation_id)
     return operation_of(row)
+
+
+@cache
+def _moves_own_counts(names: tuple[str, ...]) -> ReturningUpdate[Any]:
+    moved: dict[str, Any] = {name: operations.c[name] + bindparam(f"{name}_by") for name in names}
+    return (
+        update(operations)
+        .where(
+            operations.c.operation_id == bindparam("holder"),
+            operations.c.runner_epoch == bindparam("epoch"),
+            one_of(operations.c.state, OPEN_STATES),
+        )
+        .values(moved or {"error": None})
+        .returning(operations)
+    )

@@ -55,6 +55,7 @@ class Database:
             path = url.replace("sqlite:///", "sqlite+aiosqlite:///", 1)
             self._writer = _sqlite_engine(path, begin="BEGIN IMMEDIATE", connections=1)
             self._reader = _sqlite_engine(path, begin="BEGIN", connections=4)
+            self._lone_reader = self._reader
         else:
             scheme, rest = url.split("://", 1)
             del scheme
@@ -67,10 +68,12 @@ class Database:
                 pool_recycle=1800,
             )
             _end_sleeping_sessions(self._writer)
-            # One view for a whole reading transaction, as SQLite's readers have by nature.
+            # One view for a whole reading transaction, as SQLite's readers have by nature. One
+            # statement has one view anyhow, and needs no round trips to begin and to end.
             self._reader = self._writer.execution_options(
                 isolation_level="REPEATABLE READ", postgresql_readonly=True
             )
+            self._lone_reader = self._writer.execution_options(isolation_level="AUTOCOMMIT")
 
     async def write(self, work: Work[T]) -> T:
         """Run ``work`` in one transaction; again if the database broke a deadlock by it.
@@ -92,7 +95,7 @@ class Database:
         async def work(connection: AsyncConnection) -> Sequence[Row[Any]]:
             return (await connection.execute(statement, parameters)).all()
 
-        return await self.read(work)
+        return await _whole(self._run(self._lone_reader, work))
 
     async def _run(self, engine: AsyncEngine, work: Work[T]) -> T:
         for tries in range(1, _MOST_TRIES + 1):
@@ -116,12 +119,7 @@ class Database:
         One parameter whatever the number of values: the statement's text stays the same, so it
         is prepared once, and no limit on the number of parameters is met.
         """
-        textual = isinstance(column.type, String)
-        if self.is_sqlite:
-            values = func.json_each(bindparam(name, type_=String)).table_valued("value")
-            return column.in_(select(values.c.value))
-        array: ColumnElement[Any] = bindparam(name, type_=ARRAY(String if textual else BigInteger))
-        return column == func.any(array)
+        return any_of(column, name, on_sqlite=self.is_sqlite)
 
     def listed(self, values: Iterable[object]) -> object:
         """The value of a parameter of :meth:`any_of`."""
@@ -132,6 +130,16 @@ class Database:
         await self._writer.dispose()
         if self.is_sqlite:
             await self._reader.dispose()
+
+
+def any_of(column: ColumnElement[Any], name: str, *, on_sqlite: bool) -> ColumnElement[bool]:
+    """See :meth:`Database.any_of`; for statements that are kept for every database of a kind."""
+    if on_sqlite:
+        values = func.json_each(bindparam(name, type_=String)).table_valued("value")
+        return column.in_(select(values.c.value))
+    textual = isinstance(column.type, String)
+    array: ColumnElement[Any] = bindparam(name, type_=ARRAY(String if textual else BigInteger))
+    return column == func.any(array)
 
 
 async def _whole(running: Coroutine[Any, Any, T]) -> T:

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 
 from sqlalchemy import Update, bindparam, case, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -58,14 +59,16 @@ async def _move_app_counts(connection: AsyncConnection, moves: Moves) -> None:
         if any(deltas[app_id].values())
     ]
     if changes:
-        await connection.execute(
-            update(apps)
-            .where(apps.c.app_id == bindparam("moved_app"))
-            .values(
-                {state.value: apps.c[state.value] + bindparam(f"{state}_by") for state in states}
-            ),
-            changes,
-        )
+        await connection.execute(_moves_apps(tuple(states)), changes)
+
+
+@cache
+def _moves_apps(states: tuple[EntryState, ...]) -> Update:
+    return (
+        update(apps)
+        .where(apps.c.app_id == bindparam("moved_app"))
+        .values({state.value: apps.c[state.value] + bindparam(f"{state}_by") for state in states})
+    )
 
 
 async def move_group_counts(

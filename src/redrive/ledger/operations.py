@@ -66,7 +66,9 @@ class SqlOperationLedger(SqlSteeringLedger):
 
     async def start_single(self, request: StartRequest) -> tuple[Operation, Batch]:
         async def work(connection: AsyncConnection) -> tuple[Operation, Batch]:
-            started = await starting.start_single(connection, request, self._clock.now())
+            started = await starting.start_single(
+                self._database, connection, request, self._clock.now()
+            )
             reach(Step.SINGLE_WRITTEN)
             return started
 

@@ -19,6 +19,8 @@ from redrive.ledger.schema import entries, items, operations
 from redrive.ledger.settling import (
     FAILED_AFTER_MOVE,
     FAILED_BEFORE_MOVE,
+    batch_of,
+    claimed_by,
     claimed_entries,
     claimed_items,
 )
@@ -36,7 +38,7 @@ async def release(
     seq = await next_sequences(connection, 1)
     result = await connection.execute(
         update(entries)
-        .where(claimed_entries(database, operation))
+        .where(claimed_entries(database.is_sqlite))
         .values(
             state=_state_before(),
             selectable_seq=seq,
@@ -45,14 +47,15 @@ async def release(
             early_same_way=None,
         )
         .returning(entries.c.app_id, entries.c.group_pk, entries.c.state),
-        {"ids": database.listed(entry.entry_pk for entry in batch.entries)},
+        claimed_by(database, operation, (entry.entry_pk for entry in batch.entries)),
     )
     rows = result.all()
     await move_counts(connection, _given_back(rows))
     await connection.execute(
         update(items)
-        .where(claimed_items(operation, batch))
-        .values(state=ItemState.RELEASED, reason=reason, settled_at=now)
+        .where(claimed_items())
+        .values(state=ItemState.RELEASED, reason=reason, settled_at=now),
+        batch_of(operation, batch),
     )
     return len(rows)
 

@@ -117,6 +117,7 @@ _STATES = {state.value: state for state in EntryState}
 
 CLAIMED_COLUMNS = (
     entries.c.id,
+    entries.c.failure_seq,
     entries.c.entry_id,
     entries.c.app_id,
     entries.c.source,
@@ -127,29 +128,13 @@ CLAIMED_COLUMNS = (
     entries.c.forgets,
     entries.c.previous_state,
     entries.c.defect,
-    entries.c.failure_seq,
     entries.c.group_pk,
 )
 
 
 def claimed_of(row: Any) -> ClaimedEntry:
-    """From a row that begins with CLAIMED_COLUMNS, in that order: this runs once per entry."""
-    pk, entry_id, app_id, source, queue, job_id, failed_at, generation, *rest = row[:12]
-    forgets, before, defect, failure_seq = rest
-    return ClaimedEntry(
-        entry_pk=pk,
-        entry_id=entry_id,
-        app_id=app_id,
-        source=source,
-        queue=queue,
-        job_id=job_id,
-        failed_at=failed_at,
-        generation=generation,
-        forgets=forgets,
-        from_state=_STATES[before],
-        defect=defect or None,
-        failure_seq=failure_seq,
-    )
+    """From a row that begins with CLAIMED_COLUMNS, which are the fields in their order."""
+    return ClaimedEntry._make((*row[:10], _STATES[row[10]], row[11] or None))
 
 
 _FAILING_SINCE = (

@@ -60,9 +60,9 @@ async def take_selected(
             database.any_of(entries.c.failure_seq, "seqs"),
             one_of(entries.c.state, BULK_TAKES[operation.kind]),
         )
-        .values(claim_values(operation.operation_id))
+        .values(claim_values())
         .returning(*CLAIMED_COLUMNS),
-        {"seqs": database.listed(seqs)},
+        {"seqs": database.listed(seqs), "holder": operation.operation_id},
     )
     rows = sorted(claimed.all(), key=lambda row: int(row.failure_seq))
     taken = {row.failure_seq for row in rows}

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any, assert_never
 
-from sqlalchemy import ColumnElement, Row, and_, func, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    Update,
+    and_,
+    bindparam,
+    func,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from redrive.domain import (
     OVER_STATES,
@@ -23,10 +34,10 @@ from redrive.domain import (
     Settlement,
 )
 from redrive.ledger.counting import add_recoveries, next_sequences
-from redrive.ledger.database import Database
+from redrive.ledger.database import Database, any_of
 from redrive.ledger.judging import CountMoves, EarlyOutcome, set_outcomes
 from redrive.ledger.moves import Moves, move_counts
-from redrive.ledger.schema import entries, items
+from redrive.ledger.schema import Millis, entries, items
 
 FAILED_AFTER_MOVE = "failed"
 FAILED_BEFORE_MOVE = "refailed"
@@ -119,12 +130,8 @@ async def settle(
         quiet = await _settle_entries(database, connection, operation, key, ids, seq, now)
         entry_state = _verdict(key[0]).entry
         done = {
-            row.id: (
-                claimed[row.id].app_id,
-                row.group_pk,
-                entry_state or claimed[row.id].from_state,
-            )
-            for row in quiet
+            pk: (claimed[pk].app_id, group_pk, entry_state or claimed[pk].from_state)
+            for pk, group_pk in quiet
         }
         if entry_state is EntryState.RECOVERED:
             recoveries += [key[2]] * len(quiet)
@@ -158,31 +165,41 @@ async def _settle_entries(
     ids: Sequence[int],
     seq: int,
     now: datetime,
-) -> Sequence[Row[Any]]:
+) -> Sequence[Row[int, int | None]]:
     """Move the entries about which nothing came early; returns them with their groups."""
     answer, _, at = key
+    result = await connection.execute(
+        _settles_entries(answer, database.is_sqlite),
+        {"note": _note(operation, answer), "at": at, "seq": seq, "now": now}
+        | claimed_by(database, operation, ids),
+    )
+    return result.all()
+
+
+@cache
+def _settles_entries(answer: Answer, on_sqlite: bool) -> ReturningUpdate[int, int | None]:
     verdict = _verdict(answer)
+    at, now = bindparam("at", type_=Millis()), bindparam("now", type_=Millis())
     values: dict[str, Any] = {
         "state": verdict.entry or func.coalesce(entries.c.previous_state, EntryState.FAILED.value),
-        "state_reason": _note(operation, answer),
-        "moved_at": at if verdict.entry is EntryState.QUEUED else entries.c.moved_at,
+        "state_reason": bindparam("note"),
     }
+    if verdict.entry is EntryState.QUEUED:
+        values["moved_at"] = at
     if answer.moved:
         values["retried"] = entries.c.retried + 1
     if verdict.entry is not EntryState.QUEUED:
-        values["selectable_seq"] = seq
+        values["selectable_seq"] = bindparam("seq")
     if verdict.entry is EntryState.RECOVERED:
         values["recovered_at"] = at
     if verdict.entry in OVER_STATES:
         values["heard_at"] = now
-    result = await connection.execute(
+    return (
         update(entries)
-        .where(claimed_entries(database, operation), entries.c.early_outcome.is_(None))
+        .where(claimed_entries(on_sqlite), entries.c.early_outcome.is_(None))
         .values(values)
-        .returning(entries.c.id, entries.c.group_pk),
-        {"ids": database.listed(ids)},
+        .returning(entries.c.id, entries.c.group_pk)
     )
-    return result.all()
 
 
 async def _still_claimed(
@@ -191,8 +208,8 @@ async def _still_claimed(
     if not ids:
         return ()
     found = await connection.execute(
-        select(entries).where(claimed_entries(database, operation)).with_for_update(),
-        {"ids": database.listed(ids)},
+        select(entries).where(claimed_entries(database.is_sqlite)).with_for_update(),
+        claimed_by(database, operation, ids),
     )
     return found.all()
 
@@ -274,28 +291,39 @@ def _heard_state(answer: Answer, row: Row[Any], at: datetime) -> EntryState:
     return entry or EntryState(row.previous_state or EntryState.FAILED)
 
 
-def claimed_entries(database: Database, operation: Operation) -> ColumnElement[bool]:
-    """Of the entries in the parameter ``ids``, those that the operation still holds.
+def claimed_entries(on_sqlite: bool) -> ColumnElement[bool]:
+    """Of given entries, those that an operation still holds: see :func:`claimed_by`.
 
     Looked up by their ids: the index of claimed entries, which PostgreSQL would take for the
     shorter way, is full of what has been settled.
     """
     return and_(
-        database.any_of(entries.c.id, "ids"),
+        any_of(entries.c.id, "ids", on_sqlite=on_sqlite),
         entries.c.state.concat("") == EntryState.CLAIMED.value,
-        entries.c.operation_id == operation.operation_id,
+        entries.c.operation_id == bindparam("holder"),
     )
 
 
-def claimed_items(operation: Operation, batch: Batch) -> ColumnElement[bool]:
-    """The items of a batch that are not settled yet; a batch lies side by side in its operation."""
-    seqs = [entry.failure_seq for entry in batch.entries]
+def claimed_by(database: Database, operation: Operation, ids: Iterable[int]) -> dict[str, object]:
+    """The parameters of :func:`claimed_entries`."""
+    return {"ids": database.listed(ids), "holder": operation.operation_id}
+
+
+def claimed_items() -> ColumnElement[bool]:
+    """The items of a batch that are not settled yet: see :func:`batch_of`."""
     return and_(
-        items.c.operation_id == operation.operation_id,
-        items.c.failure_seq.between(min(seqs), max(seqs)),
-        items.c.batch_number == batch.number,
+        items.c.operation_id == bindparam("holder"),
+        items.c.failure_seq.between(bindparam("first"), bindparam("last")),
+        items.c.batch_number == bindparam("number"),
         items.c.state == ItemState.CLAIMED.value,
     )
+
+
+def batch_of(operation: Operation, batch: Batch) -> dict[str, object]:
+    """The parameters of :func:`claimed_items`; a batch lies side by side in its operation."""
+    seqs = [entry.failure_seq for entry in batch.entries]
+    holder = operation.operation_id
+    return {"holder": holder, "first": min(seqs), "last": max(seqs), "number": batch.number}
 
 
 async def _settle_items(
@@ -308,18 +336,22 @@ async def _settle_items(
     ids: Sequence[int],
     now: datetime,
 ) -> None:
-    statement = update(items).where(claimed_items(operation, batch))
-    parameters: dict[str, Any] = {}
-    if len(ids) < len(batch.entries):
-        statement = statement.where(database.any_of(items.c.entry_pk, "ids"))
+    parameters = batch_of(operation, batch) | {"what": detail, "now": now}
+    is_part = len(ids) < len(batch.entries)
+    if is_part:
         parameters["ids"] = database.listed(ids)
-    await connection.execute(
-        statement.values(
-            state=_verdict(answer).item,
-            reason=Reason.CANCELLED if answer is Answer.WITHHELD else Reason(answer.value),
-            detail=detail,
-            outcome=Outcome.WAITING if answer.moved else None,
-            settled_at=now,
-        ),
-        parameters,
+    await connection.execute(_settles_items(answer, is_part, database.is_sqlite), parameters)
+
+
+@cache
+def _settles_items(answer: Answer, is_part: bool, on_sqlite: bool) -> Update:
+    statement = update(items).where(claimed_items())
+    if is_part:
+        statement = statement.where(any_of(items.c.entry_pk, "ids", on_sqlite=on_sqlite))
+    return statement.values(
+        state=_verdict(answer).item,
+        reason=Reason.CANCELLED if answer is Answer.WITHHELD else Reason(answer.value),
+        detail=bindparam("what"),
+        outcome=Outcome.WAITING if answer.moved else None,
+        settled_at=bindparam("now", type_=Millis()),
     )

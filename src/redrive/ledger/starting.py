@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
+from collections.abc import Iterable
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
+    Insert,
     Integer,
     Row,
     String,
@@ -54,6 +57,7 @@ from redrive.ledger.counting import (
     share_selection,
     withdraw,
 )
+from redrive.ledger.database import Database, any_of
 from redrive.ledger.identities import named
 from redrive.ledger.moves import Moves, move_counts
 from redrive.ledger.overlapping import refuse_overlap
@@ -91,7 +95,7 @@ async def start_bulk(
 
 
 async def start_single(
-    connection: AsyncConnection, request: StartRequest, now: datetime
+    database: Database, connection: AsyncConnection, request: StartRequest, now: datetime
 ) -> tuple[Operation, Batch]:
     """See :meth:`redrive.ports.OperationLedger.start_single`."""
     scope = request.scope
@@ -111,8 +115,9 @@ async def start_single(
     claimed = await connection.execute(
         update(entries)
         .where(entries.c.id == entry.id)
-        .values(claim_values(operation_id))
-        .returning(*CLAIMED_COLUMNS)
+        .values(claim_values())
+        .returning(*CLAIMED_COLUMNS),
+        {"holder": operation_id},
     )
     before = EntryState(entry.state)
     moves: Moves = Counter({(entry.app_id, entry.group_pk, before, EntryState.CLAIMED): 1})
@@ -133,7 +138,7 @@ async def start_single(
         total=1,
     )
     batch = Batch(operation_id=operation_id, number=1, entries=(claimed_of(claimed.one()),))
-    await insert_items(connection, operation_id, 1, entries.c.id == entry.id)
+    await insert_items(database, connection, 1, [entry.id])
     return operation_of(row), batch
 
 
@@ -150,13 +155,14 @@ def how_it_begins(controls: Controls, total: int, approval_over: int) -> dict[st
     return values
 
 
-def claim_values(operation_id: OperationId) -> dict[str, Any]:
-    """What claiming changes in an entry; its error is kept until it is settled."""
+def claim_values() -> dict[str, Any]:
+    """What claiming for the parameter ``holder`` changes in an entry; its error is kept until it is
+    settled."""
     return {
         "previous_state": entries.c.state,
         "state": EntryState.CLAIMED,
         "generation": entries.c.generation + 1,
-        "operation_id": operation_id,
+        "operation_id": bindparam("holder"),
         "early_outcome": None,
         "early_at": None,
         "early_same_way": None,
@@ -164,13 +170,16 @@ def claim_values(operation_id: OperationId) -> dict[str, Any]:
 
 
 async def insert_items(
-    connection: AsyncConnection,
-    operation_id: OperationId,
-    number: int,
-    which: Any,
-    parameters: dict[str, Any] | None = None,
+    database: Database, connection: AsyncConnection, number: int, pks: Iterable[int]
 ) -> None:
     """Insert the items of freshly claimed entries."""
+    await connection.execute(
+        _inserts_items(database.is_sqlite), {"ids": database.listed(pks), "number": number}
+    )
+
+
+@cache
+def _inserts_items(on_sqlite: bool) -> Insert:
     columns = {
         "operation_id": entries.c.operation_id,
         "failure_seq": entries.c.failure_seq,
@@ -183,17 +192,13 @@ async def insert_items(
     }
     source = (
         select(*columns.values())
-        .where(which)
-        .add_columns(_constant(number, "batch_number"), _constant(ItemState.CLAIMED.value, "state"))
+        .where(any_of(entries.c.id, "ids", on_sqlite=on_sqlite))
+        .add_columns(
+            cast(bindparam("number", type_=Integer()), Integer).label("batch_number"),
+            cast(literal(ItemState.CLAIMED.value), String).label("state"),
+        )
     )
-    await connection.execute(
-        insert(items).from_select([*columns, "batch_number", "state"], source), parameters or {}
-    )
-
-
-def _constant(value: object, name: str) -> Any:
-    kind = Integer() if isinstance(value, int) else String()
-    return cast(bindparam(name, value, type_=kind), kind).label(name)
+    return insert(items).from_select([*columns, "batch_number", "state"], source)
 
 
 async def started_by_key(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -167,7 +168,8 @@ class Course:
     def handed_over(self, settlements: list[Settlement]) -> None:
         """Moved or not, these are out of hand: whatever was moved was moved before now."""
         now = self._time.seconds()
-        moved = sum(settlement.answer.moved for settlement in settlements)
+        answers = Counter(settlement.answer for settlement in settlements)
+        moved = sum(number for answer, number in answers.items() if answer.moved)
         self._to_hand_over = max(0, self._to_hand_over - len(settlements))
         self._meter.note(moved, now)
         self._is_fresh = False
