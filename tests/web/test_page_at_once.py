@@ -103,7 +103,10 @@ async def test_over_the_limit_it_begins_with_the_canary_of_a_plan_and_says_so_be
     await console.fail_many(1001)
     (group,) = (await browser.get("/admin/api/groups")).json()["data"]["items"]
     page, fields = await shown(browser, group["group_id"])
-    assert "Retry all starts at once, a canary of 20 first: 80% of it have to" in text_of(page)
+    assert (
+        "Retry all starts at once, a canary of 20 first: 80% of it must recover within"
+        in text_of(page)
+    )
     listed, _ = await shown(browser, group["group_id"], "/admin/groups")
     assert '<span class="second" aria-hidden="true">a canary of 20 first</span>' in listed.text
     sent = await browser.post(place_of(group["group_id"]), data=fields)

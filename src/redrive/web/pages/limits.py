@@ -52,7 +52,7 @@ def at_once_said(controls: Controls) -> str:
         return "starts at once"
     rest = controls_said(replace(controls, canary=None))
     return (
-        f"starts at once, {canary_first(controls)}: {canary.percent:g}% of it have to recover "
+        f"starts at once, {canary_first(controls)}: {canary.percent:g}% of it must recover "
         f"within {duration(canary.seconds)} before the rest follows, with {rest}"
     )
 
