@@ -37,8 +37,9 @@ async def test_what_fails_leads_to_its_group_and_on_to_its_entries(
     await expect(page.get_by_role("list", name="Calls that count")).to_contain_text("invoices")
     group = page.url
     actions = page.locator(".page-head")
-    for kind in ("retry", "dismiss"):
-        link = actions.get_by_role("link", name=f"{kind.capitalize()} all 60")
+    await expect(actions.get_by_role("button", name="Retry all 60")).to_be_visible()
+    for kind, name in (("retry", "Plan…"), ("dismiss", "Dismiss all 60")):
+        link = actions.get_by_role("link", name=name)
         place = f"/admin/plan?kind={kind}&group_id={group.rsplit('/', 1)[1]}"
         await expect(link).to_have_attribute("href", place)
     await page.get_by_role("link", name="All 60").last.click()
@@ -104,9 +105,79 @@ async def test_a_note_that_is_being_written_outlives_what_happens_meanwhile(
         stack=STACK.format(name="meanwhile"),
         name="meanwhile",
     )
-    await expect(page.get_by_role("link", name=re.compile("Retry all 3"))).to_be_visible()
+    await expect(page.get_by_role("button", name="Retry all 3")).to_be_visible()
     await expect(field).to_have_value("half a sen")
     await expect(field).to_be_focused()
+
+
+async def test_a_group_of_the_list_is_retried_with_one_click_and_its_row_tells_so(
+    scene: Scene, window: Window
+) -> None:
+    fail_alike(scene, "listed", 50)
+    page = window.page
+    await window.go("/admin/groups?queue=listed")
+    button = page.get_by_role("button", name="Retry all 50 of TypeError no total for listed")
+    fail_alike(scene, "listed", 2)
+    await page.get_by_role("button", name="Retry all 52 of").click()
+    await expect(page.locator("#flash")).to_contain_text("Started: 52 entries of group")
+    await page.get_by_label("Reason of the pause").fill("a look at the list")
+    await page.get_by_role("button", name="Pause").click()
+    await expect(page.locator("#paused")).to_be_visible()
+    await window.go("/admin/groups?queue=listed&quiet=true")
+    await expect(button).to_have_count(0)
+    await page.locator("tbody").get_by_role("link", name="Paused:").click()
+    await page.get_by_role("button", name="Cancel", exact=True).click()
+    await expect(page.get_by_role("heading", level=1)).to_contain_text("cancelled")
+    assert window.complaints == []
+
+
+async def test_the_second_click_of_a_double_click_meets_nothing_that_the_first_has_led_to(
+    scene: Scene, window: Window
+) -> None:
+    fail_alike(scene, "doubled", 200)
+    page = window.page
+    await window.go("/admin/groups?queue=doubled")
+    await page.get_by_role("button", name="Retry all 200").click()
+    cancel = page.get_by_role("button", name="Cancel", exact=True)
+    await expect(cancel).to_be_visible()
+    box = await cancel.bounding_box()
+    assert box is not None
+    await page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    await page.mouse.down(click_count=2)
+    await page.mouse.up(click_count=2)
+    await page.get_by_role("button", name="Pause").click()
+    await expect(page.locator("#paused")).to_be_visible()
+    await cancel.click()
+    await expect(page.get_by_role("heading", level=1)).to_contain_text("cancelled")
+    assert window.complaints == []
+
+
+async def test_one_click_needs_no_script_and_begins_with_the_canary(
+    scene: Scene, windows: OpenWindow
+) -> None:
+    fail_alike(scene, "unscripted", 1010)
+    window = await windows(java_script_enabled=False)
+    page = window.page
+    await window.log_in("/admin/groups?queue=unscripted")
+    await expect(page.locator("tbody")).to_contain_text("a canary of 20 first")
+    await page.locator("a[data-row]").click()
+    button = page.get_by_role("button", name="Retry all 1,010")
+    await expect(button).to_have_accessible_description(
+        re.compile("^Retry all starts at once, a canary of 20 first")
+    )
+    await button.dblclick()
+    await expect(page.get_by_role("heading", level=1)).to_contain_text("Retry of group")
+    started = scene.operation_of(page)
+    assert started["total"] == 1010
+    assert started["controls"]["canary"]["entries"] == 20
+    await page.get_by_role("button", name="Cancel", exact=True).click()
+    await expect(page.get_by_role("heading", level=1)).to_contain_text("cancelled")
+    of_group = [
+        one
+        for one in scene.console.get("/operations")["items"]
+        if one["filter"] == started["filter"]
+    ]
+    assert len(of_group) == 1
 
 
 async def test_the_list_of_groups_is_reached_and_walked_by_keyboard(

@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 SETTINGS = {"batch_size": "10"}
 
 
-async def test_400_of_one_cause_are_planned_started_and_recover_and_the_others_stay(
+async def test_400_of_one_cause_are_retried_with_one_click_and_recover_and_the_others_stay(
     scene: Scene, window: Window
 ) -> None:
     page = window.page
@@ -33,14 +33,7 @@ async def test_400_of_one_cause_are_planned_started_and_recover_and_the_others_s
     causes = page.locator("section", has=page.get_by_role("heading", name="What fails"))
     await causes.get_by_role("link", name="the provider refused").click()
     await expect(page.get_by_role("heading", level=1)).to_contain_text("the provider refused")
-    await page.locator(".page-head").get_by_role("link", name="Retry all 400").click()
-    await expect(page.get_by_role("heading", level=1)).to_have_text("Retry 400 entries?")
-    await expect(page.get_by_role("region", name="Causes")).to_contain_text("400")
-    await expect(page.get_by_role("region", name="Apps")).to_contain_text("app-1")
-    await expect(page.locator("time[data-until]")).to_have_text(re.compile(r"for \d+ min \d+ s"))
-    assert scene.console.get("/operations")["items"] == []
-    await page.get_by_label("Reason").fill("the provider is back")
-    await page.get_by_role("button", name="Retry 400 entries").click()
+    await page.get_by_role("button", name="Retry all 400").click()
     await expect(page.get_by_role("heading", level=1)).to_contain_text(
         "Retry of group “the provider refused"
     )
@@ -54,6 +47,7 @@ async def test_400_of_one_cause_are_planned_started_and_recover_and_the_others_s
     await expect(page.locator("#matches")).to_have_text("400 entries fit")
     await expect(page.locator("tbody")).to_contain_text("recovered")
     assert scene.failed_of("app-0") == 30
+    assert len(scene.console.get("/operations")["items"]) == 1
     assert window.complaints == []
 
 

@@ -42,25 +42,33 @@ async def test_the_fix_did_not_work_and_the_canary_stopped_it_after_20(
 
     await eventually(taken_in, "the ledger has all failures")
     ran.clear()
-    await window.go("/admin/apps/canaried")
-    await page.get_by_role("link", name="Retry all 60").click()
-    dialog = page.get_by_role("dialog")
-    await dialog.get_by_text("Pace and safety").click()
-    await dialog.get_by_label("Canary").fill("20")
+    await window.go("/admin/groups?queue=canaried")
+    await page.locator("a[data-row]").click()
+    await page.get_by_role("link", name="Plan…").click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Retry 60 entries?")
+    await expect(page.get_by_role("region", name="Causes")).to_contain_text("60")
+    await expect(page.get_by_role("region", name="Apps")).to_contain_text("canaried")
+    await expect(page.locator("time[data-until]")).to_have_text(re.compile(r"for \d+ min \d+ s"))
+    assert scene.console.get("/operations")["items"] == []
+    await page.get_by_text("Pace and safety").click()
+    await page.get_by_label("Canary").fill("20")
+    await page.get_by_label("Reason").fill("the provider says that it is back")
     async with working(scene.server.url, "canaried", still_fails):
-        await dialog.get_by_role("button", name="Retry 60 entries").click()
+        await page.get_by_role("button", name="Retry 60 entries").click()
         banner = page.locator("#paused")
         await expect(banner).to_contain_text("Paused by the canary")
     await expect(banner).to_contain_text("0 of 20 recovered, 20 failed again, 0 without an outcome")
     await expect(banner).to_contain_text("40 entries are left as they were.")
-    await expect(page).to_have_title(re.compile("^Paused 33% · Retry of app canaried"))
+    await expect(page).to_have_title(
+        re.compile("^Paused 33% · Retry of group “the provider is down”")
+    )
     assert len(ran) == len(set(ran)) == 20
     assert scene.operation_of(page)["succeeded"] == 20
     await expect(page.locator("#verdict")).to_contain_text("None of 20 recovered")
     await picture(page, "journey-canary-stopped")
     await window.go("/admin/")
     await expect(page.locator(".running-list")).to_contain_text("Paused by the canary")
-    await page.get_by_role("link", name="Retry of app canaried").first.click()
+    await page.get_by_role("link", name="Retry of group “the provider is down”").first.click()
     async with working(scene.server.url, "canaried", deliver):
         await page.get_by_role("button", name="Resume").click()
         await expect(page.locator("#flash")).to_contain_text("40 of 60 are left")

@@ -185,8 +185,10 @@ async def test_the_same_token_and_key_answer_with_the_operation_they_started(
     books.clock.advance(minutes=20)
     again, new = await books.triage.start_plan(start_of(plan.plan_token, idempotency_key="k1"))
     assert (again, new) == (first, False)
-    with pytest.raises(IdempotencyMismatch):
-        await books.triage.start_plan(start_of(other.plan_token, idempotency_key="k1"))
+    for token in (other.plan_token, "plan_unknown", ""):
+        with pytest.raises(IdempotencyMismatch) as refused:
+            await books.triage.start_plan(start_of(token, idempotency_key="k1"))
+        assert refused.value.fields["operation_id"] == first.operation_id
     with pytest.raises(IdempotencyMismatch):
         await books.operations.start_bulk(request(ALL, idempotency_key="k1"))
 

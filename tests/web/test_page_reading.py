@@ -53,7 +53,8 @@ def main_of(page: str) -> str:
     """The content without what differs from one moment to the next."""
     found = re.search(r"<main.*</main>", page, re.DOTALL)
     assert found is not None
-    return re.sub(r'value="[\w-]{22}"|>[^<]*(?:just now| ago|behind|under 1 s)[^<]*<', "", found[0])
+    keys = r'value="[\w-]{22}(?:-grp_\w+)?"'
+    return re.sub(rf"{keys}|>[^<]*(?:just now| ago|behind|under 1 s)[^<]*<", "", found[0])
 
 
 async def test_a_queue_system_that_is_away_is_marked_and_the_rest_is_shown(

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from redrive.domain import Actor, AppId, OperationKind, Scope, StartRequest
+from redrive.domain import Actor, AppId, EntryId, OperationKind, Scope, StartRequest
 from redrive.web.pages.words import REDIS_AWAY
 from redrive.web.sessions import Memory, Session, Sessions
 from tests.support.servers import RedisServer
@@ -189,7 +189,8 @@ async def test_while_redis_is_away_every_button_that_acts_is_disabled_and_says_w
 ) -> None:
     async with open_console(own_redis, tmp_path) as console, console.operator() as client:
         entry_id = await console.fail("18", "other")
-        await console.fail("17")
+        await console.fail("17", error="no such mailbox")
+        group_id = (await console.services.overview.entry(EntryId(entry_id))).entry.group_id
         scope = Scope.of_app(AppId("acme"))
         actor = Actor(name="bob", origin="cli")
         asked = StartRequest(kind=OperationKind.RETRY, scope=scope, actor=actor)
@@ -199,6 +200,8 @@ async def test_while_redis_is_away_every_button_that_acts_is_disabled_and_says_w
             f"/admin/entries/{entry_id}": 2,
             "/admin/apps": 1,
             "/admin/apps/other": 3,
+            "/admin/groups": 1,
+            f"/admin/groups/{group_id}": 1,
             "/admin/confirm?kind=retry&app_id=other": 1,
             f"/admin/operations/{operation.operation_id}": 1,
         }
@@ -211,7 +214,7 @@ async def test_while_redis_is_away_every_button_that_acts_is_disabled_and_says_w
             assert text.count(" disabled") >= buttons, path
             assert REDIS_AWAY in text, path
             assert "data-dialog>" not in text, path
-            assert not re.search(r'method="post" action="/admin/(entries|operations)', text)
+            assert not re.search(r'method="post" action="/admin/(entries|groups|operations)', text)
 
 
 async def test_a_session_is_remembered_for_five_minutes_and_never_beyond_its_end(

@@ -28,7 +28,8 @@ class TriageLedger(Protocol):
         much that is.
 
         Returns the operation and whether it is new: the same token with the same idempotency key
-        answers with the operation it started. Raises PlanNotFound, PlanOfAnother, PlanUsed,
+        answers with the operation it started, and any other token with that key, be it of no plan,
+        is an IdempotencyMismatch that names it. Raises PlanNotFound, PlanOfAnother, PlanUsed,
         PlanExpired, OperationOverlap, IdempotencyMismatch, BadControls, LimitsOfDismissal.
         """
 

@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from redrive.web.pages import (
     acting,
     apps,
+    at_once,
     audit,
     dismissing,
     failures,
@@ -25,6 +26,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     overview.router,
     failures.router,
     groups.router,
+    at_once.router,
     apps.router,
     operations.router,
     queues.router,

@@ -73,6 +73,15 @@ class NoteForm(BaseModel):
     ] = ""
 
 
+class AtOnceForm(BaseModel):
+    """An action that starts at once; ``count`` is the number that its button has shown."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    count: Annotated[int, Field(ge=0)]
+    key: IdempotencyKey
+
+
 class CancelForm(SteerForm):
     """``undo`` takes back what was moved and has not started."""
 

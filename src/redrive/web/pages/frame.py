@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from starlette.requests import Request
 
-from redrive.domain import AppId, Operation, OperationState, ScopeKind
+from redrive.domain import AppId, GroupId, Operation, OperationState, ScopeKind
 from redrive.standing import FollowerLag, Standing
 from redrive.web.context import console_of, session_of
 from redrive.web.pages.formats import percent
@@ -44,6 +45,15 @@ class Frame:
             if kind is ScopeKind.FILTER and app_id is not None:
                 meets = app_id in self.planned.get(one.plan_id or "", (app_id,))
             if meets and kind is not ScopeKind.ENTRY:
+                return one
+        return None
+
+    def running_over_group(self, group_id: GroupId) -> Operation | None:
+        """The operation on everything, or on entries of the group, that a retry of the group would
+        meet. One on an app of it may be met too, which the start tells."""
+        for one in self.running:
+            named: str | None = json.loads(one.filter or "{}").get("group_id")
+            if one.scope.kind is ScopeKind.ALL or named == group_id:
                 return one
         return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -32,6 +33,7 @@ async def groups(
         "query": query,
         "page": await reading.groups(query.filter, query.cursor, PAGE),
         "apps": (await reading.apps(None, PAGE)).items,
+        "key": secrets.token_urlsafe(16),
     }
     return await show(request, "groups.html", context, section="groups")
 
@@ -78,4 +80,5 @@ async def group_context(
         "page": await reading.entries(failed, None, _ENTRIES, False),
         "edits_note": query.edit == "note",
         "longest_note": LONGEST_NOTE,
+        "key": secrets.token_urlsafe(16),
     }

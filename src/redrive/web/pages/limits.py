@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from redrive.domain import CanaryState, Controls, Limit, Operation
 from redrive.ports import Tried
@@ -37,6 +38,23 @@ def controls_said(controls: Controls) -> str:
     if controls.low_priority:
         said.append("behind live traffic")
     return ", ".join(said) or "no limits"
+
+
+def canary_first(controls: Controls) -> str:
+    """``a canary of 20 first``; empty without one."""
+    return f"a canary of {controls.canary.entries:,} first" if controls.canary else ""
+
+
+def at_once_said(controls: Controls) -> str:
+    """How something goes that starts with one click."""
+    canary = controls.canary
+    if canary is None:
+        return "starts at once"
+    rest = controls_said(replace(controls, canary=None))
+    return (
+        f"starts at once, {canary_first(controls)}: {canary.percent:g}% of it must recover "
+        f"within {duration(canary.seconds)} before the rest follows, with {rest}"
+    )
 
 
 def wanted_said(controls: Controls) -> str:

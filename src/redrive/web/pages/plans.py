@@ -14,21 +14,27 @@ from starlette.responses import RedirectResponse, Response
 from redrive.domain import (
     NO_CONTROLS,
     PLAN_LASTS,
+    REPEATED_AT,
     Actor,
+    Controls,
     EntryFilter,
     EntryId,
+    Operation,
     OperationId,
+    Plan,
     PlanRequest,
     PlanStart,
     proposed_controls,
 )
 from redrive.errors import (
     Conflict,
+    IdempotencyMismatch,
     OperationOverlap,
     PlanExpired,
     PlanNotFound,
     PlanOfAnother,
     PlanUsed,
+    RedriveError,
 )
 from redrive.planning import require_selective
 from redrive.web.context import ActorOf, Console, ConsoleOf
@@ -135,37 +141,72 @@ async def _start(request: Request, console: Console, actor: Actor, form: PlanFor
     if not form.is_confirmed:
         said = f"That is not {number(form.count)}. Nothing was started."
         return await _plan_again(request, console, actor, form, said)
+    return await begin(request, console, actor, form, limits.controls)
+
+
+async def begin(
+    request: Request,
+    console: Console,
+    actor: Actor,
+    form: PlanForm,
+    controls: Controls,
+    unseen: Plan | None = None,
+) -> Response:
+    """Start what the form's plan selected; where that cannot be, another plan says why. What a
+    plan tells that is still ``unseen`` is said with its start."""
     asked = PlanStart(
         plan_token=form.token,
         actor=actor,
         reason=form.reason,
         idempotency_key=form.key,
-        limits=limits.controls.said(),
+        limits=controls.said(),
     )
     try:
         operation, new = await console.services.planning.start(asked)
     except PlanUsed as used:
-        return await _to_started(request, console, OperationId(str(used.fields["operation_id"])))
+        return await _to_started(request, console, _operation_of(used))
+    except IdempotencyMismatch as earlier:
+        # The same form again, for which another plan of the same was made.
+        operation, new = await console.services.overview.operation(_operation_of(earlier)), False
     except OperationOverlap as overlap:
-        other = await console.services.overview.operation(
-            OperationId(str(overlap.fields["operation_id"]))
-        )
+        other = await console.services.overview.operation(_operation_of(overlap))
         titles = await titles_of(console, [other.filter])
         said = telling.in_the_way(other, titles, actor, console.services.clock.now())
         return await _plan_again(request, console, actor, form, said, other.operation_id)
-    except (PlanExpired, PlanNotFound):
-        said = "Nothing was started: the plan had expired. This is a new one; look at what it says."
-        return await _plan_again(request, console, actor, form, said)
-    except PlanOfAnother:
-        said = "Nothing was started: another user made that plan. This is one of your own."
-        return await _plan_again(request, console, actor, form, said)
-    except Conflict as conflict:
-        return await _plan_again(request, console, actor, form, str(conflict))
+    except (Conflict, PlanNotFound, PlanOfAnother) as error:
+        return await _plan_again(request, console, actor, form, _why_not(error, unseen))
+    flash = await _begun(console, form, operation, new=new, unseen=unseen)
+    return go(request, address("/admin/operations", operation.operation_id), flash)
+
+
+async def _begun(
+    console: Console, form: PlanForm, operation: Operation, *, new: bool, unseen: Plan | None
+) -> Flash:
     now = console.services.clock.now()
     titles = await titles_of(console, [operation.filter])
-    said = telling.started(operation, [], titles, new=new, asked=form.count, now=now)
+    if unseen is None or not new:
+        said = telling.started(operation, [], titles, new=new, asked=form.count, now=now)
+        return Flash(tone="info", text=said)
+    said = telling.started_at_once(operation, unseen, titles, asked=form.count, now=now)
     flash = Flash(tone="info", text=said)
-    return go(request, address("/admin/operations", operation.operation_id), flash)
+    if not any(one.reason == "repeated" for one in unseen.left_out):
+        return flash
+    link = address("/admin/failures", **form.given, same_failures_min=REPEATED_AT)
+    return replace(flash, link=link, link_text="What was left out")
+
+
+def _why_not(error: RedriveError, unseen: Plan | None) -> str:
+    if isinstance(error, PlanOfAnother):
+        return "Nothing was started: another user made that plan. This is one of your own."
+    if isinstance(error, PlanExpired | PlanNotFound):
+        if unseen is not None and unseen.plan_token is None:
+            return telling.nothing_selected(unseen)
+        return "Nothing was started: the plan had expired. This is a new one; look at what it says."
+    return str(error)
+
+
+def _operation_of(error: RedriveError) -> OperationId:
+    return OperationId(str(error.fields["operation_id"]))
 
 
 async def _plan_again(

@@ -7,6 +7,7 @@ import { sessionEnded } from "./session.js";
 import { show } from "./showing.js";
 
 export function startVisits() {
+  document.addEventListener("click", onSecondClick, true);
   document.addEventListener("click", onClick);
   document.addEventListener("submit", onSubmit);
   document.addEventListener("change", onChange);
@@ -80,6 +81,14 @@ function listOf(address) {
 function onPopState(event) {
   if (!isElsewhere()) return;
   visit(location.href, { push: false, scroll: event.state?.scroll ?? 0, keepsList: true });
+}
+
+let before = 0;
+
+// The second click of a double click must not press a button that its first one has led to.
+function onSecondClick(event) {
+  if (event.detail < 2) before = asked;
+  else if (asked !== before && event.target.closest("form[method=post] button")) event.preventDefault();
 }
 
 function onClick(event) {
