@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy import Row, bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from redrive.domain import (
     BATCH_BYTES,
@@ -16,9 +18,10 @@ from redrive.domain import (
     EntryState,
     ItemState,
     Operation,
+    OperationKind,
     Reason,
 )
-from redrive.ledger.database import Database
+from redrive.ledger.database import Database, any_of
 from redrive.ledger.filters import one_of
 from redrive.ledger.rows import CLAIMED_COLUMNS
 from redrive.ledger.schema import entries, items
@@ -26,6 +29,13 @@ from redrive.ledger.schema_triage import selections
 from redrive.ledger.starting import claim_values
 
 _SELECTED = selections.outerjoin(entries, entries.c.id == selections.c.entry_pk)
+_NEXT = (
+    select(selections.c.failure_seq, func.coalesce(entries.c.data_size, 0).label("data_size"))
+    .select_from(_SELECTED)
+    .where(selections.c.plan_id == bindparam("plan"), selections.c.failure_seq > bindparam("after"))
+    .order_by(selections.c.failure_seq)
+    .limit(bindparam("most"))
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,13 +65,7 @@ async def take_selected(
         return None
     seqs = [row.failure_seq for row in wanted]
     claimed = await connection.execute(
-        update(entries)
-        .where(
-            database.any_of(entries.c.failure_seq, "seqs"),
-            one_of(entries.c.state, BULK_TAKES[operation.kind]),
-        )
-        .values(claim_values())
-        .returning(*CLAIMED_COLUMNS),
+        _claims_selected(operation.kind, database.is_sqlite),
         {"seqs": database.listed(seqs), "holder": operation.operation_id},
     )
     rows = sorted(claimed.all(), key=lambda row: int(row.failure_seq))
@@ -71,6 +75,19 @@ async def take_selected(
         rows=rows,
         through=seqs[-1],
         gone=await _gone(database, connection, operation, gone, now),
+    )
+
+
+@cache
+def _claims_selected(kind: OperationKind, on_sqlite: bool) -> ReturningUpdate[Any]:
+    return (
+        update(entries)
+        .where(
+            any_of(entries.c.failure_seq, "seqs", on_sqlite=on_sqlite),
+            one_of(entries.c.state, BULK_TAKES[kind]),
+        )
+        .values(claim_values())
+        .returning(*CLAIMED_COLUMNS)
     )
 
 
@@ -84,11 +101,7 @@ async def _next_rows(
     connection: AsyncConnection, operation: Operation, after: int, limit: int
 ) -> Sequence[Any]:
     found = await connection.execute(
-        select(selections.c.failure_seq, func.coalesce(entries.c.data_size, 0).label("data_size"))
-        .select_from(_SELECTED)
-        .where(selections.c.plan_id == operation.plan_id, selections.c.failure_seq > after)
-        .order_by(selections.c.failure_seq)
-        .limit(limit)
+        _NEXT, {"plan": operation.plan_id, "after": after, "most": limit}
     )
     return found.all()
 
