@@ -112,10 +112,8 @@ class Planning:
             return [PlanWarning(code="not_watched", message=message, entries=part.entries)]
         if not (await engine.counts(part.key or "")).paused:
             return []
-        message = (
-            f"The queue {part.key} is paused: its {part.entries:,} jobs will wait until it is "
-            "resumed."
-        )
+        wait = "its job waits" if part.entries == 1 else f"its {part.entries:,} jobs wait"
+        message = f"The queue {part.key} is paused: {wait} until it is resumed."
         return [PlanWarning(code="queue_paused", message=message, entries=part.entries)]
 
 

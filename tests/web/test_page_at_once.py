@@ -270,4 +270,4 @@ async def test_what_a_plan_warns_of_is_told_with_the_start(
     with console.server.client() as client:
         client.hset("bull:mail:meta", "paused", "1")
     said = text_of(await arrived(browser, await click(browser, group_id)))
-    assert "The queue mail is paused: " in said
+    assert "The queue mail is paused: its job waits until it is resumed." in said

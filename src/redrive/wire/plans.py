@@ -186,7 +186,7 @@ class Plan(Output):
                 "warnings": [
                     {
                         "code": "queue_paused",
-                        "message": "The queue mail is paused: its 400 jobs will wait until it is "
+                        "message": "The queue mail is paused: its 400 jobs wait until it is "
                         "resumed.",
                         "entries": 400,
                         "operation_id": None,
