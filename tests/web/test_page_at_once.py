@@ -54,7 +54,9 @@ async def operations(browser: httpx.AsyncClient) -> list[dict[str, Any]]:
     return items
 
 
-@pytest.mark.parametrize("page", ["", "/admin/groups"], ids=["its page", "the list"])
+@pytest.mark.parametrize(
+    "page", ["", "/admin/groups", "/admin/"], ids=["its page", "the list", "the overview"]
+)
 async def test_one_click_starts_exactly_what_is_failed_of_the_group_and_says_so(
     console: Console, browser: httpx.AsyncClient, page: str
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -53,6 +54,7 @@ async def overview_context(console: Console, span: Span) -> Mapping[str, Any]:
         "operations": standing.operations,
         "following": [following_of(one, queues) for one in standing.followers],
         "groups": incident.groups,
+        "key": secrets.token_urlsafe(16),
         "lately": incident.lately,
         "lately_minutes": int(LATELY.total_seconds() // 60),
         "chart": chart_of(span, incident.activity, incident.first_activity),
