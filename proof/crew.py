@@ -100,7 +100,7 @@ class Crew:
         for part, child in self._children.values():
             if child is not None and child.alive:
                 code = await child.end()
-                if code:
+                if not stopped_cleanly(part, code):
                     self.problems.append(f"{part} did not stop cleanly: {code}")
         for task in self._children:
             task.cancel()
@@ -168,6 +168,12 @@ class Crew:
             return  # it does not start without its database, and is started again
         elif code != 0:
             self.problems.append(f"{part} ended by itself with {code}")
+
+
+def stopped_cleanly(part: Part, code: int) -> bool:
+    """Whether a process that was asked to stop did so as it should. A worker that was asked before
+    it listened has not begun to work."""
+    return code == 0 or (part is Part.WORKER and code == -signal.SIGTERM)
 
 
 def environment_of(

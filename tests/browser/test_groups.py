@@ -193,3 +193,21 @@ async def test_the_list_of_groups_is_reached_and_walked_by_keyboard(
     first = await page.evaluate("document.activeElement.href")
     await page.keyboard.press("Enter")
     await expect(page).to_have_url(first)
+
+
+@pytest.mark.parametrize("place", ["overview", "list", "page"])
+async def test_a_refresh_that_counts_more_leaves_the_focus_on_retry_all(
+    scene: Scene, window: Window, place: str
+) -> None:
+    name = f"focused-{place}"
+    fail_alike(scene, name, 90)
+    page = window.page
+    await window.go("/admin/" if place == "overview" else "/admin/groups")
+    if place == "page":
+        await page.locator("a[data-row]").filter(has_text=f"no total for {name}").click()
+        await expect(page.get_by_role("heading", level=1)).to_contain_text(name)
+    of_it = "" if place == "page" else f" of TypeError no total for {name}"
+    await page.get_by_role("button", name=f"Retry all 90{of_it}").focus()
+    fail_alike(scene, name, 2)
+    await expect(page.get_by_role("button", name=f"Retry all 92{of_it}")).to_be_focused()
+    assert window.complaints == []

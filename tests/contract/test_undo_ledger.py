@@ -98,6 +98,43 @@ async def test_a_batch_in_hand_is_given_again_under_its_own_number(
     assert await books.operations.unsettled(again) == []
 
 
+async def test_a_batch_in_hand_is_of_the_failures_that_were_moved(
+    books: Books, undo: SqlUndoLedger
+) -> None:
+    await books.fail("1", "2")
+    started = await books.begin()
+    moved_batch = await books.claim(started)
+    await books.operations.settle(started, moved_batch, results(moved_batch, Answer.REQUEUED))
+    ended = await books.operations.finish(started, OperationState.COMPLETED, None)
+    operation = await asked(books, ended)
+    batch = await undo.claim_moved(operation, None, 100)
+    assert batch is not None
+    claimed = [entry.claimed._replace(from_state=EntryState.FAILED) for entry in batch.entries]
+    assert sorted(claimed) == sorted(moved_batch.entries)
+    await books.take_in(failure("1", at=30))
+    again = await undo.claim_moved(operation, None, 100)
+    assert again is not None
+    seqs = {entry.claimed.failure_seq for entry in again.entries}
+    assert seqs == {entry.failure_seq for entry in moved_batch.entries}
+
+
+async def test_an_undo_comes_past_an_entry_that_failed_anew_before_it_was_moved(
+    books: Books, undo: SqlUndoLedger
+) -> None:
+    await books.fail("1")
+    started = await books.begin(kind=OperationKind.RESYNC, scope=app_scope("acme"))
+    batch = await books.claim(started)
+    await books.take_in(failure("1", at=5))
+    await books.operations.settle(started, batch, results(batch, Answer.REQUEUED, 10))
+    ended = await books.operations.finish(started, OperationState.COMPLETED, None)
+    operation = await asked(books, ended)
+    in_hand = await undo.claim_moved(operation, None, 100)
+    assert in_hand is not None
+    assert in_hand.entries[0].claimed.failure_seq == batch.entries[0].failure_seq
+    operation = await undo.settle_moved(operation, in_hand, all_of(in_hand, TakenBack.LEFT))
+    assert await undo.claim_moved(operation, batch.entries[0].failure_seq, 100) is None
+
+
 async def test_taken_back_entries_are_failed_with_their_error_and_their_failure(
     books: Books, undo: SqlUndoLedger
 ) -> None:

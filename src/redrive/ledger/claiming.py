@@ -26,7 +26,7 @@ from redrive.domain import (
 from redrive.errors import StaleRunner
 from redrive.ledger.database import Database
 from redrive.ledger.moves import Moves, move_counts
-from redrive.ledger.rows import CLAIMED_COLUMNS, claimed_of
+from redrive.ledger.rows import claimed_columns, claimed_of
 from redrive.ledger.schema import entries, items, operations
 from redrive.ledger.selecting import Taken, insert_gone, take_selected
 from redrive.ledger.starting import claim_values, insert_items
@@ -155,7 +155,7 @@ def _claim_statement(kind: OperationKind, scope: ScopeKind) -> ReturningUpdate[A
         update(entries)
         .where(_selectable(kind, scope), entries.c.failure_seq <= last)
         .values(claim_values())
-        .returning(*CLAIMED_COLUMNS)
+        .returning(*claimed_columns(), entries.c.group_pk)
     )
 
 
@@ -201,14 +201,13 @@ def unsettled_statement(operation: Operation) -> Select[Any]:
     """The claimed items of an operation, with what an engine needs, in hand-over order."""
     return (
         select(
-            entries.c.id,
-            items.c.failure_seq,
-            *CLAIMED_COLUMNS[2:7],
-            items.c.failed_at,
-            items.c.generation,
-            entries.c.forgets,
-            items.c.from_state,
-            items.c.detail,
+            *claimed_columns(
+                failure_seq=items.c.failure_seq,
+                failed_at=items.c.failed_at,
+                generation=items.c.generation,
+                from_state=items.c.from_state,
+                defect=items.c.detail,
+            ),
             items.c.batch_number,
         )
         .join(entries, entries.c.id == items.c.entry_pk)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Row, Select, func, literal_column, select
+from sqlalchemy import ColumnElement, Row, Select, func, literal_column, select
 
 from redrive.domain import (
     OPEN_STATES,
@@ -115,25 +115,31 @@ def operations_of(rows: Sequence[Row[Any]]) -> list[Operation]:
 
 _STATES = {state.value: state for state in EntryState}
 
-CLAIMED_COLUMNS = (
-    entries.c.id,
-    entries.c.failure_seq,
-    entries.c.entry_id,
-    entries.c.app_id,
-    entries.c.source,
-    entries.c.queue,
-    entries.c.job_id,
-    entries.c.failed_at,
-    entries.c.generation,
-    entries.c.forgets,
-    entries.c.previous_state,
-    entries.c.defect,
-    entries.c.group_pk,
-)
+_CLAIMED: Mapping[str, ColumnElement[Any]] = {
+    "entry_pk": entries.c.id,
+    "failure_seq": entries.c.failure_seq,
+    "entry_id": entries.c.entry_id,
+    "app_id": entries.c.app_id,
+    "source": entries.c.source,
+    "queue": entries.c.queue,
+    "job_id": entries.c.job_id,
+    "failed_at": entries.c.failed_at,
+    "generation": entries.c.generation,
+    "forgets": entries.c.forgets,
+    "from_state": entries.c.previous_state,
+    "defect": entries.c.defect,
+}
+
+
+def claimed_columns(**instead: ColumnElement[Any]) -> list[ColumnElement[Any]]:
+    """The columns from which :func:`claimed_of` makes a value, in the order of its fields; fields
+    that are named come from elsewhere than the entry."""
+    columns = {**_CLAIMED, **instead}
+    return [columns[field] for field in ClaimedEntry._fields]
 
 
 def claimed_of(row: Any) -> ClaimedEntry:
-    """From a row that begins with CLAIMED_COLUMNS, which are the fields in their order."""
+    """From a row that begins with :func:`claimed_columns`."""
     return ClaimedEntry._make((*row[:10], _STATES[row[10]], row[11] or None))
 
 

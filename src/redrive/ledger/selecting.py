@@ -23,7 +23,7 @@ from redrive.domain import (
 )
 from redrive.ledger.database import Database, any_of
 from redrive.ledger.filters import one_of
-from redrive.ledger.rows import CLAIMED_COLUMNS
+from redrive.ledger.rows import claimed_columns
 from redrive.ledger.schema import entries, items
 from redrive.ledger.schema_triage import selections
 from redrive.ledger.starting import claim_values
@@ -87,7 +87,7 @@ def _claims_selected(kind: OperationKind, on_sqlite: bool) -> ReturningUpdate[An
             one_of(entries.c.state, BULK_TAKES[kind]),
         )
         .values(claim_values())
-        .returning(*CLAIMED_COLUMNS)
+        .returning(*claimed_columns(), entries.c.group_pk)
     )
 
 

@@ -61,7 +61,7 @@ from redrive.ledger.database import Database, any_of
 from redrive.ledger.identities import named
 from redrive.ledger.moves import Moves, move_counts
 from redrive.ledger.overlapping import refuse_overlap
-from redrive.ledger.rows import CLAIMED_COLUMNS, claimed_of, operation_of
+from redrive.ledger.rows import claimed_columns, claimed_of, operation_of
 from redrive.ledger.schema import apps, entries, items, operations
 from redrive.ledger.steering import first_canary
 
@@ -116,7 +116,7 @@ async def start_single(
         update(entries)
         .where(entries.c.id == entry.id)
         .values(claim_values())
-        .returning(*CLAIMED_COLUMNS),
+        .returning(*claimed_columns()),
         {"holder": operation_id},
     )
     before = EntryState(entry.state)

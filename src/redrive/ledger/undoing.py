@@ -39,7 +39,7 @@ from redrive.ledger.counting import move_own_counts
 from redrive.ledger.database import Database
 from redrive.ledger.judging import add_operation_activity
 from redrive.ledger.moves import Moves, move_counts
-from redrive.ledger.rows import CLAIMED_COLUMNS, claimed_of, operation_of
+from redrive.ledger.rows import claimed_columns, claimed_of, operation_of
 from redrive.ledger.schema import entries, items, operations, payloads
 from redrive.ports import Clock
 
@@ -217,8 +217,7 @@ def _moved(operation: Operation) -> Select[Any]:
     """The moved items of an operation with their entries, the newest first."""
     return (
         select(
-            *CLAIMED_COLUMNS[:11],
-            items.c.failure_seq,
+            *claimed_columns(failure_seq=items.c.failure_seq),
             items.c.batch_number,
             items.c.reason,
             entries.c.moved_at,
