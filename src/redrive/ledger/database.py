@@ -12,10 +12,13 @@ from typing import Any, TypeVar
 
 from sqlalchemy import (
     ColumnElement,
-    Executable,
+    CompoundSelect,
     Insert,
+    Result,
     Row,
+    Select,
     String,
+    TextClause,
     bindparam,
     event,
     func,
@@ -32,6 +35,8 @@ from redrive.errors import LedgerUnavailable
 
 T = TypeVar("T")
 Work = Callable[[AsyncConnection], Awaitable[T]]
+Reading = Select[Any] | CompoundSelect[Any] | TextClause
+"""A statement that writes nothing and locks nothing."""
 
 BUSY_TIMEOUT_SECONDS = 5
 _WAL_PAUSE_SECONDS = 0.01
@@ -88,12 +93,15 @@ class Database:
         return await _whole(self._run(self._reader, work))
 
     async def rows(
-        self, statement: Executable, parameters: Mapping[str, Any] | None = None
+        self,
+        statement: Reading,
+        parameters: Mapping[str, Any] | None = None,
     ) -> Sequence[Row[Any]]:
         """The rows of one reading statement."""
 
         async def work(connection: AsyncConnection) -> Sequence[Row[Any]]:
-            return (await connection.execute(statement, parameters)).all()
+            found: Result[Any] = await connection.execute(statement, parameters)
+            return found.all()
 
         return await _whole(self._run(self._lone_reader, work))
 

@@ -229,17 +229,14 @@ entries = Table(
 )
 
 
-def _room_in_the_primary_key(_table: Table, connection: Connection, **_options: object) -> None:
+@event.listens_for(entries, "after_create")
+def _leave_room_in_the_primary_key(
+    _table: Table, connection: Connection, **_options: object
+) -> None:
     """SQLAlchemy has no word for it in a constraint."""
     if connection.dialect.name == "postgresql":
         connection.execute(text(f"ALTER INDEX pk_entries SET (fillfactor = {ROOM})"))
 
-
-event.listen(
-    entries,
-    "after_create",
-    _room_in_the_primary_key,
-)
 
 identities = Table(
     "identities",

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Executable, Row
+from sqlalchemy import ColumnElement, Result, Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from redrive.ledger.database import Database, T, Work
+from redrive.ledger.database import Database, Reading, T, Work
 
 
 class Snapshot:
@@ -23,10 +23,13 @@ class Snapshot:
         return await work(self._connection)
 
     async def rows(
-        self, statement: Executable, parameters: Mapping[str, Any] | None = None
+        self,
+        statement: Reading,
+        parameters: Mapping[str, Any] | None = None,
     ) -> Sequence[Row[Any]]:
         """The rows of one reading statement."""
-        return (await self._connection.execute(statement, parameters)).all()
+        found: Result[Any] = await self._connection.execute(statement, parameters)
+        return found.all()
 
     def any_of(self, column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
         """As :meth:`Database.any_of`."""

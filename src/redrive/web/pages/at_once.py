@@ -21,8 +21,8 @@ async def retry_group(
     """Retry what is failed of a group now, and on to the operation's page.
 
     The limits are those that a plan proposes for so many entries, or for as many as the button has
-    shown, where those were more. The same form again leads to what it has started. A plan that
-    selects nothing has no token: its start tells the same form again from the first one.
+    shown, where those were more. The same form again leads to what it has started, also where
+    nothing is left to select: the start, which has no token then, knows the form by its key.
     """
     clicked = await read_form(request, AtOnceForm)
     found = (await console.services.overview.group(GroupId(group_id))).group

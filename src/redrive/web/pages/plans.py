@@ -166,6 +166,8 @@ async def begin(
     except PlanUsed as used:
         return await _to_started(request, console, _operation_of(used))
     except IdempotencyMismatch as earlier:
+        if unseen is None:
+            return await _plan_again(request, console, actor, form, _why_not(earlier, unseen))
         # The same form again, for which another plan of the same was made.
         operation, new = await console.services.overview.operation(_operation_of(earlier)), False
     except OperationOverlap as overlap:
