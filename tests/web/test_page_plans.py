@@ -163,6 +163,23 @@ async def test_a_plan_that_does_not_fit_names_the_field(
     assert field in text_of(page)
 
 
+async def test_a_form_with_the_key_of_another_plan_starts_nothing_and_leads_to_nothing_else(
+    console: Console, browser: httpx.AsyncClient
+) -> None:
+    await console.fail("1")
+    await console.fail("2", "globex")
+    first = await planned(browser, "app_id=acme")
+    assert (await start(browser, first)).status_code == 303
+    other = await planned(browser, "app_id=globex")
+    sent = await start(browser, other, key=form_of(first)["key"])
+    assert sent.headers["location"].startswith("/admin/plan?")
+    assert "which asked for something else. Nothing was changed." in text_of(
+        await arrived(browser, sent)
+    )
+    listed = (await browser.get("/admin/api/operations")).json()["data"]["items"]
+    assert len(listed) == 1
+
+
 async def test_entries_that_keep_failing_are_left_out_until_they_are_included(
     console: Console, browser: httpx.AsyncClient
 ) -> None:
