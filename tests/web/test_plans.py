@@ -12,6 +12,7 @@ from redrive import wire
 from redrive.domain import EntryId, OperationState
 from redrive.web import hash_password
 from tests.support.factories import id_of
+from tests.web.plan_pages import failing_the_same_way
 from tests.web.support import Console, log_in
 
 
@@ -322,3 +323,26 @@ async def test_the_list_of_entries_takes_the_same_filter(
     response = await operator.get("/admin/api/entries", params={"state": "failed", **query})
     assert response.status_code == 200, response.text
     assert len(response.json()["data"]["items"]) == found
+
+
+@pytest.mark.parametrize(
+    ("path", "asked"),
+    [
+        ("/retry/app/acme", {"filter": {"app_id": "acme"}}),
+        ("/retry/all", {"everything": True}),
+        ("/resync/app/acme", {"filter": {"app_id": "acme"}, "kind": "resync"}),
+    ],
+)
+async def test_the_shorthands_take_what_a_plan_with_what_keeps_failing_takes(
+    console: Console, operator: httpx.AsyncClient, path: str, asked: dict[str, Any]
+) -> None:
+    await console.fail("a1")
+    await failing_the_same_way(console, await console.fail("a2"))
+    await console.fail("b1", "globex")
+    planned = await plan(operator, include_repeated=True, **asked)
+    started = (await operator.post(f"/admin/api{path}", json={})).json()["data"]
+    assert started["total"] == planned.total
+    await console.run(started["operation_id"])
+    items = await operator.get(f"/admin/api/operations/{started['operation_id']}/items")
+    taken = {item["entry_id"] for item in items.json()["data"]["items"]}
+    assert taken == {sample.entry_id for sample in planned.samples}
