@@ -21,7 +21,7 @@ from benchmarks import (
     space,
 )
 from benchmarks.report import Measured, show_servers
-from benchmarks.worlds import world
+from benchmarks.worlds import BACKENDS, world
 
 PARTS = (
     *("bulk-retry", "others", "cancelling", "neighbours", "following"),
@@ -32,6 +32,12 @@ PARTS = (
 def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
     parser.add_argument("--only", choices=PARTS, action="append", help="may be given repeatedly")
+    parser.add_argument(
+        "--backend",
+        choices=BACKENDS,
+        action="append",
+        help="may be given repeatedly; default: both",
+    )
     parser.add_argument(
         "--sizes", default="1000,10000,100000", help="entries of a bulk retry, several with commas"
     )
@@ -57,7 +63,7 @@ async def _measure(given: argparse.Namespace) -> None:
     count, repeats = given.entries, given.repeats
     failed = count // 10 if given.failed is None else given.failed
     rates: dict[str, Measured] = {}
-    with world() as servers:
+    with world(given.backend or BACKENDS) as servers:
         show_servers(await servers.describe())
         if "bulk-retry" in parts:
             sizes = [int(size) for size in given.sizes.split(",")]

@@ -15,7 +15,7 @@ from time import perf_counter
 
 from benchmarks.report import Measured, save, show
 from benchmarks.seeding import QUEUE, seed_failed_jobs, take_in
-from benchmarks.worlds import BACKENDS, World
+from benchmarks.worlds import World
 from redrive.domain import (
     Actor,
     AppId,
@@ -45,7 +45,7 @@ async def run(world: World, *, sizes: Sequence[int], repeats: int) -> dict[str, 
     size nearest to the budget's, by backend."""
     nearest = min(sizes, key=lambda size: abs(size - 100_000))
     rates: dict[str, Measured] = {}
-    for backend in BACKENDS:
+    for backend in world.backends:
         speed: list[Measured] = []
         answers: list[Measured] = []
         memory: list[Measured] = []

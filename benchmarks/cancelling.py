@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from benchmarks.bulk_retry import ACTOR
 from benchmarks.report import Measured, save, show
 from benchmarks.seeding import seed_failed_jobs, take_in
-from benchmarks.worlds import BACKENDS, World
+from benchmarks.worlds import World
 from redrive.domain import OperationKind, OperationState, Scope, StartRequest, from_millis
 from redrive.ledger.schema import entries
 from redrive.settings import Settings
@@ -23,7 +23,7 @@ _SHARE = 0.3
 
 async def run(world: World, *, count: int, repeats: int) -> None:
     """Measure on both databases, print and save."""
-    for backend in BACKENDS:
+    for backend in world.backends:
         seed_failed_jobs(world.server, count)
         seeded = world.ledger(backend)
         async with open_services(seeded, migrate_first=True) as services:

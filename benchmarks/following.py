@@ -6,7 +6,7 @@ from time import perf_counter
 
 from benchmarks.report import Measured, save, show
 from benchmarks.seeding import QUEUE, seed_failed_jobs
-from benchmarks.worlds import BACKENDS, World
+from benchmarks.worlds import World
 from redrive.domain import EntryState, entry_id_of
 from redrive.garbage import collect_rarely
 from redrive.settings import Settings
@@ -19,7 +19,7 @@ _REMOVED = "7"
 async def run(world: World, *, count: int, repeats: int) -> None:
     """Measure on SQLite and PostgreSQL, print and save."""
     collect_rarely()
-    for backend in BACKENDS:
+    for backend in world.backends:
         intake = Measured(name="intake of failures", unit="entries/s", values=[])
         check = Measured(name="one pass of the drift check", unit="s", values=[])
         for _ in range(repeats):

@@ -17,7 +17,7 @@ from sqlalchemy import select, update
 from benchmarks import bulk_retry
 from benchmarks.report import Measured, save, show
 from benchmarks.seeding import QUEUE, seed_failed_jobs, take_in
-from benchmarks.worlds import BACKENDS, World
+from benchmarks.worlds import World
 from redrive.domain import EntryState
 from redrive.ledger.schema import entries
 from redrive.wiring import Services, open_services
@@ -52,7 +52,7 @@ async def run(
     for _ in range(repeats):
         for row, way in zip(common, ways, strict=True):
             row.values.append(await way(world, count))
-    for backend in BACKENDS:
+    for backend in world.backends:
         loop = Measured(name=LOOP, unit="entries/s", values=[])
         for _ in range(repeats):
             loop.values.append(await _loop(world, backend, count))

@@ -18,7 +18,7 @@ from benchmarks.bulk_retry import ACTOR
 from benchmarks.courses import COURSES, Course, Drive
 from benchmarks.report import Measured, save, show
 from benchmarks.seeding import QUEUE, seed_failed_jobs, take_in
-from benchmarks.worlds import BACKENDS, World
+from benchmarks.worlds import World
 from redrive.domain import OperationKind, OperationState, Scope, StartRequest, to_millis
 from redrive.errors import OperationFinished
 from redrive.ledger.schema import entries
@@ -44,7 +44,7 @@ async def run(world: World, *, seconds: float) -> None:
 
     Raises RuntimeError if any second held more than the rate and a tenth of it.
     """
-    for backend in BACKENDS:
+    for backend in world.backends:
         rows: list[Measured] = []
         for course in COURSES:
             seed_failed_jobs(world.server, round(course.most * seconds))

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from benchmarks.filling import fill
 from benchmarks.history import History
 from benchmarks.report import Measured, save, show
-from benchmarks.worlds import BACKENDS, World
+from benchmarks.worlds import World
 from redrive.domain import (
     Actor,
     AppId,
@@ -43,7 +43,7 @@ FILTERS = {
 async def run(world: World, *, count: int, failed: int, repeats: int) -> None:
     """Measure on SQLite and PostgreSQL, print and save."""
     history = History(count=count, failed=failed, until=datetime.now(UTC))
-    for backend in BACKENDS:
+    for backend in world.backends:
         settings = world.ledger(backend)
         await fill(settings.ledger_url, history)
         database = Database(settings.ledger_url)

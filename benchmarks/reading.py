@@ -12,7 +12,7 @@ from urllib.parse import quote
 from benchmarks.filling import fill
 from benchmarks.history import RARE_ERROR, History
 from benchmarks.report import Measured, save, show_latencies
-from benchmarks.worlds import BACKENDS, World
+from benchmarks.worlds import World
 from redrive.ledger import Database, SqlAccounts
 from redrive.ledger.cursors import encode
 from redrive.settings import Settings
@@ -26,7 +26,7 @@ _WARM_UP = 5
 async def run(world: World, *, count: int, failed: int, requests: int, repeats: int) -> None:
     """Measure on SQLite and PostgreSQL, print and save."""
     history = History(count=count, failed=failed, until=datetime.now(UTC))
-    for backend in BACKENDS:
+    for backend in world.backends:
         settings = world.ledger(backend)
         await fill(settings.ledger_url, history)
         await _add_user(settings.ledger_url)

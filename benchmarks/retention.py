@@ -15,7 +15,7 @@ from benchmarks.filling import fill
 from benchmarks.history import History
 from benchmarks.report import Measured, save, show, show_latencies
 from benchmarks.seeding import seed_failed_jobs, take_in
-from benchmarks.worlds import BACKENDS, World
+from benchmarks.worlds import World
 from redrive.domain import AppId, OperationKind, Prunable, PrunedBatch, Scope, StartRequest
 from redrive.ledger import SqlRetentionLedger
 from redrive.ports import Held
@@ -54,7 +54,7 @@ async def run(world: World, *, count: int, failed: int, repeats: int) -> None:
     """Measure on SQLite and PostgreSQL, print and save."""
     history = History(count=count, failed=failed, until=datetime.now(UTC) - _LONG_AGO)
     retried = min(count // 10, _MOST_RETRIED)
-    for backend in BACKENDS:
+    for backend in world.backends:
         settings = world.ledger(backend)
         await fill(settings.ledger_url, history)
         alone, amid, starts, meanwhile = await _giving_way(settings, world.server, retried, repeats)

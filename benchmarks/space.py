@@ -9,7 +9,7 @@ import asyncpg
 from benchmarks.bulk_retry import ACTOR
 from benchmarks.report import Measured, save, show
 from benchmarks.seeding import seed_failed_jobs, take_in
-from benchmarks.worlds import BACKENDS, World
+from benchmarks.worlds import World
 from redrive.domain import OperationKind, Scope, StartRequest
 from redrive.settings import Settings
 from redrive.wiring import build_runner, open_services
@@ -25,7 +25,7 @@ async def run(world: World, *, count: int) -> None:
     seed_failed_jobs(world.server, count)
     redis = client.info("memory")["used_memory"] - empty
     client.close()
-    for backend in BACKENDS:
+    for backend in world.backends:
         seed_failed_jobs(world.server, count)
         settings = world.ledger(backend)
         found = await _measure(settings) | {"a failed job in Redis": redis}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,11 +20,12 @@ BACKENDS = ("sqlite", "postgresql")
 
 @dataclass(kw_only=True)
 class World:
-    """A Redis, a PostgreSQL and a folder, gone with the run."""
+    """A Redis, a PostgreSQL and a folder, gone with the run; ``backends`` are measured."""
 
     folder: Path
     server: RedisServer
     postgres: PostgresServer
+    backends: Sequence[str]
     _made: int = field(default=0, init=False)
 
     def ledger(self, backend: str, copy_of: Settings | None = None) -> Settings:
@@ -69,7 +70,7 @@ class World:
 
 
 @contextmanager
-def world() -> Iterator[World]:
+def world(backends: Sequence[str] = BACKENDS) -> Iterator[World]:
     """Start everything, Redis with the append-only file that the receipts need; end it with the
     block."""
     with ExitStack() as stack:
@@ -77,4 +78,4 @@ def world() -> Iterator[World]:
         server = stack.enter_context(running_redis(folder / "redis"))
         postgres = PostgresServer()
         stack.callback(postgres.stop)
-        yield World(folder=folder, server=server, postgres=postgres)
+        yield World(folder=folder, server=server, postgres=postgres, backends=backends)
