@@ -266,6 +266,25 @@ async def test_an_entry_that_fails_anew_while_its_group_is_computed_is_left_alon
     await books.check_counts()
 
 
+async def test_an_entry_that_comes_back_while_its_group_is_computed_moves_all_the_same(
+    books: Books,
+) -> None:
+    await books.fail("1", "2")
+    await books.requeue_one("1")
+
+    class Meanwhile(SqlRegroupingLedger):
+        async def _traces(self, rows: Iterable[Row[Any]]) -> Mapping[str, str]:
+            if (await books.entry("1")).state is EntryState.QUEUED:
+                await books.drift("1", EntryState.FAILED)
+            return await super()._traces(rows)
+
+    await Regrouper(ledger=Meanwhile(books.database, Fingerprints(2, by_type))).regroup()
+    assert {await group_of(books, job_id) for job_id in "12"} == {"grp_2_TimeoutError"}
+    group = (await detail_of(books, "grp_2_TimeoutError")).group
+    assert (group.failed, group.entries, group.failures) == (2, 2, 2)
+    await books.check_counts()
+
+
 async def test_two_at_once_move_each_entry_once(books: Books, second: Books) -> None:
     await books.fail(*map(str, range(12)), stacktrace="")
     one, other = regrouper(books), regrouper(second)

@@ -82,9 +82,10 @@ class SqlRegroupingLedger:
             await freeze_selection(connection)
             if await an_operation_is_at_work(connection):
                 return None
-            if not await self._go_on(connection, place, last):
+            locked = await self._locked(connection, seen) if seen else []
+            if locked is None or not await self._go_on(connection, place, last):
                 return RegroupedBatch(moved=0, merged=0, more=True)
-            moved = await self._move_entries(connection, seen, found) if found else 0
+            moved = await self._move_entries(connection, locked, found) if locked else 0
             reach(Step.REGROUP_WRITTEN)
             return RegroupedBatch(moved=moved, merged=0, more=True)
 
@@ -119,12 +120,11 @@ class SqlRegroupingLedger:
         )
         return True
 
-    async def _move_entries(
-        self,
-        connection: AsyncConnection,
-        seen: dict[int, Row[Any]],
-        found: dict[int, tuple[str, Told]],
-    ) -> int:
+    async def _locked(
+        self, connection: AsyncConnection, seen: dict[int, Row[Any]]
+    ) -> Sequence[Row[Any]] | None:
+        """The entries as they were read; None if one of them is another by now: it is to be read
+        again before the walk goes past it."""
         locked = await connection.execute(
             select(entries)
             .where(self._database.any_of(entries.c.id, "ids"))
@@ -132,13 +132,17 @@ class SqlRegroupingLedger:
             .with_for_update(),
             {"ids": self._database.listed(seen)},
         )
-        rows = [
-            row
-            for row in locked.all()
-            if (row.failure_seq, row.group_pk) == (seen[row.id].failure_seq, seen[row.id].group_pk)
-        ]
-        if not rows:
-            return 0
+        rows = locked.all()
+        as_read = [(row.id, row.failure_seq, row.group_pk) for row in rows]
+        wanted = [(pk, seen[pk].failure_seq, seen[pk].group_pk) for pk in sorted(seen)]
+        return rows if as_read == wanted else None
+
+    async def _move_entries(
+        self,
+        connection: AsyncConnection,
+        rows: Sequence[Row[Any]],
+        found: dict[int, tuple[str, Told]],
+    ) -> int:
         keys = {row.id: found[row.id][0] for row in rows}
         wanted = {keys[row.id]: (found[row.id][1], row.failed_at) for row in rows}
         pks = await group_pks(self._database, connection, self._fingerprints, wanted)
