@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from redrive.domain import (
     BATCH_BYTES,
@@ -20,6 +21,11 @@ from tests.support.books import Books, job_ids, named, request, results
 from tests.support.factories import ADA
 
 RESYNC = OperationKind.RESYNC
+
+FETCHED = """
+SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) FROM pg_stat_user_tables
+WHERE relname IN ('entries', 'selections')
+"""
 
 
 async def work_off(books: Books, operation: Operation, limit: int = 2) -> Operation:
@@ -215,3 +221,23 @@ async def test_failures_that_leave_a_plans_selection_move_no_count_of_it_before_
     await books.drift("2", EntryState.RECOVERED)
     assert (await books.operation(operation)).skipped == 0
     assert await books.items(operation) == []
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+async def test_a_claim_reads_as_much_as_it_takes_whatever_is_left_of_its_plan(books: Books) -> None:
+    many, size, claims = 2_500, 10, 5
+    await books.fail(*(str(number) for number in range(many)))
+    operation = await books.begin_plan(job_name="deliver")
+
+    async def fetched() -> int:
+        async def work(connection: AsyncConnection) -> int:
+            await connection.execute(text("SELECT pg_stat_force_next_flush()"))
+            return int((await connection.execute(text(FETCHED))).scalar_one())
+
+        await books.database.write(work)
+        return await books.database.write(work)
+
+    before = await fetched()
+    for _ in range(claims):
+        assert len((await books.claim(operation, size)).entries) == size
+    assert await fetched() - before < claims * size * 10

@@ -11,7 +11,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, func, insert, literal, literal_column, not_, select
+from sqlalchemy import (
+    ColumnElement,
+    and_,
+    func,
+    insert,
+    literal,
+    literal_column,
+    not_,
+    select,
+    text,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from redrive.domain import (
@@ -35,6 +45,9 @@ from redrive.ledger.limits import refuse_limits_of_dismissal
 from redrive.ledger.overlapping import overlapping_operations
 from redrive.ledger.schema import FAILURE_SEQ, entries, identities, sequences
 from redrive.ledger.schema_triage import plan_apps, plans, selections
+
+_UNKNOWN_AT_MOST = 2_000
+"""Rows that a selection may have without PostgreSQL's being told of them."""
 
 _NEWEST = select(sequences.c.value).where(sequences.c.name == FAILURE_SEQ)
 _REPEATED = and_(
@@ -126,7 +139,11 @@ async def keep_apps(connection: AsyncConnection, plan: Plan, look: telling.Look)
 
 async def _write_selection(connection: AsyncConnection, plan_id: str, request: PlanRequest) -> int:
     """Returns how many entries it has. Where times narrow it, their index is worth more than the
-    order, and is nearly in it."""
+    order, and is nearly in it.
+
+    PostgreSQL is told of many rows at once: until it looks by itself, a minute later, it takes them
+    for a few, and reads and sorts all that is left of them for each claim.
+    """
     narrowed = request.entry_filter
     wanted = _fitting(request)
     if not request.takes_repeated:
@@ -138,6 +155,8 @@ async def _write_selection(connection: AsyncConnection, plan_id: str, request: P
     written = await connection.execute(
         insert(selections).from_select(["plan_id", "failure_seq", "entry_pk", "generation"], chosen)
     )
+    if written.rowcount > _UNKNOWN_AT_MOST and connection.dialect.name == "postgresql":
+        await connection.execute(text("ANALYZE selections"))
     return written.rowcount
 
 

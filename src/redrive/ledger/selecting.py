@@ -22,19 +22,23 @@ from redrive.domain import (
     Reason,
 )
 from redrive.ledger.database import Database, any_of
-from redrive.ledger.filters import one_of
 from redrive.ledger.rows import claimed_columns
 from redrive.ledger.schema import entries, items
 from redrive.ledger.schema_triage import selections
 from redrive.ledger.starting import claim_values
 
 _SELECTED = selections.outerjoin(entries, entries.c.id == selections.c.entry_pk)
-_NEXT = (
-    select(selections.c.failure_seq, func.coalesce(entries.c.data_size, 0).label("data_size"))
-    .select_from(_SELECTED)
+_FIRST = (
+    select(selections.c.failure_seq, selections.c.entry_pk)
     .where(selections.c.plan_id == bindparam("plan"), selections.c.failure_seq > bindparam("after"))
     .order_by(selections.c.failure_seq)
     .limit(bindparam("most"))
+    .subquery()
+)
+_NEXT = (
+    select(_FIRST.c.failure_seq, func.coalesce(entries.c.data_size, 0).label("data_size"))
+    .select_from(_FIRST.outerjoin(entries, entries.c.id == _FIRST.c.entry_pk))
+    .order_by(_FIRST.c.failure_seq)
 )
 
 
@@ -80,11 +84,13 @@ async def take_selected(
 
 @cache
 def _claims_selected(kind: OperationKind, on_sqlite: bool) -> ReturningUpdate[Any]:
+    """By the numbers alone: PostgreSQL, which knows little of entries that came a moment ago, would
+    look through the indexes of failed entries otherwise."""
     return (
         update(entries)
         .where(
             any_of(entries.c.failure_seq, "seqs", on_sqlite=on_sqlite),
-            one_of(entries.c.state, BULK_TAKES[kind]),
+            entries.c.state.concat("").in_([state.value for state in BULK_TAKES[kind]]),
         )
         .values(claim_values())
         .returning(*claimed_columns(), entries.c.group_pk)
