@@ -110,6 +110,16 @@ async def test_a_note_that_is_being_written_outlives_what_happens_meanwhile(
     await expect(field).to_be_focused()
 
 
+async def retry_slowly(scene: Scene, window: Window, queue: str) -> None:
+    """A retry of the queue's group, at the beginning of its work for long, on its page."""
+    await window.go(f"/admin/groups?queue={queue}")
+    row = window.page.locator("tr[data-key]")
+    asked = {"filter": {"group_id": await row.get_attribute("data-key")}, "rate": 2}
+    token = scene.console.post("/operations/plan", asked).json()["data"]["plan_token"]
+    started = scene.console.post("/operations", {"plan_token": token}).json()["data"]
+    await window.go(f"/admin/operations/{started['operation_id']}")
+
+
 async def test_a_group_of_the_list_is_retried_with_one_click_and_its_row_tells_so(
     scene: Scene, window: Window
 ) -> None:
@@ -119,7 +129,10 @@ async def test_a_group_of_the_list_is_retried_with_one_click_and_its_row_tells_s
     button = page.get_by_role("button", name="Retry all 50 of TypeError no total for listed")
     fail_alike(scene, "listed", 2)
     await page.get_by_role("button", name="Retry all 52 of").click()
+    await expect(page.get_by_text("100%", exact=True)).to_be_visible()
     await expect(page.locator("#flash")).to_contain_text("Started: 52 entries of group")
+    fail_alike(scene, "listed", 50)
+    await retry_slowly(scene, window, "listed")
     await page.get_by_label("Reason of the pause").fill("a look at the list")
     await page.get_by_role("button", name="Pause").click()
     await expect(page.locator("#paused")).to_be_visible()
@@ -134,10 +147,10 @@ async def test_a_group_of_the_list_is_retried_with_one_click_and_its_row_tells_s
 async def test_the_second_click_of_a_double_click_meets_nothing_that_the_first_has_led_to(
     scene: Scene, window: Window
 ) -> None:
-    fail_alike(scene, "doubled", 200)
+    fail_alike(scene, "doubled", 900)
     page = window.page
     await window.go("/admin/groups?queue=doubled")
-    await page.get_by_role("button", name="Retry all 200").click()
+    await page.get_by_role("button", name="Retry all 900").click()
     cancel = page.get_by_role("button", name="Cancel", exact=True)
     await expect(cancel).to_be_visible()
     box = await cancel.bounding_box()

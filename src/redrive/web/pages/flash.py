@@ -26,8 +26,9 @@ class Flash:
     """``link`` is a page of the console that says more, ``link_text`` what it is called.
 
     ``subject``, if given, is the state of which the text speaks: a page that shows another one by
-    then leaves the message out. ``reason`` and ``typed``, which are limits as a query, are what had
-    been typed into a form that was refused.
+    then leaves the message out. A message that ``lasts`` stays on its page until it is sent away or
+    the page is left, whatever becomes of what it speaks of. ``reason`` and ``typed``, which are
+    limits as a query, are what had been typed into a form that was refused.
     """
 
     tone: Tone
@@ -35,6 +36,7 @@ class Flash:
     link: str = ""
     link_text: str = ""
     subject: str = ""
+    lasts: bool = False
     reason: str = ""
     typed: str = ""
 
@@ -49,6 +51,7 @@ def read_flash(request: Request, *, tls: bool) -> Flash | None:
             link=local(fields["link"]) if fields["link"] else "",
             link_text=str(fields["link_text"]),
             subject=str(fields["subject"]),
+            lasts=bool(fields["lasts"]),
             reason=str(fields["reason"]),
             typed=str(fields["typed"]),
         )

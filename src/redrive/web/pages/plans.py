@@ -190,7 +190,7 @@ async def _begun(
         said = telling.started(operation, [], titles, new=new, asked=form.count, now=now)
         return Flash(tone="info", text=said)
     said = telling.started_at_once(operation, unseen, titles, asked=form.count, now=now)
-    flash = Flash(tone="info", text=said)
+    flash = Flash(tone="info", text=said, lasts=True)
     if not any(one.reason == "repeated" for one in unseen.left_out):
         return flash
     link = address("/admin/failures", **form.given, same_failures_min=REPEATED_AT)

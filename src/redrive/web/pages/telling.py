@@ -50,7 +50,9 @@ def started_at_once(
     if operation.controls != NO_CONTROLS:
         said.append(f"It was started with {controls_said(operation.controls)}.")
     said += [one.message for one in plan.warnings if one.code not in _SAID_OTHERWISE]
-    said.append("It can be cancelled, and what no worker has started can be taken back.")
+    said.append(
+        "While it goes on it can be cancelled, and what no worker has started can be taken back."
+    )
     return " ".join(said)
 
 

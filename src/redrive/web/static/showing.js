@@ -25,9 +25,11 @@ export function show(page, { poll, keepsList = poll }) {
   for (const listener of listeners) listener({ poll });
 }
 
-// What the page said about the last action stays until what it speaks of has changed.
+// What the page said about the last action stays until what it speaks of has changed, or for as long
+// as the page where it lasts.
 function keepFlash(old, fresh) {
-  if (old.dataset.subject !== fresh.dataset.subject) return;
+  const lasts = old.querySelector("#flash [data-lasts]");
+  if (!lasts && old.dataset.subject !== fresh.dataset.subject) return;
   fresh.querySelector("#flash")?.replaceWith(old.querySelector("#flash").cloneNode(true));
 }
 
