@@ -22,6 +22,7 @@ from benchmarks import (
 )
 from benchmarks.report import Measured, show_servers
 from benchmarks.worlds import BACKENDS, world
+from tests.support.interrupting import ended_in_order
 
 PARTS = (
     *("bulk-retry", "others", "cancelling", "neighbours", "following"),
@@ -55,7 +56,9 @@ def main() -> None:
     )
     parser.add_argument("--repeats", type=int, default=3)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
-    asyncio.run(_measure(parser.parse_args()))
+    given = parser.parse_args()
+    with ended_in_order():
+        asyncio.run(_measure(given))
 
 
 async def _measure(given: argparse.Namespace) -> None:

@@ -8,6 +8,7 @@ import sys
 
 from proof.campaign import run
 from proof.plan import BACKENDS
+from tests.support.interrupting import ended_in_order
 
 
 def parser() -> argparse.ArgumentParser:
@@ -24,7 +25,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main() -> int:
-    return asyncio.run(run(parser().parse_args()))
+    given = parser().parse_args()
+    with ended_in_order():
+        return asyncio.run(run(given))
 
 
 if __name__ == "__main__":

@@ -42,24 +42,31 @@ def chosen(given: argparse.Namespace) -> tuple[list[Scenario], list[Scenario]]:
 
 
 async def run(given: argparse.Namespace) -> int:
-    """Play them all; returns the exit code. The folders of failures stay, the others go."""
+    """Play them all; returns the exit code. The folders of failures stay, the others go.
+
+    Interrupted, it tells of what was played until then.
+    """
     began = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="redrive-proof-"))
     ends_at = began + given.minutes * 60 if given.minutes else None
     due, more = chosen(given)
-    played = await play_all(due + more, folder, given.at_once, ends_at)
-    report.table(played, len(due + more) - len(played), time.monotonic() - began)
-    report.left_out(left_out(due, played))
-    if all(one.clean for one in played):
-        shutil.rmtree(folder)
-    else:
-        report.where(folder)
+    played: list[Played] = []
+    try:
+        await play_all(due + more, folder, given.at_once, played, ends_at)
+    finally:
+        report.table(played, len(due + more) - len(played), time.monotonic() - began)
+        report.left_out(left_out(due, played))
+        if all(one.clean for one in played):
+            shutil.rmtree(folder)
+        else:
+            report.where(folder)
     return exit_code(due, played)
 
 
 def left_out(due: Sequence[Scenario], played: Sequence[Played]) -> Sequence[Scenario]:
-    """What belongs to every run and was not begun; scenarios are begun in their order."""
-    return due[len(played) :]
+    """What belongs to every run and was not played to its end."""
+    done = {(one.scenario.name, one.scenario.backend) for one in played}
+    return [one for one in due if (one.name, one.backend) not in done]
 
 
 def exit_code(due: Sequence[Scenario], played: Sequence[Played]) -> int:
@@ -69,11 +76,15 @@ def exit_code(due: Sequence[Scenario], played: Sequence[Played]) -> int:
 
 
 async def play_all(
-    scenarios: Sequence[Scenario], folder: Path, at_once: int, ends_at: float | None = None
-) -> list[Played]:
-    """Play scenarios side by side, each reported as it ends; none is begun after ``ends_at``."""
+    scenarios: Sequence[Scenario],
+    folder: Path,
+    at_once: int,
+    played: list[Played],
+    ends_at: float | None = None,
+) -> None:
+    """Play scenarios side by side, each reported and added to ``played`` as it ends; none is begun
+    after ``ends_at``."""
     waiting = iter(scenarios)
-    played: list[Played] = []
     async with Forker() as forker, Ledgers(folder) as ledgers:
 
         async def one_after_another() -> None:
@@ -84,7 +95,6 @@ async def play_all(
                 report.line(played[-1], len(played))
 
         await asyncio.gather(*(one_after_another() for _ in range(at_once)))
-    return played
 
 
 async def play_safely(

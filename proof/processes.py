@@ -53,7 +53,7 @@ class Child:
 
 
 class Forker:
-    """The running ``proof.forker``."""
+    """The running ``proof.forker``; out of the terminal's reach, it ends when it is left."""
 
     def __init__(self) -> None:
         self._process: Process | None = None
@@ -64,7 +64,10 @@ class Forker:
 
     async def __aenter__(self) -> Self:
         self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "proof.forker"), stdin=PIPE, stdout=PIPE
+            *(sys.executable, "-m", "proof.forker"),
+            stdin=PIPE,
+            stdout=PIPE,
+            start_new_session=True,
         )
         self._reading = asyncio.create_task(self._read())
         return self

@@ -73,7 +73,7 @@ def table(played: Sequence[Played], left_out: int, seconds: float) -> None:
         row(name, [len(getattr(verdicts[column], name)) for column in columns])
     reached = Counter(death.fault.step for one in played for death in one.deaths if death.fault)
     print(f"\n{len(reached)} steps at which a process died; {seconds:.0f} seconds", end="")
-    print(f"; {left_out} scenarios left out for want of time" if left_out else "")
+    print(f"; {left_out} scenarios not played" if left_out else "")
 
 
 def left_out(due: Sequence[Scenario]) -> None:

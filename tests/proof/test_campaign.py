@@ -50,5 +50,6 @@ def test_only_more_seeds_may_be_left_out_for_want_of_time() -> None:
     assert exit_code(due, played(due)) == 0
     assert exit_code(due, played(due[:-1])) == 1
     assert left_out(due, played(due[:-2])) == due[-2:]
+    assert left_out(due, played(due[1:])) == due[:1]
     assert exit_code([], []) == 1
     assert exit_code(due, [replace(one, problems=["a problem"]) for one in played(due)]) == 1

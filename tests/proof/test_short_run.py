@@ -9,6 +9,7 @@ import pytest
 from proof.campaign import play_all
 from proof.moments import moments
 from proof.plan import BACKENDS
+from proof.play import Played
 from proof.scenarios import KINDS, from_seed
 from proof.steps import at_step
 from redrive.faultpoints import Step
@@ -31,7 +32,8 @@ async def test_nothing_is_lost_and_nothing_doubled(backend: str, tmp_path: Path)
     scenarios = [at_step(step, backend, 1) for step in STEPS]
     scenarios += [from_seed(seed, backend) for seed in range(len(KINDS))]
     scenarios += [one for one in moments(backend) if one.name in MOMENTS]
-    played = await play_all(scenarios, tmp_path, AT_ONCE)
+    played: list[Played] = []
+    await play_all(scenarios, tmp_path, AT_ONCE, played)
     assert len(played) == len(scenarios)
     assert [one.scenario.name for one in played if not one.clean] == []
     assert sum(len(one.deaths) for one in played) >= len(STEPS) + len(MOMENTS)
