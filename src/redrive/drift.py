@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 
-from redrive.domain import EntryState, Failure, JobId, JobState, JobStatus, Operation
+from redrive.domain import EntryState, JobId, JobState, JobStatus, Operation
 from redrive.faultpoints import Step, reach
 from redrive.ports import Clock, DriftVerdict, Engine, FollowerLedger, LedgerEntry
 
@@ -42,14 +42,14 @@ class DriftCheck:
         ledger: FollowerLedger,
         clock: Clock,
         tell: Callable[[Iterable[Operation]], Awaitable[None]],
-        record: Callable[[str, list[Failure]], Awaitable[None]],
+        take_in: Callable[[str, Sequence[JobId]], Awaitable[object]],
     ) -> None:
         self._engine = engine
         self._source = engine.source
         self._ledger = ledger
         self._clock = clock
         self._tell = tell
-        self._record = record
+        self._take_in = take_in
         self._heard_until = datetime.min.replace(tzinfo=UTC)
 
     def heard_until(self, at: datetime) -> None:
@@ -95,7 +95,7 @@ class DriftCheck:
                 elif (found := self._judge(entry, status)) is not None:
                     verdicts.append(_verdict(entry, *found))
             if other_run:
-                await self._record(queue, await self._engine.failures_of(queue, other_run))
+                await self._take_in(queue, other_run)
         if verdicts:
             reach(Step.DRIFT_JUDGED)
             await self._tell(await self._ledger.record_drift(verdicts))
@@ -140,7 +140,7 @@ class DriftCheck:
             failed, cursor = await self._engine.failed_ids(queue, cursor, PAGE)
             missed = await self._ledger.unrecorded(self._source, queue, failed)
             if missed:
-                await self._record(queue, await self._engine.failures_of(queue, missed))
+                await self._take_in(queue, missed)
             await _rest(began)
 
 
@@ -148,6 +148,7 @@ def _verdict(entry: LedgerEntry, state: EntryState, reason: str) -> DriftVerdict
     return DriftVerdict(
         entry_pk=entry.entry_pk,
         failure_seq=entry.failure_seq,
+        generation=entry.generation,
         from_state=entry.state,
         to_state=state,
         reason=reason,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from time import monotonic
 
 import structlog
@@ -29,7 +29,14 @@ from redrive.domain import (
 from redrive.drift import DriftCheck
 from redrive.errors import StoreUnavailable, Unavailable
 from redrive.faultpoints import Step, reach
-from redrive.ports import Clock, Engine, FollowerLedger, FollowerReports, ProgressStore
+from redrive.ports import (
+    Clock,
+    Engine,
+    EntryVersion,
+    FollowerLedger,
+    FollowerReports,
+    ProgressStore,
+)
 
 log = structlog.get_logger()
 
@@ -71,7 +78,7 @@ class Follower:
         self._recent: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._scanning = asyncio.Lock()
         self._check = DriftCheck(
-            engine=engine, ledger=ledger, clock=clock, tell=self._tell, record=self._record
+            engine=engine, ledger=ledger, clock=clock, tell=self._tell, take_in=self._take_in
         )
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -214,12 +221,14 @@ class Follower:
         names = [name for name in announced if (queue, name) not in self._recent]
         for start in range(0, len(names), BATCH):
             part = names[start : start + BATCH]
-            failures = await self._engine.failures_of(queue, part)
-            held = {failure.job_id for failure in failures}
-            for status in await self._engine.statuses(queue, [n for n in part if n not in held]):
-                if status.state is JobState.MISSING:
-                    failures.append(self._dropped(queue, announced[status.job_id]))
-            await self._record(queue, failures)
+            held = await self._take_in(queue, part)
+            gone = await self._engine.statuses(queue, [n for n in part if n not in held])
+            dropped = [
+                self._dropped(queue, announced[status.job_id])
+                for status in gone
+                if status.state is JobState.MISSING
+            ]
+            await self._record(queue, dropped)
 
     def _dropped(self, queue: str, outcome: JobOutcome) -> Failure:
         return Failure(
@@ -250,10 +259,25 @@ class Follower:
     async def _find_unrecorded(self) -> None:
         await self._check.find_unrecorded(await self.queues())
 
-    async def _record(self, queue: str, failures: list[Failure]) -> None:
-        """Take in failures found beside the scan."""
+    async def _take_in(self, queue: str, names: Sequence[JobId]) -> set[JobId]:
+        """Read jobs beside the scan and take in those that are failed; returns which are.
+
+        Much may become of them between the reading and the writing, in a process that is put to
+        sleep above all: so the ledger is asked before how their entries stand.
+        """
+        seen = await self._ledger.versions(self._source, queue, names)
+        failures = await self._engine.failures_of(queue, names)
+        await self._record(queue, failures, seen)
+        return {failure.job_id for failure in failures}
+
+    async def _record(
+        self,
+        queue: str,
+        failures: list[Failure],
+        seen: Mapping[JobId, EntryVersion] | None = None,
+    ) -> None:
         if failures:
-            changed = await self._ledger.record_failures(self._source, queue, failures, None)
+            changed = await self._ledger.record_failures(self._source, queue, failures, None, seen)
             self._remember(queue, failures)
             await self._tell(changed or [])
 

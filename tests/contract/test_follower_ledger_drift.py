@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from redrive.domain import EntryState, OperationKind
+from redrive.domain import Answer, EntryState, OperationKind
 from tests.support.books import Books, job_ids
 from tests.support.factories import SOURCE, completed, failure, later
 
@@ -86,6 +86,20 @@ async def test_a_verdict_is_not_applied_if_the_entry_failed_again_meanwhile(book
     before = await books.rows()
     assert await books.following.record_drift([verdict]) == []
     assert await books.rows() == before
+
+
+async def test_a_verdict_is_not_applied_if_the_entry_was_handed_over_once_more_meanwhile(
+    books: Books,
+) -> None:
+    await books.make(QUEUED, "1")
+    verdict = await books.verdict("1", RECOVERED)
+    await books.hear(completed("1", 12))
+    again, batch = await books.single("1", OperationKind.RESYNC)
+    await books.complete(again, batch, Answer.REQUEUED, 20)
+    before = await books.rows()
+    assert await books.following.record_drift([verdict]) == []
+    assert await books.rows() == before
+    assert (await books.item(again, "1")).outcome == "waiting"
 
 
 async def test_a_verdict_is_applied_once(books: Books) -> None:

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from datetime import timedelta
 
 import pytest
 
-from redrive.domain import Answer, EntryState, Failure, JobId, JobState, JobStatus, Payload
-from tests.support.books import Books
+from redrive.domain import (
+    Answer,
+    AppId,
+    EntryState,
+    Failure,
+    JobId,
+    JobState,
+    JobStatus,
+    OperationKind,
+    Payload,
+    Scope,
+)
+from redrive.ports import EntryVersion
+from tests.support.books import Books, request
 from tests.support.factories import (
     AT,
     QUEUE,
@@ -222,6 +235,53 @@ async def test_two_followers_at_once_record_an_occurrence_once(books: Books, sec
     await asyncio.gather(books.take_in(*given), second.take_in(*reversed(given)))
     assert [(await books.entry(job)).failures for job in ("new", "again")] == [1, 2]
     await books.check_counts()
+
+
+async def seen(books: Books, job_id: str) -> Mapping[JobId, EntryVersion]:
+    return await books.following.versions(SOURCE, QUEUE, [JobId(job_id), JobId("unknown")])
+
+
+@pytest.mark.parametrize("became", ["retried", "failed", "recovered", "dismissed", "restored"])
+async def test_a_failure_that_was_read_before_something_became_of_its_entry_is_passed_over(
+    books: Books, became: str
+) -> None:
+    await books.fail("1")
+    await books.make(EntryState.DISMISSED, "2")
+    job_id = "2" if became == "restored" else "1"
+    read_before = await seen(books, job_id)
+    if became == "retried":
+        await books.requeue_one(job_id)
+    elif became == "failed":
+        await books.fail(job_id, at=60)
+    elif became == "recovered":
+        await books.drift(job_id, EntryState.RECOVERED)
+    elif became == "dismissed":
+        operation, batch = await books.single(job_id, OperationKind.DISMISS)
+        await books.complete(operation, batch, Answer.DISMISSED)
+    else:
+        scope = Scope.of_entry(AppId("acme"), id_of(job_id))
+        await books.triage.restore(request(scope, OperationKind.DISMISS))
+    before = await books.rows()
+    outdated = failure(job_id, at=30)
+    assert await books.following.record_failures(SOURCE, QUEUE, [outdated], None, read_before) == []
+    assert await books.rows() == before
+
+
+async def test_a_failure_is_taken_in_that_was_read_after_its_entry(books: Books) -> None:
+    await books.fail("known")
+    for job_id in ("known", "unknown"):
+        read_before = await seen(books, job_id)
+        given = [failure(job_id, at=30)]
+        await books.following.record_failures(SOURCE, QUEUE, given, None, read_before)
+    assert [(await books.entry(job)).failures for job in ("known", "unknown")] == [2, 1]
+
+
+async def test_versions_are_those_of_the_queue_and_source(books: Books) -> None:
+    await books.fail("1")
+    assert set(await seen(books, "1")) == {"1"}
+    assert await books.following.versions(SOURCE, "sms", [JobId("1")]) == {}
+    assert await books.following.versions("other", QUEUE, [JobId("1")]) == {}
+    assert await books.following.versions(SOURCE, QUEUE, []) == {}
 
 
 async def test_unrecorded_names_the_failed_jobs_whose_occurrence_is_not_known(

@@ -208,3 +208,27 @@ async def test_a_stream_that_breaks_during_a_scan_does_not_break_the_scan(
         stop.set()
         await following_it
     assert all("cannot be reached" in log["error"] for log in logs if "error" in log), logs
+
+
+async def test_a_follower_that_sleeps_over_what_became_of_a_job_does_not_bring_its_failure_back(
+    rig: Rig, queues: InMemoryEngine
+) -> None:
+    """It has read the first failure when the others retry the job twice, and it completes."""
+
+    class Sleeping(SqlFollowerLedger):
+        async def record_failures(self, *given: Any) -> Any:
+            await rig.follower.scan()
+            for ends in (queues.fail, queues.complete):
+                await rig.act("1")
+                ends(QUEUE, "1")
+                await rig.hear()
+                await rig.follower.scan()
+            return await super().record_failures(*given)
+
+    queues.fail(QUEUE, "1")
+    follower = follower_with(rig, Sleeping(rig.database, rig.clock))
+    await follower.check()
+
+    entry = await rig.entry("1")
+    assert (entry.state, entry.failures) == (EntryState.RECOVERED, 2)
+    await rig.check_counts()

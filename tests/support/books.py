@@ -116,11 +116,12 @@ class Books:
     async def verdict(
         self, job_id: str, to_state: EntryState, reason: str = "found so"
     ) -> DriftVerdict:
-        entry = await self.entry(job_id)
+        version = (await self.following.versions(SOURCE, QUEUE, [JobId(job_id)]))[JobId(job_id)]
         return DriftVerdict(
             entry_pk=await self.pk(job_id),
-            failure_seq=entry.failure_seq,
-            from_state=entry.state,
+            failure_seq=version.failure_seq,
+            generation=version.generation,
+            from_state=version.state,
             to_state=to_state,
             reason=reason,
         )

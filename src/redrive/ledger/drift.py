@@ -46,6 +46,7 @@ async def apply_verdicts(
         if verdict.entry_pk in by_pk
         and by_pk[verdict.entry_pk].state == verdict.from_state
         and by_pk[verdict.entry_pk].failure_seq == verdict.failure_seq
+        and by_pk[verdict.entry_pk].generation == verdict.generation
     ]
     if not valid:
         return []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -27,10 +27,11 @@ from redrive.ledger.filters import one_of
 from redrive.ledger.grouping import CURRENT, Fingerprints
 from redrive.ledger.identities import any_named
 from redrive.ledger.intake import Intake
+from redrive.ledger.occurrences import version_of
 from redrive.ledger.outcomes import AWAITS, apply_outcomes
 from redrive.ledger.rows import operations_of
 from redrive.ledger.schema import cursors, entries
-from redrive.ports import Clock, DriftVerdict, LedgerEntry
+from redrive.ports import Clock, DriftVerdict, EntryVersion, LedgerEntry
 
 FAILURES, OUTCOMES = "failures", "outcomes"
 
@@ -63,6 +64,7 @@ class SqlFollowerLedger:
         queue: str,
         failures: Sequence[Failure],
         cursor: tuple[str, str] | None,
+        seen: Mapping[JobId, EntryVersion] | None = None,
     ) -> list[Operation] | None:
         async def work(connection: AsyncConnection) -> list[Operation]:
             if cursor is not None:
@@ -71,11 +73,22 @@ class SqlFollowerLedger:
                 return []
             now = self._clock.now()
             intake = Intake(self._database, connection, now, self._fingerprints)
-            changed = operations_of(await intake.record(failures))
+            changed = operations_of(await intake.record(failures, seen))
             reach(Step.FAILURES_WRITTEN)
             return changed
 
         return await self._write(work)
+
+    async def versions(
+        self, source: str, queue: str, job_ids: Sequence[JobId]
+    ) -> dict[JobId, EntryVersion]:
+        wanted = [entry_id_of(source, queue, job_id) for job_id in job_ids]
+        columns = (entries.c.job_id, *(entries.c[name] for name in EntryVersion._fields))
+        rows = await self._database.rows(
+            select(*columns).where(any_named(self._database, "ids")),
+            {"ids": self._database.listed(wanted)},
+        )
+        return {JobId(row.job_id): version_of(row) for row in rows}
 
     async def record_outcomes(
         self,
@@ -134,6 +147,7 @@ class SqlFollowerLedger:
                 failure_seq=row.failure_seq,
                 failed_at=row.failed_at,
                 moved_at=row.moved_at,
+                generation=row.generation,
                 forgets=row.forgets,
                 awaits=bool(row.awaits),
             )
@@ -179,6 +193,7 @@ def _to_check(source: str) -> Any:
         entries.c.failure_seq,
         entries.c.failed_at,
         entries.c.moved_at,
+        entries.c.generation,
         entries.c.forgets,
     ).where(entries.c.source == source)
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from redrive.domain import EntryState, Failure, Reason
+from redrive.domain import EntryState, Failure, JobId, Reason
 from redrive.ledger.counting import (
     add_failures,
     next_sequences,
@@ -28,6 +28,7 @@ from redrive.ledger.occurrences import (
     early,
     early_same_way,
     is_new,
+    is_outdated,
     job_name_of,
     news_of_groups,
     same_failures,
@@ -36,6 +37,7 @@ from redrive.ledger.occurrences import (
 from redrive.ledger.outcomes import attribute
 from redrive.ledger.payloads import payload_row
 from redrive.ledger.schema import apps, entries, payloads
+from redrive.ports import EntryVersion
 
 
 class Intake:
@@ -57,8 +59,11 @@ class Intake:
         self._now = now
         self._fingerprints = fingerprints
 
-    async def record(self, failures: Sequence[Failure]) -> list[Row[Any]]:
-        """Record the occurrences that are new; returns operations whose outcomes moved."""
+    async def record(
+        self, failures: Sequence[Failure], seen: Mapping[JobId, EntryVersion] | None
+    ) -> list[Row[Any]]:
+        """Record the occurrences that are new and not outdated; returns operations whose outcomes
+        moved."""
         latest = {failure.entry_id: failure for failure in failures}
         first_seq = await next_sequences(self._connection, len(latest))
         known = await self._known(list(latest))
@@ -68,7 +73,9 @@ class Intake:
         again: list[tuple[Row[Any] | None, Failure]] = [
             (known[key], failure)
             for key, failure in latest.items()
-            if key in known and is_new(known[key], failure)
+            if key in known
+            and is_new(known[key], failure)
+            and not is_outdated(known[key], failure, seen)
         ]
         if not fresh and not again:
             return []

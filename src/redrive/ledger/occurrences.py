@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,12 +15,14 @@ from redrive.domain import (
     AppId,
     EntryState,
     Failure,
+    JobId,
     OperationId,
     Stamp,
 )
 from redrive.ledger.moves import GroupNews
 from redrive.ledger.outcomes import FAILED_AGAIN, Attribution
 from redrive.ledger.settling import COMPLETED, FAILED_AFTER_MOVE, FAILED_BEFORE_MOVE
+from redrive.ports import EntryVersion
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,6 +100,19 @@ def is_new(row: Row[Any], failure: Failure) -> bool:
         moved_before = row.moved_at is None or failure.failed_at >= row.moved_at
         return row.state != EntryState.FAILED and moved_before
     return bool(row.failed_at != failure.failed_at)
+
+
+def version_of(row: Row[Any]) -> EntryVersion:
+    """The version of an entry's row."""
+    return EntryVersion(EntryState(row.state), row.generation, row.failure_seq, row.selectable_seq)
+
+
+def is_outdated(row: Row[Any], failure: Failure, seen: Mapping[JobId, EntryVersion] | None) -> bool:
+    """Whether something became of the entry since the failure was read, so that it may be one from
+    before. What was only announced was not read: its time tells (see :func:`is_new`)."""
+    if seen is None or failure.event_only:
+        return False
+    return seen.get(failure.job_id) != version_of(row)
 
 
 def _hand_over(row: Row[Any], failure: Failure) -> Stamp | None:

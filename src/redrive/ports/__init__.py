@@ -7,7 +7,13 @@ from __future__ import annotations
 
 from redrive.ports.common import Clock, Page, T
 from redrive.ports.engine import Engine
-from redrive.ports.following import DriftVerdict, FollowerLedger, FollowerReports, LedgerEntry
+from redrive.ports.following import (
+    DriftVerdict,
+    EntryVersion,
+    FollowerLedger,
+    FollowerReports,
+    LedgerEntry,
+)
 from redrive.ports.keeping import Accounts, Held, RegroupingLedger, RetentionLedger
 from redrive.ports.operations import OperationLedger, OperationQueue, ProgressStore
 from redrive.ports.reading import GroupInsight, InsightLedger, ReadingLedger
@@ -20,6 +26,7 @@ __all__ = [
     "Clock",
     "DriftVerdict",
     "Engine",
+    "EntryVersion",
     "FollowerLedger",
     "FollowerReports",
     "GroupInsight",

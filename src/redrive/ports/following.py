@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from redrive.domain import EntryState, Failure, JobId, JobOutcome, JobStatus, Operation
 
@@ -24,8 +24,18 @@ class LedgerEntry:
     failure_seq: int
     failed_at: datetime
     moved_at: datetime | None
+    generation: int
     forgets: bool
     awaits: bool = False
+
+
+class EntryVersion(NamedTuple):
+    """What is never the same again once something has become of an entry."""
+
+    state: EntryState
+    generation: int
+    failure_seq: int
+    selectable_seq: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,6 +44,7 @@ class DriftVerdict:
 
     entry_pk: int
     failure_seq: int
+    generation: int
     from_state: EntryState
     to_state: EntryState
     reason: str
@@ -61,12 +72,20 @@ class FollowerLedger(Protocol):
         queue: str,
         failures: Sequence[Failure],
         cursor: tuple[str, str] | None,
+        seen: Mapping[JobId, EntryVersion] | None = None,
     ) -> list[Operation] | None:
         """Take in failure occurrences; known ones change nothing.
 
-        ``cursor`` is (as read, new) for kind ``failures``. Returns the operations whose outcome
-        counts moved; None if the cursor was moved by another.
+        ``cursor`` is (as read, new) for kind ``failures``. ``seen`` are the versions from before
+        the jobs were read, for those that are read without a cursor: where something became of an
+        entry since, what was read may be older than that, and is passed over. Returns the
+        operations whose outcome counts moved; None if the cursor was moved by another.
         """
+
+    async def versions(
+        self, source: str, queue: str, job_ids: Sequence[JobId]
+    ) -> dict[JobId, EntryVersion]:
+        """The versions of those of the jobs that have an entry."""
 
     async def record_outcomes(
         self,
