@@ -33,6 +33,9 @@ class Measured:
 
     @property
     def spread(self) -> str:
+        """From the least to the most; what was measured once has none."""
+        if len(self.values) == 1:
+            return "once"
         return f"{_figure(min(self.values))} to {_figure(max(self.values))}"
 
 
@@ -63,7 +66,7 @@ def show_latencies(title: str, rounds_of: Mapping[str, Sequence[Measured]]) -> N
         values = [value for measured in rounds for value in measured.values]
         shares = [f"{percentile(values, share):,.1f}" for share in (50, 95, 99)]
         p95s = [percentile(measured.values, 95) for measured in rounds]
-        spread = f"{min(p95s):,.1f} to {max(p95s):,.1f}"
+        spread = f"{min(p95s):,.1f} to {max(p95s):,.1f}" if len(p95s) > 1 else "one round"
         table.add_row(name, *shares, rounds[0].unit, spread)
     _print(table)
 
