@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.__main__ import PARTS
+from benchmarks.others import LOOP, NATIVE, NODE
 
 ROOT = Path(__file__).parents[2]
 SMALL = ("--sizes", "50", "--entries", "1000", "--failed", "100", "--loop-entries", "20")
@@ -19,12 +20,14 @@ MANY_BATCHES = "20"
 TOO_SHORT_TO_CANCEL = "cancelling"
 
 
-def run(tmp_path: Path, *words: str) -> set[str]:
+def run(tmp_path: Path, *words: str, **environment: str) -> set[str]:
     """What a run with these words has measured."""
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks", *words, *SMALL, *ONCE],
         cwd=ROOT,
-        env=os.environ | {"BENCHMARK_RESULTS": str(tmp_path), "REDRIVE_BATCH_SIZE": MANY_BATCHES},
+        env=os.environ
+        | {"BENCHMARK_RESULTS": str(tmp_path), "REDRIVE_BATCH_SIZE": MANY_BATCHES}
+        | environment,
         capture_output=True,
         text=True,
         check=False,
@@ -47,3 +50,11 @@ def test_every_part_measures_something(tmp_path: Path) -> None:
 def test_one_database_can_be_measured_alone(tmp_path: Path) -> None:
     written = run(tmp_path, "--only", "following", "--backend", "sqlite")
     assert {name for name in written if name.startswith("following")} == {"following-sqlite"}
+
+
+def test_without_node_the_other_ways_are_measured(tmp_path: Path) -> None:
+    words = ("--only", "others", "--backend", "sqlite")
+    run(tmp_path, *words, PATH=str(tmp_path / "nothing"))
+    rows = json.loads((tmp_path / "others-sqlite.json").read_text())["rows"]
+    names = [row["name"] for row in rows]
+    assert (LOOP in names, NATIVE in names, NODE in names) == (True, True, False)
