@@ -44,7 +44,7 @@ _NUMBERS: Mapping[str, tuple[Callable[[str], object], object, str]] = {
     "--loop-entries": (
         whole(1),
         2_000,
-        "jobs of each loop of others, ten times as many of its script",
+        "jobs of each loop of others, ten times as many of the script and Node",
     ),
     "--paced-seconds": (
         number(1),
