@@ -38,7 +38,7 @@ def line(played: Played, number: int) -> None:
 def again(played: Played) -> str:
     """The command that plays it once more."""
     scenario = played.scenario
-    what = f"python -m proof --backend {scenario.backend}"
+    what = f".venv/bin/python -m proof --backend {scenario.backend}"
     if scenario.seed is None:
         return f"{what} --seeds 0 --only {scenario.name}"
     return f"{what} --no-steps --seeds 1 --first-seed {scenario.seed}"

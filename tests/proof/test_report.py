@@ -37,7 +37,7 @@ def test_a_failure_says_what_was_wrong_and_the_command_that_plays_just_it_again(
         assert "problem: a hang" in said
         assert "lost: 1" in said
         command = shlex.split(said.partition("again: ")[2])
-        assert command[:3] == ["python", "-m", "proof"]
+        assert command[:3] == [".venv/bin/python", "-m", "proof"]
         due, more = chosen(parser().parse_args(command[3:]))
         assert [*due, *more] == [scenario]
 
