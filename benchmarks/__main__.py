@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import sys
 from collections.abc import Callable, Mapping, Sequence
 
 import structlog
@@ -21,7 +22,7 @@ from benchmarks import (
     retention,
     space,
 )
-from benchmarks.report import Measured, show_servers
+from benchmarks.report import Measured, NotMeasuredError, show_servers
 from benchmarks.worlds import BACKENDS, world
 from tests.support.arguments import number, whole, wholes
 from tests.support.interrupting import ended_in_order
@@ -110,7 +111,10 @@ def main() -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
     given = parsed()
     with ended_in_order():
-        asyncio.run(_measure(given))
+        try:
+            asyncio.run(_measure(given))
+        except NotMeasuredError as problem:
+            sys.exit(f"Not measured: {problem}")
 
 
 async def _measure(given: argparse.Namespace) -> None:

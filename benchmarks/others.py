@@ -15,7 +15,7 @@ from rq.registry import FailedJobRegistry
 from sqlalchemy import select, update
 
 from benchmarks import bulk_retry
-from benchmarks.report import Measured, save, show
+from benchmarks.report import Measured, NotMeasuredError, save, show
 from benchmarks.seeding import QUEUE, seed_failed_jobs, take_in
 from benchmarks.worlds import World
 from redrive.domain import EntryState
@@ -86,7 +86,7 @@ async def _native(world: World, count: int) -> float:
     left = await queue.getFailedCount()
     await queue.close()
     if left:
-        raise RuntimeError(f"{left} jobs are still failed")
+        raise NotMeasuredError(f"{left} jobs are still failed")
     return count / seconds
 
 
@@ -127,7 +127,7 @@ async def _node(world: World, count: int) -> float:
     )
     found = json.loads(said.stdout)
     if found["moved"] != count:
-        raise RuntimeError(f"{found['moved']} of {count} jobs were moved")
+        raise NotMeasuredError(f"{found['moved']} of {count} jobs were moved")
     return count * 1000 / float(found["millis"])
 
 

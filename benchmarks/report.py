@@ -19,6 +19,10 @@ RESULTS = Path(os.environ.get("BENCHMARK_RESULTS") or Path(__file__).parent / "r
 _WIDTH = 120
 
 
+class NotMeasuredError(Exception):
+    """What was to be measured did not happen as it had to; there is no figure for it."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Measured:
     """One measured thing: all its values, in ``unit``."""
@@ -104,6 +108,6 @@ def show_servers(servers: Mapping[str, str]) -> None:
 
 
 def _write(name: str, content: object) -> None:
-    RESULTS.mkdir(exist_ok=True)
+    RESULTS.mkdir(parents=True, exist_ok=True)
     path = RESULTS / f"{name}.json"
     path.write_text(json.dumps(content, indent=2), encoding="utf-8")

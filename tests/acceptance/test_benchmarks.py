@@ -22,7 +22,13 @@ TOO_SHORT_TO_CANCEL = "cancelling"
 
 def run(tmp_path: Path, *words: str, **environment: str) -> set[str]:
     """What a run with these words has measured."""
-    done = subprocess.run(
+    done = try_to_run(tmp_path, *words, **environment)
+    assert done.returncode == 0, done.stderr
+    return {file.stem for file in tmp_path.glob("*.json")}
+
+
+def try_to_run(tmp_path: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         [sys.executable, "-m", "benchmarks", *words, *SMALL, *ONCE],
         cwd=ROOT,
         env=os.environ
@@ -32,8 +38,6 @@ def run(tmp_path: Path, *words: str, **environment: str) -> set[str]:
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
-    return {file.stem for file in tmp_path.glob("*.json")}
 
 
 @pytest.mark.timeout(300)
@@ -58,3 +62,12 @@ def test_without_node_the_other_ways_are_measured(tmp_path: Path) -> None:
     rows = json.loads((tmp_path / "others-sqlite.json").read_text())["rows"]
     names = [row["name"] for row in rows]
     assert (LOOP in names, NATIVE in names, NODE in names) == (True, True, False)
+
+
+def test_what_could_not_be_measured_is_said_in_one_line(tmp_path: Path) -> None:
+    """All of it is one batch, so that it is over when the cancel comes."""
+    words = ("--only", "cancelling", "--backend", "sqlite")
+    done = try_to_run(tmp_path, *words, REDRIVE_BATCH_SIZE="1000")
+    assert done.returncode == 1
+    assert "Not measured: all of 1,000 entries were moved before the cancel" in done.stderr
+    assert "Traceback" not in done.stderr
