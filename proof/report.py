@@ -11,6 +11,7 @@ from proof.plan import Scenario
 from proof.play import Played
 
 _SHOWN = 5
+_NAMED = 20
 
 
 def line(played: Played, number: int) -> None:
@@ -77,10 +78,11 @@ def table(played: Sequence[Played], left_out: int, seconds: float) -> None:
 
 
 def left_out(due: Sequence[Scenario]) -> None:
-    """What had to be played and was not."""
+    """What had to be played and was not; by name, unless it is most of it."""
     if due:
-        names = ", ".join(f"{one.name} on {one.backend}" for one in due)
-        print(f"Not a whole proof: {len(due)} that belong to it were not played: {names}")
+        names = ", ".join(f"{one.name} on {one.backend}" for one in due[:_NAMED])
+        more = f" and {len(due) - _NAMED} more" if len(due) > _NAMED else ""
+        print(f"Not a whole proof: {len(due)} that belong to it were not played: {names}{more}")
 
 
 def where(folder: Path) -> None:
