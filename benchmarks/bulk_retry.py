@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
 
-from benchmarks.report import Measured, save, show
+from benchmarks.report import Measured, NotMeasuredError, save, show
 from benchmarks.seeding import QUEUE, seed_failed_jobs, take_in
 from benchmarks.worlds import World
 from redrive.domain import (
@@ -123,7 +123,7 @@ async def measure(
         ends = [await services.overview.operation(o.operation_id) for o in started]
     moved = sum(end.requeued for end in ends)
     if moved != size or any(end.state is not OperationState.COMPLETED for end in ends):
-        raise RuntimeError(f"the operations ended as {ends}")
+        raise NotMeasuredError(f"the operations ended as {ends}")
     return {"rate": size / ran.seconds, "answer": answer * 1000, "memory": ran.peak_megabytes}
 
 

@@ -111,7 +111,7 @@ COURSES = (
         way=_changed,
     ),
     Course(
-        name=f"{_RATE:g}/s, {_STOPS} runners killed",
+        name=f"{_RATE:g}/s, runner ended and replaced {_STOPS} times",
         controls=Controls(rate=_RATE),
         most=_RATE * 4,
         way=_taken_over,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from time import perf_counter
 
-from benchmarks.report import Measured, save, show
+from benchmarks.report import Measured, NotMeasuredError, save, show
 from benchmarks.seeding import QUEUE, seed_failed_jobs
 from benchmarks.worlds import World
 from redrive.domain import EntryState, entry_id_of
@@ -49,5 +49,5 @@ async def _follow(settings: Settings, server: RedisServer, count: int) -> tuple[
         seconds = perf_counter() - began
         found = await services.overview.entry(entry_id_of("default", QUEUE, _REMOVED))
         if taken != count or found.entry.state is not EntryState.VANISHED:
-            raise RuntimeError(f"{taken} of {count} taken in; the removed one is {found.entry}")
+            raise NotMeasuredError(f"{taken} of {count} taken in; the removed one is {found.entry}")
     return rate, seconds

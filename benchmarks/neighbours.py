@@ -15,7 +15,7 @@ from typing import TypeVar
 from sqlalchemy import func, select
 
 from benchmarks.bulk_retry import ACTOR, run_processes
-from benchmarks.report import Measured, percentile, save, show
+from benchmarks.report import Measured, NotMeasuredError, percentile, save, show
 from benchmarks.seeding import QUEUE, seed_failed_jobs, take_in
 from benchmarks.worlds import World
 from redrive.domain import OperationKind, Scope, StartRequest, to_millis
@@ -70,11 +70,11 @@ async def run(world: World, *, count: int, repeats: int, alone_seconds: float) -
 def under_way(samples: Sequence[Sample], first: float, last: float) -> list[float]:
     """The lengths of those that were under way at any time from ``first`` to ``last``.
 
-    Raises RuntimeError if there are none: then nothing was measured beside.
+    Raises NotMeasuredError if there are none: then nothing was measured beside.
     """
     found = [length for began, length in samples if began <= last and began + length >= first]
     if not found:
-        raise RuntimeError("the live queue did nothing while jobs were handed over")
+        raise NotMeasuredError("the live queue did nothing while jobs were handed over")
     return found
 
 

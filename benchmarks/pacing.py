@@ -16,7 +16,7 @@ from sqlalchemy import select
 
 from benchmarks.bulk_retry import ACTOR
 from benchmarks.courses import COURSES, Course, Drive
-from benchmarks.report import Measured, save, show
+from benchmarks.report import Measured, NotMeasuredError, save, show
 from benchmarks.seeding import QUEUE, seed_failed_jobs, take_in
 from benchmarks.worlds import World
 from redrive.domain import OperationKind, OperationState, Scope, StartRequest, to_millis
@@ -42,7 +42,7 @@ class _Rate:
 async def run(world: World, *, seconds: float) -> None:
     """Measure each course on both databases for about so many seconds, print and save.
 
-    Raises RuntimeError if any second held more than the rate and a tenth of it.
+    Raises NotMeasuredError if any second held more than the rate and a tenth of it.
     """
     for backend in world.backends:
         rows: list[Measured] = []
@@ -76,12 +76,12 @@ async def _measure(settings: Settings, course: Course, seconds: float) -> list[M
         began = ended.started_at
         over = ended.state in (OperationState.COMPLETED, OperationState.CANCELLED)
         if not over or began is None:
-            raise RuntimeError(f"the operation ended as {ended}")
+            raise NotMeasuredError(f"the operation ended as {ended}")
         found = await services.database.rows(select(entries.c.moved_at))
     moved = sorted(to_millis(row[0]) for row in found if row[0] is not None)
     most, allowed = _busiest_second(moved, _rates(course, to_millis(began), drive.changes))
     if most > allowed:
-        raise RuntimeError(f"{course.name}: a second held {most}, allowed are {allowed:g}")
+        raise NotMeasuredError(f"{course.name}: a second held {most}, allowed are {allowed:g}")
     elapsed = max(moved[-1] - moved[0], _WINDOW_MILLIS) / 1000
     share = 100 * most / allowed
     average = len(moved) / elapsed

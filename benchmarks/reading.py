@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from benchmarks.filling import fill
 from benchmarks.history import RARE_ERROR, History
-from benchmarks.report import Measured, save, show_latencies
+from benchmarks.report import Measured, NotMeasuredError, save, show_latencies
 from benchmarks.worlds import World
 from redrive.ledger import Database, SqlAccounts
 from redrive.ledger.cursors import encode
@@ -77,7 +77,7 @@ def _time(port: int, cookie: str, path: str, requests: int) -> list[float]:
             if number >= _WARM_UP:
                 values.append((perf_counter() - began) * 1000)
             if response.status != 200:
-                raise RuntimeError(f"{path} answered {response.status}")
+                raise NotMeasuredError(f"{path} answered {response.status}")
     return values
 
 

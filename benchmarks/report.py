@@ -19,6 +19,10 @@ RESULTS = Path(os.environ.get("BENCHMARK_RESULTS") or Path(__file__).parent / "r
 _WIDTH = 120
 
 
+class NotMeasuredError(Exception):
+    """What was to be measured did not happen as it had to; there is no figure for it."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Measured:
     """One measured thing: all its values, in ``unit``."""
@@ -33,6 +37,9 @@ class Measured:
 
     @property
     def spread(self) -> str:
+        """From the least to the most; what was measured once has none."""
+        if len(self.values) == 1:
+            return "once"
         return f"{_figure(min(self.values))} to {_figure(max(self.values))}"
 
 
@@ -63,7 +70,7 @@ def show_latencies(title: str, rounds_of: Mapping[str, Sequence[Measured]]) -> N
         values = [value for measured in rounds for value in measured.values]
         shares = [f"{percentile(values, share):,.1f}" for share in (50, 95, 99)]
         p95s = [percentile(measured.values, 95) for measured in rounds]
-        spread = f"{min(p95s):,.1f} to {max(p95s):,.1f}"
+        spread = f"{min(p95s):,.1f} to {max(p95s):,.1f}" if len(p95s) > 1 else "one round"
         table.add_row(name, *shares, rounds[0].unit, spread)
     _print(table)
 
@@ -101,6 +108,6 @@ def show_servers(servers: Mapping[str, str]) -> None:
 
 
 def _write(name: str, content: object) -> None:
-    RESULTS.mkdir(exist_ok=True)
+    RESULTS.mkdir(parents=True, exist_ok=True)
     path = RESULTS / f"{name}.json"
     path.write_text(json.dumps(content, indent=2), encoding="utf-8")

@@ -7,7 +7,9 @@ pruning shows what that giving way costs, a batch of rows at most, and not two w
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from time import perf_counter
 
 from benchmarks.bulk_retry import ACTOR
@@ -23,6 +25,7 @@ from redrive.retention import Pruner
 from redrive.settings import Settings
 from redrive.wiring import Services, build_pruner, build_runner, open_services
 from tests.support.servers import RedisServer
+from tests.support.waiting import eventually
 
 _APP = AppId("app-0")
 _LONG_AGO = timedelta(days=40)
@@ -85,8 +88,7 @@ async def _giving_way(
             stop = asyncio.Event()
             before = await services.overview.pruned()
             pruning = asyncio.create_task(build_pruner(services, stop).run())
-            while await services.overview.pruned() == before:  # noqa: ASYNC110 - in the database
-                await asyncio.sleep(0.01)
+            await eventually(partial(_has_pruned, services, before), "pruning removes something")
             rate, start, pruned = await _retry(services)
             stop.set()
             await pruning
@@ -94,6 +96,10 @@ async def _giving_way(
             starts.values.append(start * 1000)
             meanwhile.values.append(pruned)
     return alone, amid, starts, meanwhile
+
+
+async def _has_pruned(services: Services, before: Mapping[Prunable, int]) -> bool:
+    return await services.overview.pruned() != before
 
 
 async def _fail(services: Services, server: RedisServer, count: int, turn: int) -> None:

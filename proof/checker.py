@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from proof.balance import disagreements, unbalanced
-from proof.observed import ItemSeen, JobKey, Observed, Run
+from proof.observed import ItemSeen, JobKey, Observed, OperationSeen, Run
 from proof.told import overlapping, wrong_answer, wrong_audit, wrong_progress
 
 _CLOCK_SLACK_SECONDS = 0.002
@@ -38,8 +38,8 @@ class Verdict:
     ``doubled``     one failure handed over twice, or run again after it had completed
     ``unexpected``  run under a hand-over that the ledger does not know or says did not happen,
                     or of another failure than the one that was selected; handed over by a
-                    dismissal; taken by an operation whose plan does not select it; a bulk
-                    operation started while another one worked on the same entries
+                    dismissal; taken by an operation whose app or plan does not select it; a
+                    bulk operation started while another one worked on the same entries
     ``misjudged``   what the ledger says became of a hand-over is not what the worker recorded
     ``unbalanced``  counts that do not add up, claims left open, ledger and engine at odds
 
@@ -201,8 +201,8 @@ def _resynced_early(item: ItemSeen, first: Run, ended: Sequence[Run], times: int
 
 
 def _check_selections(seen: Observed, verdict: Verdict) -> None:
-    """Each operation did what it is for, to what its plan selected."""
-    where = {operation.operation_id: operation.where for operation in seen.operations}
+    """Each operation did what it is for, to what its app or its plan selected."""
+    where = {operation.operation_id: _selected(operation) for operation in seen.operations}
     apps = {(plan.queue, plan.job_id): plan.app_id for plan in seen.jobs}
     for item in seen.items:
         other = {"dismiss": "requeued"}.get(item.kind, "dismissed")
@@ -212,6 +212,12 @@ def _check_selections(seen: Observed, verdict: Verdict) -> None:
         selected = where.get(item.operation_id, {})
         if any(selected[name] != own[name] for name in own.keys() & selected.keys()):
             verdict.unexpected.append(f"{item.job} as {item.stamp} is none of {selected}")
+
+
+def _selected(operation: OperationSeen) -> dict[str, object]:
+    """The app of an operation, and what the filter of its plan says."""
+    app = {} if operation.app_id is None else {"app_id": operation.app_id}
+    return {**app, **operation.where}
 
 
 def _check_ends(seen: Observed, verdict: Verdict) -> None:

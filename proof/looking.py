@@ -181,6 +181,7 @@ class LedgerView:
                 total=row.total,
                 counts={name: getattr(row, name) for name in (*counted, *outcomes)},
                 by_minute=dict(minutes[row.operation_id]),
+                actor=row.actor,
                 app_id=row.app_id,
                 error=row.error,
                 approved_by=row.approved_by,
@@ -198,6 +199,7 @@ class LedgerView:
                 operation_id=row.operation_id,
                 result=row.result,
                 counts=json.loads(row.counts),
+                actor=row.actor,
                 before=None if row.before is None else json.loads(row.before),
             )
             for row in await self._database.rows(select(audit).order_by(audit.c.seq))

@@ -65,6 +65,7 @@ class OperationSeen:
     total: int
     counts: dict[str, int]
     by_minute: dict[str, int]
+    actor: str
     app_id: str | None = None
     error: str | None = None
     cancelled_by: str | None = None
@@ -80,6 +81,7 @@ class AuditSeen:
     operation_id: str | None
     result: str
     counts: Mapping[str, int]
+    actor: str
     before: Mapping[str, Any] | None = None
 
 

@@ -11,6 +11,7 @@ from proof.plan import Scenario
 from proof.play import Played
 
 _SHOWN = 5
+_NAMED = 20
 
 
 def line(played: Played, number: int) -> None:
@@ -38,7 +39,7 @@ def line(played: Played, number: int) -> None:
 def again(played: Played) -> str:
     """The command that plays it once more."""
     scenario = played.scenario
-    what = f"python -m proof --backend {scenario.backend}"
+    what = f".venv/bin/python -m proof --backend {scenario.backend}"
     if scenario.seed is None:
         return f"{what} --seeds 0 --only {scenario.name}"
     return f"{what} --no-steps --seeds 1 --first-seed {scenario.seed}"
@@ -77,10 +78,11 @@ def table(played: Sequence[Played], left_out: int, seconds: float) -> None:
 
 
 def left_out(due: Sequence[Scenario]) -> None:
-    """What had to be played and was not."""
+    """What had to be played and was not; by name, unless it is most of it."""
     if due:
-        names = ", ".join(f"{one.name} on {one.backend}" for one in due)
-        print(f"Not a whole proof: {len(due)} that belong to it were not played: {names}")
+        names = ", ".join(f"{one.name} on {one.backend}" for one in due[:_NAMED])
+        more = f" and {len(due) - _NAMED} more" if len(due) > _NAMED else ""
+        print(f"Not a whole proof: {len(due)} that belong to it were not played: {names}{more}")
 
 
 def where(folder: Path) -> None:

@@ -10,6 +10,7 @@ from proof.observed import AnswerSeen, AuditSeen, ItemSeen, OperationSeen
 _OVER = ("completed", "cancelled", "failed")
 _COUNTED_AT_END = ("requeued", "skipped", "errored", "released")
 _STEERING = ("cancel", "undo", "approve", "pause", "resume")
+_CANCELLING = ("operation.cancel", "operation.undo")
 _MAY_BE_ANSWERED = (200, 409, 503)
 
 
@@ -43,7 +44,8 @@ def wrong_progress(operation: OperationSeen, told: Mapping[str, Any]) -> list[st
 
 def wrong_audit(operation: OperationSeen, rows: Sequence[AuditSeen]) -> list[str]:
     """Where the rows about an operation, oldest first, are not its course: one start, an end for
-    each time it ended, the last of them with its counts, and who cancelled or approved it."""
+    each time it ended, the last of them with its counts, and who started, cancelled and approved
+    it. Only the first of several cancels and undos is kept beside the operation."""
     said = {name: [row for row in rows if row.action == f"operation.{name}"] for name in _STEERING}
     starts = [row for row in rows if row.action == f"{operation.kind}.start"]
     found = []
@@ -67,6 +69,16 @@ def wrong_audit(operation: OperationSeen, rows: Sequence[AuditSeen]) -> list[str
     waited = sum(row.result == "waits for approval" for row in starts)
     if len(said["resume"]) + len(said["approve"]) > len(said["pause"]) + waited:
         found.append(f"{len(said['pause'])} pauses, {len(said['resume'])} resumes")
+    by = {
+        "started": (operation.actor, starts),
+        "cancelled": (operation.cancelled_by, [row for row in rows if row.action in _CANCELLING]),
+        "approved": (operation.approved_by, said["approve"]),
+    }
+    found += [
+        f"{did} by {told[0].actor}, the ledger {who}"
+        for did, (who, told) in by.items()
+        if told and told[0].actor != who
+    ]
     return [f"{operation.operation_id} {operation.state}, its audit says {one}" for one in found]
 
 

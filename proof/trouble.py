@@ -134,7 +134,8 @@ class Trouble:
             if kill.at is not None:
                 await self._stage.until(self._stage.comes_to(kill.at), kill.at)
             self._striking.add(asyncio.current_task())
-            self._stage.outages.append(time.time())
+            if isinstance(kill.what, Outage):
+                self._stage.outages.append(time.time())
             await self._strike(self._crew, kill.what)
         except Exception as error:
             self._stage.problems.append(f"{kill}: {error}")

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.__main__ import PARTS
+from benchmarks.others import LOOP, NATIVE, NODE
 
 ROOT = Path(__file__).parents[2]
 SMALL = ("--sizes", "50", "--entries", "1000", "--failed", "100", "--loop-entries", "20")
@@ -19,18 +20,24 @@ MANY_BATCHES = "20"
 TOO_SHORT_TO_CANCEL = "cancelling"
 
 
-def run(tmp_path: Path, *words: str) -> set[str]:
+def run(tmp_path: Path, *words: str, **environment: str) -> set[str]:
     """What a run with these words has measured."""
-    done = subprocess.run(
+    done = try_to_run(tmp_path, *words, **environment)
+    assert done.returncode == 0, done.stderr
+    return {file.stem for file in tmp_path.glob("*.json")}
+
+
+def try_to_run(tmp_path: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         [sys.executable, "-m", "benchmarks", *words, *SMALL, *ONCE],
         cwd=ROOT,
-        env=os.environ | {"BENCHMARK_RESULTS": str(tmp_path), "REDRIVE_BATCH_SIZE": MANY_BATCHES},
+        env=os.environ
+        | {"BENCHMARK_RESULTS": str(tmp_path), "REDRIVE_BATCH_SIZE": MANY_BATCHES}
+        | environment,
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
-    return {file.stem for file in tmp_path.glob("*.json")}
 
 
 @pytest.mark.timeout(300)
@@ -47,3 +54,20 @@ def test_every_part_measures_something(tmp_path: Path) -> None:
 def test_one_database_can_be_measured_alone(tmp_path: Path) -> None:
     written = run(tmp_path, "--only", "following", "--backend", "sqlite")
     assert {name for name in written if name.startswith("following")} == {"following-sqlite"}
+
+
+def test_without_node_the_other_ways_are_measured(tmp_path: Path) -> None:
+    words = ("--only", "others", "--backend", "sqlite")
+    run(tmp_path, *words, PATH=str(tmp_path / "nothing"))
+    rows = json.loads((tmp_path / "others-sqlite.json").read_text())["rows"]
+    names = [row["name"] for row in rows]
+    assert (LOOP in names, NATIVE in names, NODE in names) == (True, True, False)
+
+
+def test_what_could_not_be_measured_is_said_in_one_line(tmp_path: Path) -> None:
+    """All of it is one batch, so that it is over when the cancel comes."""
+    words = ("--only", "cancelling", "--backend", "sqlite")
+    done = try_to_run(tmp_path, *words, REDRIVE_BATCH_SIZE="1000")
+    assert done.returncode == 1
+    assert "Not measured: all of 1,000 entries were moved before the cancel" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -44,6 +44,7 @@ def operation(**counts: int) -> OperationSeen:
         total=1,
         counts={name: counts.get(name, 0) for name in names},
         by_minute={name: counts.get(name, 0) for name in ("recovered", "failed_again")},
+        actor="admin",
     )
 
 
@@ -175,6 +176,12 @@ def test_an_operation_takes_just_what_its_plan_selected() -> None:
     assert found(operations=[planned], promised={"op_1": 2}) == {"unbalanced"}
     for where in ({"app_id": "another"}, {"queue": "invoices"}):
         assert found(operations=[replace(planned, where=where)]) == {"unexpected"}
+
+
+def test_an_operation_over_an_app_takes_nothing_of_another_app() -> None:
+    of_an_app = replace(operation(requeued=1, recovered=1), scope="app", app_id="app")
+    assert found(operations=[of_an_app]) == set()
+    assert found(operations=[replace(of_an_app, app_id="another")]) == {"unexpected"}
 
 
 def test_an_item_without_a_reason_and_wrong_counts_are_unbalanced() -> None:

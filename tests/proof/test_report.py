@@ -12,7 +12,7 @@ from proof.checker import Verdict
 from proof.moments import moments
 from proof.plan import BACKENDS, Scenario
 from proof.play import Played
-from proof.report import line
+from proof.report import left_out, line
 from proof.scenarios import KINDS, from_seed
 from proof.steps import at_step
 from redrive.faultpoints import Step
@@ -37,9 +37,25 @@ def test_a_failure_says_what_was_wrong_and_the_command_that_plays_just_it_again(
         assert "problem: a hang" in said
         assert "lost: 1" in said
         command = shlex.split(said.partition("again: ")[2])
-        assert command[:3] == ["python", "-m", "proof"]
+        assert command[:3] == [".venv/bin/python", "-m", "proof"]
         due, more = chosen(parser().parse_args(command[3:]))
         assert [*due, *more] == [scenario]
+
+
+def test_what_was_left_out_is_named_as_far_as_somebody_would_read_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    steps = [at_step(step, "sqlite", 1) for step in Step]
+    left_out(steps[:2])
+    said = capsys.readouterr().out
+    assert (
+        f"2 that belong to it were not played: {steps[0].name} on sqlite, {steps[1].name}" in said
+    )
+    left_out(steps)
+    said = capsys.readouterr().out
+    assert f"{steps[19].name} on sqlite and {len(steps) - 20} more" in said
+    left_out([])
+    assert capsys.readouterr().out == ""
 
 
 def test_what_went_well_takes_one_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -83,9 +83,11 @@ def test_a_failure_names_the_command_that_plays_it_again() -> None:
         scenario=from_seed(7, "postgresql"), verdict=Verdict(), problems=[], seconds=0
     )
     assert again(from_a_seed) == (
-        "python -m proof --backend postgresql --no-steps --seeds 1 --first-seed 7"
+        ".venv/bin/python -m proof --backend postgresql --no-steps --seeds 1 --first-seed 7"
     )
     of_a_step = Played(
         scenario=at_step(Step.MOVED, "sqlite", 1), verdict=Verdict(), problems=[], seconds=0
     )
-    assert again(of_a_step) == "python -m proof --backend sqlite --seeds 0 --only step-moved-1"
+    assert again(of_a_step) == (
+        ".venv/bin/python -m proof --backend sqlite --seeds 0 --only step-moved-1"
+    )

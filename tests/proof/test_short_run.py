@@ -8,7 +8,7 @@ import pytest
 
 from proof.campaign import play_all
 from proof.moments import moments
-from proof.plan import BACKENDS
+from proof.plan import BACKENDS, Outage, Scenario
 from proof.play import Played
 from proof.scenarios import KINDS, from_seed
 from proof.steps import at_step
@@ -26,6 +26,11 @@ MOMENTS = ("moment-canary_written-waits", "moment-follower-while-observed")
 AT_ONCE = 5
 
 
+def outages_of(scenario: Scenario) -> int:
+    """How many stores die in it and replies are lost; a process that dies is neither."""
+    return scenario.eaten + sum(isinstance(kill.what, Outage) for kill in scenario.kills)
+
+
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("backend", BACKENDS)
 async def test_nothing_is_lost_and_nothing_doubled(backend: str, tmp_path: Path) -> None:
@@ -36,4 +41,5 @@ async def test_nothing_is_lost_and_nothing_doubled(backend: str, tmp_path: Path)
     await play_all(scenarios, tmp_path, AT_ONCE, played)
     assert len(played) == len(scenarios)
     assert [one.scenario.name for one in played if not one.clean] == []
+    assert [one.outages for one in played] == [outages_of(one.scenario) for one in played]
     assert sum(len(one.deaths) for one in played) >= len(STEPS) + len(MOMENTS)

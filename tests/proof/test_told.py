@@ -13,12 +13,19 @@ from tests.proof.test_checker import ITEM, JOB, RIGHT, STAMP, found, operation
 
 RETRIED = operation(requeued=1, recovered=1)
 COUNTS = {"total": 1, "requeued": 1, "skipped": 0, "errored": 0, "released": 0}
-START = AuditSeen(action="retry.start", operation_id="op_1", result="started", counts={"total": 1})
+START = AuditSeen(
+    action="retry.start",
+    operation_id="op_1",
+    result="started",
+    counts={"total": 1},
+    actor="admin",
+)
 END = AuditSeen(
     action="retry.end",
     operation_id="op_1",
     result="completed",
     counts=COUNTS,
+    actor="admin",
     before={"state": "running"},
 )
 CANCEL = AuditSeen(
@@ -26,6 +33,7 @@ CANCEL = AuditSeen(
     operation_id="op_1",
     result="cancelling",
     counts={},
+    actor="admin",
     before={"state": "running"},
 )
 UNDO = replace(CANCEL, action="operation.undo", before={"state": "completed"})
@@ -64,6 +72,7 @@ def test_an_operation_has_one_start_and_an_end_with_its_counts_in_the_audit_trai
         [START, START, END],
         [START, END, END],
         [replace(START, counts={"total": 2}), END],
+        [replace(START, actor="second"), END],
         [START, replace(END, result="failed")],
         [START, replace(END, counts=COUNTS | {"requeued": 0})],
         [START, CANCEL, END],
@@ -76,18 +85,38 @@ def test_an_operation_has_one_start_and_an_end_with_its_counts_in_the_audit_trai
 def test_who_cancelled_and_who_undid_is_in_the_audit_trail() -> None:
     cancelled = replace(RETRIED, state="cancelled", cancelled_by="admin")
     directly = replace(CANCEL, result="cancelled")
-    for right in ([START, CANCEL, CANCELLED], [START, END, UNDO, CANCELLED], [START, directly]):
+    by_two = [
+        START,
+        CANCEL,
+        replace(UNDO, actor="second", before={"state": "cancelling"}),
+        CANCELLED,
+    ]
+    for right in (
+        [START, CANCEL, CANCELLED],
+        [START, END, UNDO, CANCELLED],
+        [START, directly],
+        by_two,
+    ):
         assert found(operations=[cancelled], audit=right) == set(), right
-    for wrong in ([START, CANCELLED], [START, END, UNDO], [START, CANCEL, CANCEL, CANCELLED]):
+    for wrong in (
+        [START, CANCELLED],
+        [START, END, UNDO],
+        [START, CANCEL, CANCEL, CANCELLED],
+        [START, replace(CANCEL, actor="second"), CANCELLED],
+        [START, END, replace(UNDO, actor="second"), CANCELLED],
+    ):
         assert found(operations=[cancelled], audit=wrong) == {"untold"}, wrong
 
 
 def test_who_approved_is_in_the_audit_trail() -> None:
     approved = replace(RETRIED, approved_by="second")
     waits = replace(START, result="waits for approval")
-    approval = replace(CANCEL, action="operation.approve", before={"state": "paused"})
+    approval = replace(
+        CANCEL, action="operation.approve", actor="second", before={"state": "paused"}
+    )
     assert found(operations=[approved], audit=[waits, approval, END]) == set()
-    assert found(operations=[approved], audit=[waits, END]) == {"untold"}
+    for wrong in ([waits, END], [waits, replace(approval, actor="admin"), END]):
+        assert found(operations=[approved], audit=wrong) == {"untold"}, wrong
 
 
 @pytest.mark.parametrize(

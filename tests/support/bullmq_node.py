@@ -25,11 +25,16 @@ ANSWER_SECONDS = 30
 def need_node() -> None:
     """Install the packages once; without Node.js skip, or fail where nothing may be skipped."""
     required = bool(os.environ.get("CI") or os.environ.get("REDRIVE_REQUIRE_ALL"))
-    problem = "Node.js and npm are not installed" if not _has_node() else _install()
+    problem = why_no_node()
     if problem and required:
         pytest.fail(problem)
     if problem:
         pytest.skip(problem)
+
+
+def why_no_node() -> str | None:
+    """Install the packages once; returns what is missing, None if nothing is."""
+    return _install() if _has_node() else "Node.js and npm are not installed"
 
 
 def _has_node() -> bool:
