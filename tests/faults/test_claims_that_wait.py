@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from redrive.domain import AppId, EntryState, OperationKind, Scope
@@ -15,12 +14,7 @@ from redrive.ledger.starting import start_single
 from tests.support.books import Books, request
 from tests.support.factories import id_of
 from tests.support.ledgers import Backend
-from tests.support.waiting import eventually
-
-WAITING = text(
-    "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-)
-
+from tests.support.waiting import WAITING, eventually
 
 APP = AppId("acme")
 

@@ -6,6 +6,13 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
+from sqlalchemy import text
+
+WAITING = text(
+    "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+)
+"""A row for each transaction of a PostgreSQL database that waits for another one's lock."""
+
 
 def until(condition: Callable[[], bool], what: str, seconds: float = 30.0) -> None:
     """Return as soon as ``condition`` holds; fail, naming ``what``, if it never does."""

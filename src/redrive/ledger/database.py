@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import sqlite3
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import closing, suppress
@@ -42,9 +43,14 @@ BUSY_TIMEOUT_SECONDS = 5
 _WAL_PAUSE_SECONDS = 0.01
 _DEADLOCK_STATES = frozenset({"40001", "40P01"})
 _MOST_TRIES = 8
+_LONGEST_PAUSE_SECONDS = 0.05
 _SLEEP_SECONDS = 15
 _CACHE_KIB = 16 * 1024
 """SQLite's pages in memory, for each connection: a writer and the readers of one process."""
+
+
+class BeginAgainError(Exception):
+    """A transaction found out too late what it has to lock first: it is begun anew."""
 
 
 class Database:
@@ -81,7 +87,8 @@ class Database:
             self._lone_reader = self._writer.execution_options(isolation_level="AUTOCOMMIT")
 
     async def write(self, work: Work[T]) -> T:
-        """Run ``work`` in one transaction; again if the database broke a deadlock by it.
+        """Run ``work`` in one transaction; again if the database broke a deadlock by it, or if it
+        raises BeginAgainError.
 
         Raises LedgerUnavailable when the database cannot be reached or stays locked. If it went
         away while it was asked to commit, the change may have been made, and the error says so.
@@ -113,10 +120,13 @@ class Database:
                     result = await work(connection)
                     in_doubt = engine is self._writer
                     return result
+            except BeginAgainError:
+                continue
             except DBAPIError as error:
-                if _sqlstate(error) in _DEADLOCK_STATES and tries < _MOST_TRIES:
-                    continue
-                raise _translated(error, engine, in_doubt) from error
+                if _sqlstate(error) not in _DEADLOCK_STATES or tries == _MOST_TRIES:
+                    raise _translated(error, engine, in_doubt) from error
+                # Those whose deadlock was broken would meet again at once.
+                await asyncio.sleep(random.uniform(0, _LONGEST_PAUSE_SECONDS * tries))  # noqa: S311 - only apart
             except (OSError, PoolTimeout) as error:
                 raise _away(error, engine, in_doubt) from error
         raise LedgerUnavailable
@@ -249,7 +259,7 @@ def _translated(error: DBAPIError, engine: AsyncEngine, in_doubt: bool) -> Excep
     lost = isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated
     lost = lost or code == sqlite3.SQLITE_NOTADB
     # PostgreSQL: 08 connection, 53 resources, 55 lock not available, 57 shutting down.
-    if lost or state[:2] in ("08", "53", "55", "57"):
+    if lost or state in _DEADLOCK_STATES or state[:2] in ("08", "53", "55", "57"):
         return _away(error.orig or error, engine, in_doubt)
     return error
 

@@ -218,6 +218,13 @@ entries = Table(
         sqlite_where=text("state = 'claimed'"),
         postgresql_where=text("state = 'claimed'"),
     ),
+    # What was heard of before its batch was settled.
+    Index(
+        "ix_entries_early",
+        "operation_id",
+        sqlite_where=text("early_outcome IS NOT NULL"),
+        postgresql_where=text("early_outcome IS NOT NULL"),
+    ),
     # Retrying moves entries between states that this index leaves out, at no cost.
     Index(
         "ix_entries_over",

@@ -32,7 +32,7 @@ from redrive.domain import (
     Settlement,
 )
 from redrive.ledger.counting import add_recoveries, next_sequences
-from redrive.ledger.database import Database, any_of
+from redrive.ledger.database import BeginAgainError, Database, any_of
 from redrive.ledger.holding import batch_of, claimed_by, claimed_entries, claimed_items
 from redrive.ledger.judging import CountMoves, EarlyOutcome, set_outcomes
 from redrive.ledger.moves import Moves, move_counts
@@ -115,10 +115,9 @@ async def settle(
     for settlement in settlements:
         key = (settlement.answer, settlement.detail, settlement.at)
         groups[key].append(settlement.entry_pk)
-    # What came early may need a number too, later and out of the lock order: so rarely that the
-    # database's breaking a deadlock is the cheaper way.
     all_moved = all(answer.moved for answer, _, _ in groups)
-    seq = 0 if all_moved else await next_sequences(connection, 1)
+    takes_a_number = not all_moved or await _something_ended_early(connection, operation)
+    seq = await next_sequences(connection, 1) if takes_a_number else 0
     claimed = {entry.entry_pk: entry for entry in batch.entries}
     moved = CountMoves()
     moves: Moves = Counter()
@@ -154,6 +153,24 @@ async def settle(
     await set_outcomes(connection, operation.operation_id, outcomes)
     await add_recoveries(connection, now, recoveries)
     return moved
+
+
+async def _something_ended_early(connection: AsyncConnection, operation: Operation) -> bool:
+    """Whether a job of the operation has ended before its settle: its entry then leaves the
+    selections that were frozen before, by a number of its own."""
+    own = {"holder": operation.operation_id}
+    return (await connection.execute(_ENDED_EARLY, own)).first() is not None
+
+
+_ENDED_EARLY = (
+    select(entries.c.id)
+    .where(
+        entries.c.operation_id == bindparam("holder"),
+        entries.c.early_outcome.is_not(None),
+        entries.c.early_outcome != ACTIVE,
+    )
+    .limit(1)
+)
 
 
 async def _settle_entries(
@@ -242,8 +259,10 @@ async def _settle_early(
         same = row.group_pk is not None and row.group_pk == row.previous_group_pk
         values["same_failures"] = row.same_failures + 1 if same else 0
     if state not in (EntryState.QUEUED, EntryState.ACTIVE):
-        fresh = seq or await next_sequences(connection, 1)
-        values["selectable_seq"] = fresh
+        if seq == 0:
+            # It came after the look for it; the sequence is locked before any entry.
+            raise BeginAgainError
+        values["selectable_seq"] = seq
     await connection.execute(
         update(entries)
         .where(entries.c.id == row.id)

@@ -137,6 +137,7 @@ def _create_entries() -> None:
     _index("ix_entries_failed_again", "entries", ["app_id", "moved_at"], failed_again)
     _index("ix_entries_live", "entries", ["id"], live)
     _index("ix_entries_claimed", "entries", ["operation_id"], "state = 'claimed'")
+    _index("ix_entries_early", "entries", ["operation_id"], "early_outcome IS NOT NULL")
     over = "state IN ('recovered', 'dismissed', 'vanished')"
     _index("ix_entries_over", "entries", ["heard_at", "id"], over)
     op.create_table(
