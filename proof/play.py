@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import traceback
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,12 +87,14 @@ async def play(
             stage.problems.append(str(error))
         except TimeoutError:
             stage.problems.append("the operator's acts did not come to an end")
+        except Exception:
+            stage.problems.append(traceback.format_exc())
         finally:
             await trouble.abandon()
             await crew.dismiss()
         return Played(
             scenario=scenario,
-            verdict=check(await _observe(stage, crew)),
+            verdict=await _judged(stage, crew),
             problems=stage.problems + crew.problems,
             seconds=time.monotonic() - began,
             deaths=crew.deaths,
@@ -184,6 +187,15 @@ async def _mop_up(stage: Stage, crew: Crew, trouble: Trouble) -> None:
         if not (vanished or dismissed) and failed <= poison:
             return
         await _do(stage, crew, RETRY_ALL, f"mop-up-{number}", trouble)
+
+
+async def _judged(stage: Stage, crew: Crew) -> Verdict:
+    """What the checker says; that there is nothing to be read is a problem beside the others."""
+    try:
+        return check(await _observe(stage, crew))
+    except Exception:
+        stage.problems.append(traceback.format_exc())
+        return Verdict()
 
 
 async def _observe(stage: Stage, crew: Crew) -> Observed:

@@ -194,6 +194,8 @@ async def open_stage(scenario: Scenario, ledgers: Ledgers, folder: Path) -> Asyn
         if scenario.database_dies:
             await stack.enter_async_context(ledgers.killing)
         url = await ledgers.create(scenario.backend, folder, doomed=scenario.database_dies)
+        if scenario.database_dies:
+            stack.push_async_callback(ledgers.discard, url)
         redis = KillableRedis(folder / "redis", loses=scenario.loses)
         await redis.start()
         stack.push_async_callback(redis.stop)

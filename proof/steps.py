@@ -48,9 +48,11 @@ WEB_SINGLE = (
     Step.SINGLE_MOVED,
     Step.SINGLE_SETTLED,
     Step.SINGLE_FINISHED,
+    Step.SINGLE_ENQUEUED,
 )
 RELEASING = (Step.RELEASE_WRITTEN, Step.RELEASED)
 UNDOING = tuple(step for step in Step if step.value.startswith("undo_"))
+OF_AN_UNDO = (Step.CANCEL_ENQUEUED, *UNDOING)
 WITHHOLDING = (Step.WITHHOLD_WANTED, Step.BATCH_WITHHELD, Step.WITHHELD)
 SWEEPING = (Step.LOOSE_WRITTEN, Step.SWEEP_RELEASED, Step.SWEEP_ENQUEUED)
 OF_FORGOTTEN_JOBS = (Step.BATCH_WITHHELD, Step.REBUILD_REFUSED)
@@ -65,6 +67,7 @@ BY_CONSOLE = (
     *APPROVING,
     *RESTORING,
     *CANCELLING,
+    Step.CANCEL_ENQUEUED,
     *STEERING,
     *WEB_SINGLE,
     *RELEASING,
@@ -73,6 +76,7 @@ BY_CONSOLE = (
 
 _SLOW_MILLIS = 800
 _MORE_THAN_A_CALL = 600
+_EACH_TRY_OF_A_SINGLE = 3
 
 STEERED = Act(
     action=Action.RETRY_ALL,
@@ -88,7 +92,7 @@ def at_step(step: Step, backend: str, seed: int) -> Scenario:
     """A scenario in which a process surely comes to ``step``, and is killed there."""
     rng = random.Random(f"{seed} {step}")
     jobs = world(rng, _MORE_THAN_A_CALL) if step is Step.PART_MOVED else world(rng)
-    if step in UNDOING:
+    if step in OF_AN_UNDO:
         jobs = slowed(jobs, _SLOW_MILLIS)
     if step in OF_FORGOTTEN_JOBS:
         jobs = forgotten(jobs)
@@ -101,13 +105,15 @@ def at_step(step: Step, backend: str, seed: int) -> Scenario:
         jobs=jobs,
         acts=_acts_coming_to(step, jobs),
         faults=(*before, Fault(part=part_of(step), step=step, life=life)),
+        eaten=_EACH_TRY_OF_A_SINGLE if step is Step.SINGLE_ENQUEUED else 0,
+        eaten_from=Part.WEB,
         unreachable=step in RELEASING,
         approval_over=1 if step in APPROVING else 0,
         regroups=regroups,
         strict=True,
     )
     # Slow jobs, moved all at once: much of what is to be undone still waits for a worker.
-    at_once = step in UNDOING or step is Step.PART_MOVED
+    at_once = step in OF_AN_UNDO or step is Step.PART_MOVED
     return replace(scenario, batch_size=len(jobs)) if at_once else scenario
 
 
@@ -127,13 +133,16 @@ def _leading_to(step: Step) -> tuple[Fault, ...]:
         return (late, Fault(part=Part.RUNNER, step=Step.REBUILT, nth=6))
     if step in (*CANCELLING, *WITHHOLDING):
         return (Fault(part=Part.RUNNER, step=Step.CLAIMED, meanwhile=Meanwhile.CANCEL),)
-    if step in UNDOING:
+    if step in OF_AN_UNDO:
         # Where it has no transaction open: the undo could not be written to SQLite.
         return (Fault(part=Part.RUNNER, step=Step.SETTLED, meanwhile=Meanwhile.UNDO),)
     if step is Step.REBUILD_REFUSED:
         return (Fault(part=Part.RUNNER, step=Step.REBUILD_WANTED, meanwhile=Meanwhile.ADDED_AGAIN),)
     if step in (Step.UNSETTLED_FOUND, *SWEEPING):
         return (Fault(part=Part.RUNNER, step=Step.MOVED, nth=2),)
+    if step is Step.FAILURES_LOOKED_UP:
+        # The next one hears of failures that it has not recorded itself.
+        return (Fault(part=Part.FOLLOWER, step=Step.FAILURES_RECORDED),)
     return ()
 
 

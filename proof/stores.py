@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import signal
 import time
@@ -34,6 +35,7 @@ class Ledgers:
         self._calm: _Cluster | None = None
         self._doomed: _Cluster | None = None
         self._folder = folder
+        self._clusters = itertools.count(1)
         self._making = asyncio.Lock()
         self.killing = asyncio.Lock()
         self._password_hash = hash_password(PASSWORD)
@@ -55,17 +57,31 @@ class Ledgers:
 
     def _cluster(self, doomed: bool) -> _Cluster:
         if doomed:
-            self._doomed = self._doomed or _Cluster(self._folder / "doomed")
+            self._doomed = self._doomed or self._new_cluster()
             return self._doomed
-        self._calm = self._calm or _Cluster(self._folder / "calm")
+        self._calm = self._calm or self._new_cluster()
         return self._calm
+
+    def _new_cluster(self) -> _Cluster:
+        """In a folder of its own: that of a lost one is there still."""
+        return _Cluster(self._folder / f"postgresql-{next(self._clusters)}")
+
+    async def discard(self, url: str) -> None:
+        """Remove a doomed ledger, unless its PostgreSQL is lost. The more files a killed one has,
+        the longer it syncs them before it is there again."""
+        if self._doomed is not None:
+            await asyncio.to_thread(self._doomed.templates.drop, url)
 
     async def kill_and_restart(self) -> None:
         """SIGKILL every process of the doomed PostgreSQL, and start it on the same files. One that
         does not come back is the end of this scenario and of no other."""
         cluster, self._doomed = self._doomed, None
         assert cluster is not None
-        await asyncio.to_thread(cluster.kill_and_restart)
+        try:
+            await asyncio.to_thread(cluster.kill_and_restart)
+        except Exception:
+            await asyncio.to_thread(cluster.server.stop)
+            raise
         self._doomed = cluster
 
     async def __aenter__(self) -> Self:

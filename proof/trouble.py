@@ -138,7 +138,7 @@ class Trouble:
                 self._stage.outages.append(time.time())
             await self._strike(self._crew, kill.what)
         except Exception as error:
-            self._stage.problems.append(f"{kill}: {error}")
+            self._stage.problems.append(f"{kill}: {type(error).__name__}: {error}")
 
     async def _strike(self, crew: Crew, what: Part | Outage) -> None:
         match what:

@@ -36,6 +36,7 @@ class Step(StrEnum):
     PLANNED_START_COMMITTED = "planned_start_committed"
     CANCEL_WRITTEN = "cancel_written"
     CANCEL_COMMITTED = "cancel_committed"
+    CANCEL_ENQUEUED = "cancel_enqueued"
     PAUSE_WRITTEN = "pause_written"
     PAUSE_COMMITTED = "pause_committed"
     RESUME_WRITTEN = "resume_written"
@@ -51,6 +52,7 @@ class Step(StrEnum):
     SINGLE_MOVED = "single_moved"
     SINGLE_SETTLED = "single_settled"
     SINGLE_FINISHED = "single_finished"
+    SINGLE_ENQUEUED = "single_enqueued"
     RESTORE_WRITTEN = "restore_written"
     RESTORED = "restored"
     RELEASE_WRITTEN = "release_written"
@@ -96,6 +98,7 @@ class Step(StrEnum):
     SWEEP_ENQUEUED = "sweep_enqueued"
 
     FAILURES_READ = "failures_read"
+    FAILURES_LOOKED_UP = "failures_looked_up"
     FAILURES_WRITTEN = "failures_written"
     FAILURES_RECORDED = "failures_recorded"
     OUTCOMES_READ = "outcomes_read"

@@ -267,6 +267,8 @@ class Follower:
         """
         seen = await self._ledger.versions(self._source, queue, names)
         failures = await self._engine.failures_of(queue, names)
+        if failures:
+            reach(Step.FAILURES_LOOKED_UP)
         await self._record(queue, failures, seen)
         return {failure.job_id for failure in failures}
 

@@ -121,6 +121,7 @@ class Recovery:
         await self._tell(operation)
         if undo and not operation.state.terminal:
             await self.enqueue(operation_id, operation.turn)
+            reach(Step.CANCEL_ENQUEUED)
         return operation
 
     async def pause(self, operation_id: OperationId, actor: Actor, reason: str = "") -> Operation:
@@ -184,8 +185,7 @@ class Recovery:
             reach(Step.SINGLE_SETTLED)
             finished = await self._ledger.finish(operation, OperationState.COMPLETED, None)
         except (LedgerUnavailable, StaleRunner) as error:
-            await self.enqueue(operation.operation_id)
-            raise _pending(operation, "The ledger") from error
+            raise await self._left_to_the_runners(operation, "The ledger") from error
         reach(Step.SINGLE_FINISHED)
         await self._tell(finished)
         (settlement,) = settlements
@@ -228,8 +228,13 @@ class Recovery:
                     await self._give_back(operation, batch)
                     raise
                 await asyncio.sleep(_REPEAT_SECONDS)
+        raise await self._left_to_the_runners(operation, "The queue system")
+
+    async def _left_to_the_runners(self, operation: Operation, away: str) -> HandOverPending:
+        """A single act that could not be finished is theirs from now on."""
         await self.enqueue(operation.operation_id)
-        raise _pending(operation, "The queue system")
+        reach(Step.SINGLE_ENQUEUED)
+        return _pending(operation, away)
 
     async def _give_back(self, operation: Operation, batch: Batch) -> None:
         """The engine did nothing: the entry is as it was, with its error.

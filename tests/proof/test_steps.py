@@ -30,7 +30,7 @@ from redrive.domain import (
     Scope,
 )
 from redrive.engines.bullmq import moving
-from redrive.errors import EngineUnavailable
+from redrive.errors import EngineUnavailable, HandOverPending, LedgerUnavailable
 from redrive.faultpoints import Step
 from redrive.fingerprint import VERSION, Fingerprint, fingerprint
 from redrive.ledger import Database, SqlRegroupingLedger
@@ -76,8 +76,10 @@ async def test_a_run_of_everything_comes_to_every_step(
     (forgotten,) = await fail_some(world, 1, app="forgetful", forgets=True)
     await take_in(rig, 7)
     await world.remove(QUEUE, forgotten)
+    await hear_of_what_another_follower_took_in(world, database)
 
     await rig.act(names[0])
+    await retry_one_without_an_end(rig, world, database, names[3])
     await retry_one_without_its_queue(rig, world, database, names[1])
     await cancel_what_was_to_be_rebuilt(rig, world, database)
     await carry_out_by_the_runners_queue(rig, world, Scope.of_app(AppId("forgetful")))
@@ -95,6 +97,24 @@ async def test_a_run_of_everything_comes_to_every_step(
     await regroup(database)
 
     assert reached == set(Step)
+
+
+async def hear_of_what_another_follower_took_in(world: BullMQWorld, database: Database) -> None:
+    another = Rig(database, world.engine, world.server.url)
+    await another.hear()
+    await another.close()
+
+
+async def retry_one_without_an_end(
+    rig: Rig, world: BullMQWorld, database: Database, name: str
+) -> None:
+    """The ledger goes away once the job was handed over: the runners end it."""
+    faults = Faults("ledger", "settle", error=LedgerUnavailable)
+    away = Rig(database, world.engine, world.server.url, faults=faults)
+    with pytest.raises(HandOverPending) as pending:
+        await away.act(name)
+    await away.close()
+    await rig.runner.run(OperationId(str(pending.value.fields["operation_id"])))
 
 
 async def retry_one_without_its_queue(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import os
 import random
 import signal
 import socket
@@ -106,7 +107,8 @@ def running_redis(folder: Path, *, appendonly: bool = True) -> Iterator[RedisSer
         server.stop()
 
 
-_STARTS = 6
+_START_SECONDS = 60
+_TOLD_LINES = 20
 
 
 class PostgresServer:
@@ -121,7 +123,9 @@ class PostgresServer:
 
     def __init__(self, *, synced: bool = True) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="redrive-postgres-")
-        self._server = get_server(Path(self._folder.name) / "data", cleanup_mode="stop")
+        data = Path(self._folder.name) / "data"
+        self._pid_file = data / "postmaster.pid"
+        self._server = get_server(data, cleanup_mode="stop")
         self._databases = 0
         # Where nothing is synced, copying files beats writing them to the log first.
         self._strategy = "WAL_LOG" if synced else "FILE_COPY"
@@ -155,38 +159,54 @@ class PostgresServer:
 
     def stop_at_once(self) -> None:
         """Stop without a checkpoint, as a crash would (PostgreSQL calls it immediate)."""
-        process = self._server.get_postmaster_info().process
-        assert process is not None
-        process.send_signal(signal.SIGQUIT)
+        os.kill(self.postmaster_pid(), signal.SIGQUIT)
         # Not waited for by its process: where nothing reaps orphans it stays as a zombie.
         deadline = time.monotonic() + 20
-        while (Path(self._folder.name) / "data" / "postmaster.pid").exists():
+        while self._pid_file.exists():
             assert time.monotonic() < deadline, "PostgreSQL does not stop"
             time.sleep(0.01)
 
     def start(self) -> None:
-        """Start, or wait for a start that goes on: the package waits ten seconds, and on a machine
-        with other work it takes longer to recover."""
-        for _ in range(_STARTS):
-            with contextlib.suppress(subprocess.TimeoutExpired):
+        """Start, and wait until it takes connections.
+
+        The package waits for ten seconds, and takes one that is starting still for a broken one; on
+        a machine with other work it takes longer to sync and to read what it recovers from.
+        """
+        deadline = time.monotonic() + _START_SECONDS
+        try:
+            with contextlib.suppress(subprocess.TimeoutExpired, AssertionError):
                 self._server.ensure_postgres_running()
                 return
-        raise AssertionError("PostgreSQL does not start")
+            while not self.is_ready():
+                assert time.monotonic() < deadline, f"not ready after {_START_SECONDS} seconds"
+                time.sleep(0.01)
+            self._server.ensure_postgres_running()
+        except (subprocess.CalledProcessError, AssertionError) as error:
+            raise AssertionError(f"PostgreSQL does not start: {error}\n{self._told()}") from error
+
+    def is_ready(self) -> bool:
+        """Whether it takes connections, by the last word of the file that says so."""
+        with contextlib.suppress(FileNotFoundError):
+            return self._pid_file.read_text().split()[-1:] == ["ready"]
+        return False
+
+    def _told(self) -> str:
+        """The end of its own log."""
+        lines = self._server.log.read_text(errors="replace").splitlines()
+        return "\n".join(lines[-_TOLD_LINES:])
 
     def postmaster_pid(self) -> int:
         """The process above all others of the server."""
-        process = self._server.get_postmaster_info().process
-        assert process is not None, "PostgreSQL's process is not found"
-        pid: int = process.pid
-        return pid
+        return int(self._pid_file.read_text().split()[0])
 
     def clear_after_kill(self) -> None:
         """Remove what SIGKILL leaves: where nothing reaps orphans, their numbers look alive."""
-        data = Path(self._folder.name) / "data"
-        for left in (data / "postmaster.pid", *data.glob(".s.PGSQL.*")):
+        for left in (self._pid_file, *self._pid_file.parent.glob(".s.PGSQL.*")):
             left.unlink(missing_ok=True)
 
     def stop(self) -> None:
+        """Stop for good, also one that has not started."""
         atexit.unregister(self._server._cleanup)
-        self.stop_at_once()
+        if self._pid_file.exists():
+            self.stop_at_once()
         self._folder.cleanup()
