@@ -90,7 +90,7 @@ class Crew:
     async def replace(self, part: Part) -> None:
         """Ask the processes of a part to stop; others take their places."""
         for child in self.alive(part):
-            child.send(signal.SIGTERM)
+            await child.ask_to_stop()
             with suppress(TimeoutError):
                 await asyncio.wait_for(asyncio.shield(child.ended), 20)
 
@@ -171,8 +171,8 @@ class Crew:
 
 
 def stopped_cleanly(part: Part, code: int) -> bool:
-    """Whether a process that was asked to stop did so as it should. A worker that was asked before
-    it listened has not begun to work."""
+    """Whether a process that was asked to stop did so as it should. A worker in Node.js, which
+    handles the signal long before its own code does, may not have begun to work."""
     return code == 0 or (part is Part.WORKER and code == -signal.SIGTERM)
 
 

@@ -7,12 +7,17 @@ import json
 import os
 import signal
 import sys
+import time
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
+
+from tests.support.processes import catches
+
+_TICK_SECONDS = 0.01
 
 
 @dataclass(eq=False)
@@ -40,10 +45,20 @@ class Child:
         self.stopped.clear()
         self.send(signal.SIGCONT)
 
+    async def ask_to_stop(self, seconds: float = 20) -> None:
+        """Send SIGTERM once the process handles it: before, it would just die of it. One that
+        does not within ``seconds`` is sent it all the same, and its exit code tells."""
+        deadline = time.monotonic() + seconds
+        while self.alive and not catches(self.pid, signal.SIGTERM):
+            if time.monotonic() > deadline:
+                break
+            await asyncio.sleep(_TICK_SECONDS)
+        self.send(signal.SIGTERM)
+
     async def end(self, seconds: float = 20) -> int:
         """Ask it to stop, and kill it if it does not; returns its exit code."""
         self.go_on()
-        self.send(signal.SIGTERM)
+        await self.ask_to_stop()
         try:
             return await asyncio.wait_for(asyncio.shield(self.ended), seconds)
         except TimeoutError:

@@ -27,7 +27,11 @@ def children_of(pid: int) -> list[int]:
 
 
 def catches(pid: int, number: signal.Signals) -> bool:
-    """Whether the process handles the signal itself by now: before, it would just die of it."""
-    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    """Whether the process handles the signal itself by now: before, it would just die of it. One
+    that is gone handles nothing."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
     caught = next(line for line in status.splitlines() if line.startswith("SigCgt:"))
     return bool(int(caught.split()[1], 16) >> (number - 1) & 1)
