@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -71,9 +72,13 @@ async def test_a_postgresql_that_takes_long_to_start_is_waited_for() -> None:
 
         first = asyncio.create_task(asyncio.to_thread(server.start))
         await eventually(starting, "it is starting")
+        with pytest.raises(subprocess.CalledProcessError):
+            server.psql("SELECT 'too early'")
         await asyncio.to_thread(server.start)
         assert server.psql("SELECT 'it answers'").split()[2:4] == ["it", "answers"]
         await first
+        assert "starting up" not in server.told()
+        assert "ready to accept connections" in server.told()
 
 
 class WithoutReturn(Ledgers):

@@ -109,6 +109,7 @@ def running_redis(folder: Path, *, appendonly: bool = True) -> Iterator[RedisSer
 
 _START_SECONDS = 60
 _TOLD_LINES = 20
+_TOO_EARLY = "FATAL:  the database system is "
 
 
 class PostgresServer:
@@ -182,7 +183,7 @@ class PostgresServer:
                 time.sleep(0.01)
             self._server.ensure_postgres_running()
         except (subprocess.CalledProcessError, AssertionError) as error:
-            raise AssertionError(f"PostgreSQL does not start: {error}\n{self._told()}") from error
+            raise AssertionError(f"PostgreSQL does not start: {error}\n{self.told()}") from error
 
     def is_ready(self) -> bool:
         """Whether it takes connections, by the last word of the file that says so."""
@@ -190,10 +191,10 @@ class PostgresServer:
             return self._pid_file.read_text().split()[-1:] == ["ready"]
         return False
 
-    def _told(self) -> str:
-        """The end of its own log."""
+    def told(self) -> str:
+        """The end of its own log, but for what it tells everybody who is too early."""
         lines = self._server.log.read_text(errors="replace").splitlines()
-        return "\n".join(lines[-_TOLD_LINES:])
+        return "\n".join([line for line in lines if _TOO_EARLY not in line][-_TOLD_LINES:])
 
     def postmaster_pid(self) -> int:
         """The process above all others of the server."""
