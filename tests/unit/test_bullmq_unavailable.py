@@ -138,13 +138,13 @@ async def test_a_user_who_may_not_run_scripts_has_done_nothing(
     world: BullMQWorld, redis_server: RedisServer
 ) -> None:
     await world.fail(QUEUE, "1", at=AT)
-    world.redis.execute_command("ACL", "SETUSER", "default", "-evalsha")
+    world.redis.execute_command("ACL", "SETUSER", "default", "-evalsha")  # type: ignore[no-untyped-call]
     try:
         with pytest.raises(EngineUnavailable) as caught:
             await world.engine.requeue(BATCH)
         assert caught.value.fields["sent"] is False
     finally:
-        world.redis.execute_command("ACL", "SETUSER", "default", "+@all")
+        world.redis.execute_command("ACL", "SETUSER", "default", "+@all")  # type: ignore[no-untyped-call]
     assert answers(await world.engine.requeue(BATCH)) == {"1": Answer.REQUEUED}
 
 
