@@ -8,6 +8,7 @@ import pytest
 
 from redrive.domain import Answer, JobId, JobState, Payload
 from redrive.engines.bullmq.answers import RECEIPT_SECONDS
+from redrive.engines.bullmq.moving import CALL_JOBS
 from redrive.errors import RedriveError
 from redrive.settings import Source
 from tests.support.bullmq_batches import all_failures, batch_of, item
@@ -129,3 +130,21 @@ async def test_the_record_keeps_what_the_move_does_not_concern(world: BullMQWorl
     for field in ("name", "opts", "timestamp", "priority", "delay", "stacktrace"):
         assert after[field] == before[field]
     assert json.loads(after["data"]) == {"isRescan": True, "app_id": "acme"}
+
+
+async def test_a_call_that_fails_leaves_what_the_others_moved_moved(world: BullMQWorld) -> None:
+    names = [str(number) for number in range(CALL_JOBS + 2)]
+    for name in names:
+        await failed(world, name)
+    batch = batch_of(QUEUE, [item(name) for name in names])
+    world.redis.hset(f"bull:mail:redrive:op_1:1@{CALL_JOBS}/{len(names)}", "a", "b")
+
+    for _ in range(2):
+        results = await world.engine.requeue(batch)
+        assert [result.answer for result in results[:CALL_JOBS]] == [Answer.REQUEUED] * CALL_JOBS
+        assert [result.answer for result in results[CALL_JOBS:]] == [Answer.ERROR] * 2
+        assert "REDRIVE_RECEIPT" in results[-1].detail
+
+    withheld = await world.engine.withhold(batch)
+    assert [result.answer for result in withheld[:CALL_JOBS]] == [Answer.REQUEUED] * CALL_JOBS
+    assert await world.state(QUEUE, names[-1]) is JobState.FAILED

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
+from redis.asyncio import Redis
 
 from redrive.domain import Answer, JobId, JobState, Payload
 from redrive.engines.bullmq import BullMQEngine, open_engine
+from redrive.engines.bullmq.calls import Calls
 from redrive.errors import EngineUnavailable, RedriveError
 from redrive.settings import Source
 from tests.support.bullmq_batches import AT, answers, batch_of, item
@@ -115,6 +118,57 @@ async def test_a_server_that_refuses_writes_has_done_nothing(
     finally:
         world.redis.replicaof("NO", "ONE")
     assert await world.state(QUEUE, "1") is JobState.FAILED
+
+
+async def test_a_replica_without_its_master_has_done_nothing(world: BullMQWorld) -> None:
+    await world.fail(QUEUE, "1", at=AT)
+    world.redis.config_set("replica-serve-stale-data", "no")
+    world.redis.replicaof("127.0.0.1", str(free_port()))
+    try:
+        with pytest.raises(EngineUnavailable) as caught:
+            await world.engine.requeue(BATCH)
+        assert caught.value.fields["sent"] is False
+    finally:
+        world.redis.replicaof("NO", "ONE")
+        world.redis.config_set("replica-serve-stale-data", "yes")
+    assert answers(await world.engine.requeue(BATCH)) == {"1": Answer.REQUEUED}
+
+
+async def test_a_user_who_may_not_run_scripts_has_done_nothing(
+    world: BullMQWorld, redis_server: RedisServer
+) -> None:
+    await world.fail(QUEUE, "1", at=AT)
+    world.redis.execute_command("ACL", "SETUSER", "default", "-evalsha")  # type: ignore[no-untyped-call]
+    try:
+        with pytest.raises(EngineUnavailable) as caught:
+            await world.engine.requeue(BATCH)
+        assert caught.value.fields["sent"] is False
+    finally:
+        world.redis.execute_command("ACL", "SETUSER", "default", "+@all")  # type: ignore[no-untyped-call]
+    assert answers(await world.engine.requeue(BATCH)) == {"1": Answer.REQUEUED}
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        "READONLY You can't write against a read only replica. script: 1, on @user_script:1.",
+        "OOM command not allowed when used memory > 'maxmemory'. script: 1, on @user_script:1.",
+        "MISCONF Redis is configured to save RDB snapshots, but it's unable to persist to disk.",
+        "CLUSTERDOWN The cluster is down",
+    ],
+)
+async def test_a_refusal_that_begins_with_its_code_is_one(
+    redis_server: RedisServer, refusal: str
+) -> None:
+    """As servers answer a script from version 7 on; the client takes some of the codes away."""
+    client = Redis.from_url(redis_server.url)
+    text = f"return redis.error_reply({json.dumps(refusal)})"
+    with pytest.raises(EngineUnavailable) as caught:
+        await Calls(client, "default").one("EVAL", text, 0)
+    assert caught.value.fields["sent"] is False
+    with pytest.raises(EngineUnavailable):
+        await Calls(client, "default").many([("PING",), ("EVAL", text, 0), ("PING",)])
+    await client.aclose()
 
 
 async def test_a_server_without_memory_refuses_the_whole_batch_or_moves_it_whole(

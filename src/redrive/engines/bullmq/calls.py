@@ -11,8 +11,12 @@ from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import (
     BusyLoadingError,
+    ClusterDownError,
     ConnectionError,  # noqa: A004 - redis-py's name for it
+    NoPermissionError,
     NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
     RedisError,
     ResponseError,
     TimeoutError,  # noqa: A004 - the same
@@ -37,6 +41,10 @@ REFUSALS = (
     "NOPERM",
 )
 """Answers with which a server refuses a write, or any command, before it has begun."""
+
+REFUSING = (ReadOnlyError, OutOfMemoryError, NoPermissionError, ClusterDownError)
+"""The same where an answer begins with such a word: redis-py takes it away then. Up to version 6 a
+server has the word in the middle of what it answers to a script, from version 7 on in front."""
 
 
 class Calls:
@@ -93,7 +101,7 @@ class Calls:
             sent = not isinstance(error, BusyLoadingError)
             raise self._unavailable(error, sent=sent) from error
         except ResponseError as error:
-            if any(word in str(error) for word in REFUSALS):
+            if _is_refusal(error):
                 # The answers to the commands behind this one may still come.
                 await connection.disconnect(nowait=True)
                 raise self._unavailable(error, sent=False) from error
@@ -120,6 +128,10 @@ async def _answer_or_error(connection: AbstractConnection) -> Any:
     try:
         return await connection.read_response()
     except ResponseError as error:
-        if any(word in str(error) for word in REFUSALS):
+        if _is_refusal(error):
             raise
         return error
+
+
+def _is_refusal(error: ResponseError) -> bool:
+    return isinstance(error, REFUSING) or any(word in str(error) for word in REFUSALS)

@@ -27,6 +27,7 @@ from redrive.engines.bullmq.library import WORKER_MAJORS
 from redrive.engines.bullmq.reading import LOWEST_PRIORITY
 from redrive.engines.bullmq.scripts import rebuild_script, script
 from redrive.engines.bullmq.text import json_or_none, whole
+from redrive.errors import RedriveError, Unavailable
 from redrive.faultpoints import Step, reach
 
 MAJORS = "".join(f":{major}." for major in WORKER_MAJORS)
@@ -34,6 +35,11 @@ MAJORS = "".join(f":{major}." for major in WORKER_MAJORS)
 
 CALL_JOBS = 125
 """Jobs moved by one call of the script: some milliseconds in which the server does nothing else."""
+
+_DETAIL_AT_MOST = 200
+
+Answered = list[RequeueResult] | RedriveError
+"""What one call for a batch gave."""
 
 STANDARD, PRIORITIZED = "addStandardJob-9", "addPrioritizedJob-9"
 
@@ -50,16 +56,16 @@ class Mover:
     ) -> list[RequeueResult]:
         """Move the batch, or take its receipts so that it is never moved.
 
-        Whatever makes one of its calls fail may have let those before it through.
+        What makes one of its calls fail may have let the others through: the jobs of that one are
+        errors then, and the rest is answered. Raises where all fail alike, and EngineUnavailable.
         A job that was missing may have been rebuilt since, or may still be about to be: to
         withhold it, its receipt of the rebuild is taken too.
         """
-        results: list[RequeueResult] = []
-        for first, items in _calls(batch.items):
-            if first:
-                reach(Step.PART_MOVED)
-            receipt = keys.receipt(batch.operation_id, batch.number, first, len(batch.items))
-            results += await self._move(keys, batch, items, receipt, withhold=withhold)
+        answers = [
+            (items, await self._call(keys, batch, first, items, withhold=withhold))
+            for first, items in _calls(batch.items)
+        ]
+        results = _together(answers)
         if not withhold:
             return results
         if any(result.answer is Answer.MISSING for result in results):
@@ -70,6 +76,25 @@ class Mover:
             else result
             for item, result in zip(batch.items, results, strict=True)
         ]
+
+    async def _call(
+        self,
+        keys: QueueKeys,
+        batch: RequeueBatch,
+        first: int,
+        items: Sequence[RequeueItem],
+        *,
+        withhold: bool,
+    ) -> Answered:
+        if first:
+            reach(Step.PART_MOVED)
+        receipt = keys.receipt(batch.operation_id, batch.number, first, len(batch.items))
+        try:
+            return await self._move(keys, batch, items, receipt, withhold=withhold)
+        except Unavailable:
+            raise
+        except RedriveError as error:
+            return error
 
     async def _withhold_rebuild(
         self, keys: QueueKeys, batch: RequeueBatch, item: RequeueItem
@@ -152,6 +177,24 @@ def _calls(items: tuple[RequeueItem, ...]) -> Iterator[tuple[int, tuple[RequeueI
     """The items of each call, with the place of the first."""
     for first in range(0, len(items), CALL_JOBS):
         yield first, items[first : first + CALL_JOBS]
+
+
+def _together(answers: Sequence[tuple[Sequence[RequeueItem], Answered]]) -> list[RequeueResult]:
+    """What the calls for a batch say of its jobs. Raises the first error if all are errors."""
+    told = [answer for _, answer in answers if not isinstance(answer, RedriveError)]
+    results: list[RequeueResult] = []
+    for items, answer in answers:
+        if not isinstance(answer, RedriveError):
+            results += answer
+        elif not told:
+            raise answer
+        else:
+            at, detail = told[0][0].at, str(answer)[:_DETAIL_AT_MOST]
+            results += [
+                RequeueResult(job_id=item.job_id, answer=Answer.ERROR, at=at, detail=detail)
+                for item in items
+            ]
+    return results
 
 
 def _packed(items: Sequence[RequeueItem]) -> bytes:
