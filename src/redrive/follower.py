@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from time import monotonic
 
 import structlog
@@ -185,8 +186,8 @@ class Follower:
     async def _apply(self, queue: str, outcomes: list[JobOutcome], after: str) -> None:
         """Record a queue's outcomes; with none, save the cursor at most once a second.
 
-        Announced failures come first and the cursor last: killed in between, they are announced
-        again.
+        Announced failures and completions elsewhere come first and the cursor last: killed in
+        between, they are announced again.
         """
         places = self._heard
         if places is None or after == places.get(queue, ""):
@@ -196,6 +197,8 @@ class Follower:
             if outcomes:
                 reach(Step.OUTCOMES_READ)
             await self._take_announced(queue, _announced(outcomes))
+            if completed := _completed(outcomes):
+                await self._check.find_completed(queue, completed)
             saved = self._saved.get(queue, "")
             changed = await self._ledger.record_outcomes(
                 self._source, queue, outcomes, (saved, after)
@@ -309,3 +312,14 @@ def _announced(outcomes: Iterable[JobOutcome]) -> dict[JobId, JobOutcome]:
         else:
             announced.pop(outcome.job_id, None)
     return announced
+
+
+def _completed(outcomes: Iterable[JobOutcome]) -> dict[JobId, datetime]:
+    """When jobs completed that nobody has started since."""
+    completed: dict[JobId, datetime] = {}
+    for outcome in outcomes:
+        if outcome.kind is OutcomeKind.COMPLETED:
+            completed[outcome.job_id] = outcome.at
+        elif outcome.kind is not OutcomeKind.REMOVED:
+            completed.pop(outcome.job_id, None)
+    return completed

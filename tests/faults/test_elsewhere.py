@@ -7,8 +7,9 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from redrive.domain import Answer, EntryState, JobId, OperationKind, Reason
+from redrive.testing import Crash, Faults
 from tests.support.bullmq_world import BullMQWorld
-from tests.support.rig import QUEUE, Rig, check_adds_up
+from tests.support.rig import QUEUE, MakeRig, Rig, check_adds_up
 from tests.support.working import fail_some, run_all
 
 
@@ -84,6 +85,59 @@ async def test_the_drift_check_notices_what_was_done_elsewhere(
     check_adds_up(finished, await rig.items(operation.operation_id))
     assert (finished.requeued, finished.skipped) == (2, 1)
     await rig.check_counts()
+
+
+@pytest.mark.parametrize("forgets", [True, False])
+async def test_a_job_that_completed_elsewhere_and_was_removed_then_is_not_run_again(
+    rig: Rig, world: BullMQWorld, forgets: bool
+) -> None:
+    names = await fail_some(world, 3, forgets=forgets)
+    await rig.follower.scan()
+    operation = await rig.start()
+    await world.retry_elsewhere(QUEUE, names[1])
+    assert await run_all(world) == {names[1]: 1}
+
+    await rig.hear()
+    await rig.follower.check()
+
+    entry = await rig.entry(names[1])
+    assert (entry.state, entry.state_reason) == (EntryState.RECOVERED, "completed elsewhere")
+    await rig.runner.run(operation.operation_id)
+    assert await run_all(world) == {names[0]: 1, names[2]: 1}
+    items = {item.job_id: item for item in await rig.items(operation.operation_id)}
+    assert items[JobId(names[1])].reason is Reason.RESOLVED_ELSEWHERE
+    await rig.check_counts()
+
+
+async def test_a_follower_that_dies_before_it_has_judged_a_completion_hears_of_it_again(
+    make_rig: MakeRig, world: BullMQWorld
+) -> None:
+    doomed = make_rig(faults=Faults("following", "record_drift"))
+    survivor = make_rig()
+    (name,) = await fail_some(world, 1, forgets=True)
+    await survivor.follower.scan()
+    await world.retry_elsewhere(QUEUE, name)
+    await run_all(world)
+
+    with pytest.raises(Crash):
+        await doomed.hear()
+    await survivor.hear()
+
+    assert (await survivor.entry(name)).state is EntryState.RECOVERED
+
+
+async def test_a_completion_from_before_a_failure_does_not_take_it_back(
+    rig: Rig, world: BullMQWorld
+) -> None:
+    kept, dropped = await fail_some(world, 2, forgets=True)
+    await rig.follower.scan()
+    failed_at = (await rig.entry(dropped)).failed_at
+    await world.remove(QUEUE, dropped)
+
+    await rig.follower._check.find_completed(QUEUE, {JobId(dropped): failed_at})
+    await rig.follower._check.find_completed(QUEUE, {JobId(kept): rig.clock.now()})
+
+    assert await rig.states() == {EntryState.FAILED: 2}
 
 
 async def test_a_forgotten_job_is_rebuilt_by_a_bulk_retry_where_forgetting_was_the_plan(

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import false, select, update
+from sqlalchemy import false, not_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from redrive.domain import (
+    DROPPED_AT_ONCE,
     LIVE_STATES,
     EntryState,
     Failure,
@@ -123,6 +124,22 @@ class SqlFollowerLedger:
         )
         return await self._entries(statement)
 
+    async def failed_among(
+        self, source: str, queue: str, job_ids: Sequence[JobId]
+    ) -> list[LedgerEntry]:
+        statement = (
+            _to_check(source)
+            .add_columns(false().label("awaits"))
+            .where(
+                any_named(self._database, "ids"),
+                entries.c.state == EntryState.FAILED.value,
+                or_(entries.c.defect.is_(None), entries.c.defect != DROPPED_AT_ONCE),
+                not_(AWAITS),
+            )
+        )
+        ids = [entry_id_of(source, queue, job_id) for job_id in job_ids]
+        return await self._entries(statement, {"ids": self._database.listed(ids)})
+
     async def live_to_check(self, source: str, after_pk: int, limit: int) -> list[LedgerEntry]:
         statement = (
             _to_check(source)
@@ -136,8 +153,10 @@ class SqlFollowerLedger:
         )
         return await self._entries(statement)
 
-    async def _entries(self, statement: Any) -> list[LedgerEntry]:
-        rows = await self._database.rows(statement)
+    async def _entries(
+        self, statement: Any, given: Mapping[str, Any] | None = None
+    ) -> list[LedgerEntry]:
+        rows = await self._database.rows(statement, given)
         return [
             LedgerEntry(
                 entry_pk=row.id,

@@ -102,6 +102,13 @@ class FollowerLedger(Protocol):
     async def failed_to_check(self, source: str, after_seq: int, limit: int) -> list[LedgerEntry]:
         """A page of the source's failed entries after a ``failure_seq``, in that order."""
 
+    async def failed_among(
+        self, source: str, queue: str, job_ids: Sequence[JobId]
+    ) -> list[LedgerEntry]:
+        """The failed entries of the named jobs, but for those whose outcomes
+        :meth:`record_outcomes` takes: whose last hand-over has none yet, and whose failure was
+        only announced."""
+
     async def live_to_check(self, source: str, after_pk: int, limit: int) -> list[LedgerEntry]:
         """A page of the source's queued and active entries after a primary key, in that order."""
 
