@@ -4,6 +4,7 @@ alone."""
 from __future__ import annotations
 
 import asyncio
+import random
 from typing import Any
 
 import pytest
@@ -13,7 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from redrive.domain import Answer, AppId, EntryState, OperationKind, Scope
 from redrive.errors import LedgerUnavailable, WrongState
 from redrive.ledger import Database, settling
-from redrive.ledger.counting import share_selection
+from redrive.ledger.counting import next_sequences, share_selection
+from redrive.ledger.database import BeginAgainError
 from redrive.ledger.schema import entries, sequences
 from redrive.ledger.starting import start_single
 from tests.support.books import Books, request, results
@@ -109,15 +111,38 @@ async def test_what_is_heard_of_while_a_settle_begins_is_settled_with_a_number(
 
 
 async def test_a_deadlock_that_is_broken_again_and_again_is_a_ledger_that_cannot_be_had(
-    books: Books,
+    books: Books, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tries = 0
+    longest: list[float] = []
+
+    def no_pause(_least: float, most: float) -> float:
+        longest.append(most)
+        return 0
 
     async def work(connection: AsyncConnection) -> None:
         nonlocal tries
         tries += 1
         await connection.execute(BREAKS_A_DEADLOCK)
 
+    monkeypatch.setattr(random, "uniform", no_pause)
     with pytest.raises(LedgerUnavailable, match=r"deadlock detected .*Nothing was changed"):
         await books.database.write(work)
+    assert tries == len(longest) + 1 > 2, "a pause between any two tries"
+    assert longest == sorted(set(longest)), "pauses grow"
+
+
+async def test_what_has_to_begin_anew_for_ever_ends_with_nothing_changed(books: Books) -> None:
+    before = await books.database.rows(select(sequences.c.value))
+    tries = 0
+
+    async def work(connection: AsyncConnection) -> None:
+        nonlocal tries
+        tries += 1
+        await next_sequences(connection, 1)
+        raise BeginAgainError
+
+    with pytest.raises(LedgerUnavailable, match="Nothing was changed"):
+        await books.database.write(work)
     assert tries > 1
+    assert await books.database.rows(select(sequences.c.value)) == before

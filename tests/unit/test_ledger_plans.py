@@ -12,9 +12,17 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from redrive.domain import AppId, EntryFilter, EntryState, GroupFilter, OperationKind, Prunable
+from redrive.domain import (
+    Answer,
+    AppId,
+    EntryFilter,
+    EntryState,
+    GroupFilter,
+    OperationKind,
+    Prunable,
+)
 from redrive.ledger import Database, SqlRetentionLedger
-from tests.support.books import Books
+from tests.support.books import Books, results
 from tests.support.factories import AT, SOURCE, id_of
 from tests.support.ledgers import LedgerTemplates
 from tests.support.pruning import nothing_held
@@ -99,6 +107,15 @@ async def test_what_failed_again_is_counted_in_an_index_of_its_own(books: Books)
 async def test_live_entries_are_found_by_their_index(books: Books) -> None:
     plan = await plans(books, lambda: books.following.live_to_check(SOURCE, 0, 100))
     assert "USING INDEX ix_entries_live" in plan
+
+
+async def test_a_settle_finds_what_ended_early_by_its_index(books: Books) -> None:
+    await books.fail("1")
+    operation = await books.begin()
+    batch = await books.claim(operation)
+    settled = results(batch, Answer.REQUEUED)
+    plan = await plans(books, partial(books.operations.settle, operation, batch, settled))
+    assert "USING INDEX ix_entries_early (operation_id=?)" in plan
 
 
 async def test_what_is_over_is_found_by_its_index(books: Books) -> None:
