@@ -63,6 +63,11 @@ async def failed_without_stamp(books: Books, operation: Operation) -> None:
     await books.take_in(failure("1", at=BEFORE))
 
 
+async def failed_without_stamp_by_a_clock_ahead(books: Books, operation: Operation) -> None:
+    """A moved job carries the stamp, so that this is of a run before it."""
+    await books.take_in(failure("1", at=AFTER))
+
+
 async def dropped_after(books: Books, operation: Operation) -> None:
     """Its queue drops failed jobs at once: there is no stamp to read, only an event."""
     await books.take_in(dropped("1", at=AFTER))
@@ -99,19 +104,21 @@ _MOVED: dict[Early, EntryState] = {
     completed_after: RECOVERED,
     failed_with_own_stamp: FAILED,
     failed_without_stamp: QUEUED,
+    failed_without_stamp_by_a_clock_ahead: QUEUED,
     dropped_after: FAILED,
     completed_after_an_older_failure: RECOVERED,
     completed_after_a_failure_told_late: RECOVERED,
 }
+_UNSTAMPED = (failed_without_stamp, failed_without_stamp_by_a_clock_ahead)
 _UNMOVED: dict[Early, EntryState] = dict.fromkeys(_MOVED, FAILED)
 
 STATES: dict[Answer, dict[Early, EntryState]] = {
     Answer.REQUEUED: _MOVED,
     Answer.RECREATED: _MOVED,
-    Answer.ALREADY_LIVE: _MOVED | {failed_without_stamp: FAILED},
+    Answer.ALREADY_LIVE: _MOVED | dict.fromkeys(_UNSTAMPED, FAILED),
     Answer.SUPERSEDED: _UNMOVED,
     Answer.NOT_FAILED: dict.fromkeys(_MOVED, RECOVERED)
-    | dict.fromkeys((failed_with_own_stamp, failed_without_stamp, dropped_after), FAILED),
+    | dict.fromkeys((failed_with_own_stamp, *_UNSTAMPED, dropped_after), FAILED),
     Answer.MISSING: dict.fromkeys(_MOVED, VANISHED)
     | dict.fromkeys(
         (
@@ -122,7 +129,7 @@ STATES: dict[Answer, dict[Early, EntryState]] = {
         ),
         RECOVERED,
     )
-    | dict.fromkeys((failed_with_own_stamp, failed_without_stamp, dropped_after), FAILED),
+    | dict.fromkeys((failed_with_own_stamp, *_UNSTAMPED, dropped_after), FAILED),
     Answer.ERROR: _UNMOVED,
     Answer.WITHHELD: _UNMOVED,
 }

@@ -186,7 +186,8 @@ async def test_what_is_heard_while_it_is_claimed_is_judged_at_the_settle(
     batch = await undo.claim_moved(operation, None, 100)
     assert batch is not None
     await books.hear(completed("1", 12), active("2", 13))
-    await books.take_in(failure("3", at=14))
+    stamp = Stamp(operation_id=operation.operation_id, generation=1)
+    await books.take_in(failure("3", at=14, stamp=stamp))
 
     after = await undo.settle_moved(
         operation,

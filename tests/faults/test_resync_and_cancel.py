@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import timedelta
 
-from redrive.domain import AppId, EntryState, OperationKind, OperationState, Scope
+from redrive.domain import AppId, EntryState, OperationKind, OperationState, Outcome, Scope
 from tests.support.bullmq_world import BullMQWorld
-from tests.support.rig import OPERATOR, Rig, check_adds_up
+from tests.support.rig import OPERATOR, QUEUE, Rig, check_adds_up
 from tests.support.working import fail_some, run_all, waiting
 
 
@@ -70,3 +71,25 @@ async def test_an_entry_that_recovers_during_a_resync_was_not_counted_and_is_not
     finished = await rig.operation(operation.operation_id)
     assert (finished.total, finished.requeued) == (2, 2)
     assert (await rig.entry(names[1])).state is EntryState.RECOVERED
+
+
+async def test_a_resync_of_what_failed_anew_by_a_clock_ahead_runs_it_once(
+    rig: Rig, world: BullMQWorld
+) -> None:
+    (name,) = await fail_some(world, 1, forgets=True)
+    await rig.follower.scan()
+    operation = await rig.start(Scope.of_app(AppId("acme")), OperationKind.RESYNC)
+    await rig.claim(operation.operation_id, 1)
+    await world.retry_elsewhere(QUEUE, name)
+    await world.fail(QUEUE, name, "anew", at=rig.clock.now() + timedelta(seconds=30))
+    await rig.follower.check()
+
+    await rig.runner.run(operation.operation_id)
+    assert (await rig.entry(name)).state is EntryState.QUEUED
+    assert await run_all(world) == {name: 1}
+    await rig.hear()
+
+    assert await rig.states() == {EntryState.RECOVERED: 1}
+    (item,) = await rig.items(operation.operation_id)
+    assert item.outcome is Outcome.RECOVERED
+    await rig.check_counts()

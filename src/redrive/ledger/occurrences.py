@@ -21,7 +21,12 @@ from redrive.domain import (
 )
 from redrive.ledger.moves import GroupNews
 from redrive.ledger.outcomes import FAILED_AGAIN, Attribution
-from redrive.ledger.settling import COMPLETED, FAILED_AFTER_MOVE, FAILED_BEFORE_MOVE
+from redrive.ledger.settling import (
+    COMPLETED,
+    FAILED_AFTER_MOVE,
+    FAILED_AS_ANNOUNCED,
+    FAILED_BEFORE_MOVE,
+)
 from redrive.ports import EntryVersion
 
 
@@ -162,7 +167,8 @@ def early_same_way(row: Row[Any], one: Occurrence) -> bool | None:
     if row.early_outcome == FAILED_AFTER_MOVE:
         first: bool | None = row.early_same_way
         return first
-    return None if row.early_outcome == FAILED_BEFORE_MOVE else _same_way(row, one)
+    told_nothing = row.early_outcome in (FAILED_BEFORE_MOVE, FAILED_AS_ANNOUNCED)
+    return None if told_nothing else _same_way(row, one)
 
 
 def early(row: Row[Any], failure: Failure) -> tuple[str, datetime]:
@@ -170,8 +176,9 @@ def early(row: Row[Any], failure: Failure) -> tuple[str, datetime]:
     very claim, or that it has completed since, where the failure was only announced late."""
     if failure.event_only and row.early_outcome == COMPLETED and row.early_at > failure.failed_at:
         return row.early_outcome, row.early_at
-    is_of_claim = _is_of_claim(row, failure)
-    return FAILED_AFTER_MOVE if is_of_claim else FAILED_BEFORE_MOVE, failure.failed_at
+    if _is_of_claim(row, failure):
+        return FAILED_AFTER_MOVE, failure.failed_at
+    return FAILED_AS_ANNOUNCED if failure.event_only else FAILED_BEFORE_MOVE, failure.failed_at
 
 
 def _is_of_claim(row: Row[Any], failure: Failure) -> bool:

@@ -32,7 +32,7 @@ from redrive.ledger.identities import any_named
 from redrive.ledger.judging import CountMoves, OutcomeMoves, move_outcome_counts
 from redrive.ledger.moves import Moves, move_counts
 from redrive.ledger.schema import entries, items
-from redrive.ledger.settling import ACTIVE, COMPLETED, FAILED_BEFORE_MOVE
+from redrive.ledger.settling import ACTIVE, COMPLETED, FAILED_AS_ANNOUNCED, FAILED_BEFORE_MOVE
 
 RECOVERED, FAILED_AGAIN, VANISHED = Outcome.RECOVERED, Outcome.FAILED_AGAIN, Outcome.VANISHED
 
@@ -220,7 +220,10 @@ async def _note_early(
             entries.c.early_outcome == ACTIVE,
             entries.c.early_outcome == COMPLETED,
             and_(
-                entries.c.early_outcome == FAILED_BEFORE_MOVE,
+                or_(
+                    entries.c.early_outcome == FAILED_BEFORE_MOVE,
+                    entries.c.early_outcome == FAILED_AS_ANNOUNCED,
+                ),
                 bindparam("new_outcome", type_=String) == COMPLETED,
                 entries.c.early_at < bindparam("new_at", type_=entries.c.early_at.type),
             ),

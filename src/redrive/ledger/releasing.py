@@ -17,7 +17,7 @@ from redrive.ledger.database import Database
 from redrive.ledger.holding import batch_of, claimed_by, claimed_entries, claimed_items
 from redrive.ledger.moves import Moves, move_counts
 from redrive.ledger.schema import entries, items, operations
-from redrive.ledger.settling import FAILED_AFTER_MOVE, FAILED_BEFORE_MOVE
+from redrive.ledger.settling import FAILED_EARLY
 
 
 async def release(
@@ -62,7 +62,7 @@ def _given_back(rows: Sequence[Row[Any]]) -> Moves:
 
 def _state_before() -> Any:
     """The state before the claim; failed if it failed anew while it was claimed."""
-    failed_anew = entries.c.early_outcome.in_((FAILED_AFTER_MOVE, FAILED_BEFORE_MOVE))
+    failed_anew = entries.c.early_outcome.in_(FAILED_EARLY)
     return case(
         (failed_anew, EntryState.FAILED.value),
         else_=func.coalesce(entries.c.previous_state, EntryState.FAILED.value),

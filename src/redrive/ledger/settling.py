@@ -40,8 +40,10 @@ from redrive.ledger.schema import Millis, entries, items
 
 FAILED_AFTER_MOVE = "failed"
 FAILED_BEFORE_MOVE = "refailed"
+FAILED_AS_ANNOUNCED = "announced"
 COMPLETED = "completed"
 ACTIVE = "active"
+FAILED_EARLY = (FAILED_AFTER_MOVE, FAILED_BEFORE_MOVE, FAILED_AS_ANNOUNCED)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -254,7 +256,7 @@ async def _settle_early(
         values["state_reason"] = "" if answer.moved else "completed elsewhere"
     if state in OVER_STATES:
         values["heard_at"] = now
-    if answer.moved and state is EntryState.FAILED and row.early_outcome == FAILED_BEFORE_MOVE:
+    if answer.moved and state is EntryState.FAILED and row.early_outcome == FAILED_AS_ANNOUNCED:
         # Only now it is known that the failure came after the hand-over.
         same = row.group_pk is not None and row.group_pk == row.previous_group_pk
         values["same_failures"] = row.same_failures + 1 if same else 0
@@ -293,14 +295,16 @@ def _recovered_at(row: Row[Any], at: datetime) -> datetime:
 def _heard_state(answer: Answer, row: Row[Any], at: datetime) -> EntryState:
     """Where an answer and what was heard before its settle leave an entry.
 
-    A failure that does not carry the stamp of the hand-over is the moved job's all the same if it
-    is younger: of a job that its queue drops when it fails, only the event is left to read.
+    Of a job that its queue drops when it fails, only the event is left to read: its failure is the
+    moved job's if it is younger than the hand-over. One that was read, and did not carry the stamp
+    of the hand-over, came before it, whatever the worker's clock says.
     """
     entry = _verdict(answer).entry
     heard_after = row.early_at is not None and row.early_at >= at
     live_then = entry is EntryState.QUEUED and heard_after
-    if row.early_outcome in (FAILED_AFTER_MOVE, FAILED_BEFORE_MOVE):
-        if not answer.moved or heard_after or row.early_outcome == FAILED_AFTER_MOVE:
+    if row.early_outcome in FAILED_EARLY:
+        announced_after = row.early_outcome == FAILED_AS_ANNOUNCED and heard_after
+        if not answer.moved or announced_after or row.early_outcome == FAILED_AFTER_MOVE:
             return EntryState.FAILED
     elif row.early_outcome == COMPLETED and (live_then or answer is Answer.MISSING):
         return EntryState.RECOVERED
