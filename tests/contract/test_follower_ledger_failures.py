@@ -307,3 +307,15 @@ async def test_a_failure_after_a_recovery_is_a_failure_of_its_own(books: Books) 
     again, batch = await books.single("1")
     await books.complete(again, batch, Answer.REQUEUED, at=600)
     assert batch.entries[0].failed_at == AT + timedelta(seconds=500)
+
+
+async def test_an_announcement_that_is_told_again_while_its_entry_is_claimed_is_known(
+    books: Books,
+) -> None:
+    await books.take_in(dropped("1", at=5))
+    operation = await books.begin()
+    await books.claim(operation)
+    before = await books.entry("1")
+    assert await books.take_in(dropped("1", at=5)) == []
+    assert await books.entry("1") == before
+    await books.check_counts()

@@ -103,7 +103,8 @@ def is_new(row: Row[Any], failure: Failure) -> bool:
             # Told of late: it is the very failure that was dismissed.
             return bool(failure.failed_at > row.heard_at)
         moved_before = row.moved_at is None or failure.failed_at >= row.moved_at
-        return row.state != EntryState.FAILED and moved_before
+        told_before = row.failed_at == failure.failed_at
+        return row.state != EntryState.FAILED and moved_before and not told_before
     return bool(row.failed_at != failure.failed_at)
 
 
