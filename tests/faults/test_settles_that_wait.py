@@ -11,7 +11,16 @@ import pytest
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from redrive.domain import Answer, AppId, EntryState, OperationKind, Scope
+from redrive.domain import (
+    Answer,
+    AppId,
+    EntryState,
+    Failure,
+    Operation,
+    OperationKind,
+    Scope,
+    Stamp,
+)
 from redrive.errors import LedgerUnavailable, WrongState
 from redrive.ledger import Database, settling
 from redrive.ledger.counting import next_sequences, share_selection
@@ -39,13 +48,17 @@ def books(database: Database) -> Books:
     return Books(database)
 
 
+def failed_again(operation: Operation) -> Failure:
+    return failure("1", at=20, stamp=Stamp(operation_id=operation.operation_id, generation=1))
+
+
 async def test_a_settle_keeps_the_order_of_locks_when_something_was_heard_of_early(
     books: Books,
 ) -> None:
     await books.fail("1", "2")
     operation = await books.begin()
     batch = await books.claim(operation)
-    await books.take_in(failure("1", at=20))
+    await books.take_in(failed_again(operation))
     shares, goes_on = asyncio.Event(), asyncio.Event()
     tries = 0
 
@@ -94,7 +107,7 @@ async def test_what_is_heard_of_while_a_settle_begins_is_settled_with_a_number(
         looks.append(await look(*given))
         if len(looks) == 1:
             if ends == "failed":
-                await books.take_in(failure("1", at=20))
+                await books.take_in(failed_again(operation))
             else:
                 await books.hear(completed("1", 20))
         return looks[-1]
