@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +16,7 @@ import redis
 from redrive.embedded import read_redis_url
 from tests.support.console import ConsoleProcess
 from tests.support.processes import children_of, is_gone
+from tests.support.servers import RedisServer
 from tests.support.waiting import until
 
 POISON = "order.amount_cents must be above zero"
@@ -58,6 +63,27 @@ def test_when_the_demo_is_killed_nothing_of_it_stays_behind(demo: ConsoleProcess
     assert len(children) == 2
     demo.kill()
     until(lambda: all(is_gone(child) for child in children), "Redis and workload end too")
+
+
+def test_a_workload_whose_redis_has_gone_ends_when_it_is_asked_to(
+    own_redis: RedisServer,
+) -> None:
+    settings = {
+        "DEMO_REDIS_URL": own_redis.url,
+        "DEMO_JOBS_PER_SECOND": "200",
+        "DEMO_HEAL_SECONDS": "0",
+    }
+    with subprocess.Popen(
+        [sys.executable, "-m", "redrive.demo.workload"], env=os.environ | settings
+    ) as workload:
+        client = own_redis.client()
+        until(lambda: bool(client.keys("bull:*:failed")), "the workload works", 60)
+        client.close()
+        own_redis.kill()
+        since = time.monotonic()
+        until(lambda: time.monotonic() > since + 1, "it has tried to add jobs")
+        workload.terminate()
+        assert workload.wait(timeout=60) in (0, 1)
 
 
 def has_poison(demo: ConsoleProcess) -> bool:

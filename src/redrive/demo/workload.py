@@ -58,10 +58,20 @@ class Deliverer:
 
 
 async def run(url: str, jobs_per_second: float, heal_seconds: float) -> None:
-    """Until SIGTERM or SIGINT: produce, work, and heal when told to or after ``heal_seconds``."""
+    """Until SIGTERM or SIGINT: produce, work, and heal when told to or after ``heal_seconds``.
+
+    A queue or a worker whose Redis has gone waits for it for ever and cannot be cancelled. Its
+    Redis has gone because the demo was killed, so nobody waits for an orderly end.
+    """
     stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def end() -> None:
+        stop.set()
+        loop.call_later(CLOSE_SECONDS, os._exit, 1)
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, end)
     client = redis.asyncio.Redis.from_url(url)
     await client.delete(HEALED_KEY)
     receiver = Receiver()
@@ -89,12 +99,7 @@ async def _workers(url: str, deliver: Deliverer) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        closing = [asyncio.create_task(worker.close()) for worker in workers]
-        _, hanging = await asyncio.wait(closing, timeout=CLOSE_SECONDS)
-        if hanging:
-            # A worker whose Redis has gone waits for it for ever and cannot be cancelled. Its
-            # Redis has gone because the demo was killed, so nobody waits for an orderly end.
-            os._exit(1)
+        await asyncio.gather(*(worker.close() for worker in workers))
 
 
 async def _produce(url: str, jobs_per_second: float, stop: asyncio.Event) -> None:
