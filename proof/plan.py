@@ -44,6 +44,7 @@ class Meanwhile(StrEnum):
     UNDO = "its operation is cancelled and undone"
     OTHER_TOOL = "another tool retries the failed jobs, and they fail again"
     ADDED_AGAIN = "its producer adds the jobs again that their queue has forgotten"
+    DONE_ELSEWHERE = "its producer adds them again, they complete and are removed"
     WORK = "its operation ends and what was put back is worked off"
     SWEPT = "a runner's sweep comes upon its single retry and ends it"
 
@@ -64,7 +65,8 @@ class Moment(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JobPlan:
-    """One job. It fails while the generation of its hand-over is at most ``fails_through``.
+    """One job. It fails while the generation of its hand-over is at most ``fails_through``; one
+    that nobody has handed over is of generation 0.
 
     ``dropped`` removes it from the queue once the ledger knows it: its own options say that failed
     jobs are forgotten, so that it is rebuilt. A run takes ``work_millis``.

@@ -33,7 +33,7 @@ from proof.steps import (
     part_of,
 )
 from proof.together import together
-from proof.world import RETRY_ALL, acts, maybe_behind, world
+from proof.world import RETRY_ALL, acts, forgotten, maybe_behind, world
 from redrive.faultpoints import Step
 
 _NODE_SHARE = 0.3
@@ -243,13 +243,15 @@ def _decided(rng: random.Random, name: str, backend: str, jobs: tuple[JobPlan, .
 
 
 def _other_tool(rng: random.Random, name: str, backend: str, jobs: tuple[JobPlan, ...]) -> Scenario:
-    """Another tool retries what the runner has claimed, and it fails again."""
+    """Others put back what the runner has claimed, and it fails again, or completes and is gone."""
     stop = Fault(
         part=Part.RUNNER,
         step=rng.choice((Step.CLAIMED, Step.MOVE_WANTED)),
         nth=rng.randint(1, 2),
-        meanwhile=Meanwhile.OTHER_TOOL,
+        meanwhile=rng.choice((Meanwhile.OTHER_TOOL, Meanwhile.DONE_ELSEWHERE)),
     )
+    if stop.meanwhile is Meanwhile.DONE_ELSEWHERE:
+        jobs = forgotten(jobs)
     return Scenario(name=name, backend=backend, jobs=jobs, acts=acts(rng), faults=(stop,))
 
 

@@ -7,7 +7,7 @@ import contextlib
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from redrive.domain import APPROVAL, OperationState
 from tests.support.servers import free_port
 
 _TICK_SECONDS = 0.03
+_KEEPS_NOTHING = {"removeOnComplete": True, "removeOnFail": True}
 
 
 class WaitedInVainError(Exception):
@@ -162,6 +163,15 @@ class Stage:
                 async with self._queue(name) as queue:
                     await queue.resume()
         await self.until(self.drained, "what another tool retried is worked off")
+
+    async def do_elsewhere(self) -> None:
+        """Add the jobs again that their queue has forgotten; they complete and are removed."""
+        await self.add_jobs(
+            replace(job, fails_through=-1, options=_KEEPS_NOTHING, work_millis=2)
+            for job in self.scenario.jobs
+            if job.dropped
+        )
+        await self.until(self.drained, "what was added again is worked off")
 
     async def _noticed(self) -> bool:
         return self.engine.unfinished() == await self.ledger.unsettled()

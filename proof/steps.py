@@ -55,7 +55,7 @@ UNDOING = tuple(step for step in Step if step.value.startswith("undo_"))
 OF_AN_UNDO = (Step.CANCEL_ENQUEUED, *UNDOING)
 WITHHOLDING = (Step.WITHHOLD_WANTED, Step.BATCH_WITHHELD, Step.WITHHELD)
 SWEEPING = (Step.LOOSE_WRITTEN, Step.SWEEP_RELEASED, Step.SWEEP_ENQUEUED)
-OF_FORGOTTEN_JOBS = (Step.BATCH_WITHHELD, Step.REBUILD_REFUSED)
+OF_FORGOTTEN_JOBS = (Step.BATCH_WITHHELD, Step.REBUILD_REFUSED, Step.REBUILD_DECLINED)
 REGROUPING = (Step.REGROUP_WRITTEN, Step.REGROUPED, Step.MERGE_WRITTEN, Step.MERGED)
 FOLLOWING = tuple(
     step for step in Step if step.value.startswith(("failures_", "outcomes_", "drift_"))
@@ -138,6 +138,8 @@ def _leading_to(step: Step) -> tuple[Fault, ...]:
         return (Fault(part=Part.RUNNER, step=Step.SETTLED, meanwhile=Meanwhile.UNDO),)
     if step is Step.REBUILD_REFUSED:
         return (Fault(part=Part.RUNNER, step=Step.REBUILD_WANTED, meanwhile=Meanwhile.ADDED_AGAIN),)
+    if step is Step.REBUILD_DECLINED:
+        return (Fault(part=Part.RUNNER, step=Step.CLAIMED, meanwhile=Meanwhile.DONE_ELSEWHERE),)
     if step in (Step.UNSETTLED_FOUND, *SWEEPING):
         return (Fault(part=Part.RUNNER, step=Step.MOVED, nth=2),)
     if step is Step.FAILURES_LOOKED_UP:

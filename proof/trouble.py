@@ -94,6 +94,8 @@ class Trouble:
                 await stage.until(stage.quiet, "the end")
             case Meanwhile.ADDED_AGAIN:
                 await stage.add_jobs(job for job in stage.scenario.jobs if job.dropped)
+            case Meanwhile.DONE_ELSEWHERE:
+                await stage.do_elsewhere()
             case Meanwhile.SWEPT:
                 await asyncio.sleep(_INLINE_SECONDS)
                 self._crew.take(Part.RUNNER)

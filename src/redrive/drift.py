@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 
@@ -61,21 +61,26 @@ class DriftCheck:
         await self._walk(self._ledger.failed_to_check, lambda entry: entry.failure_seq)
         await self._walk(self._ledger.live_to_check, lambda entry: entry.entry_pk)
 
-    async def find_completed(self, queue: str, completed: Mapping[JobId, datetime]) -> None:
-        """Look after failed entries whose jobs are said to have completed since, because another
-        tool retried them. Where a queue removes what completes, nothing else tells of it: later
-        the job looks like one that its queue dropped when it had failed, and could be rebuilt."""
-        found = await self._ledger.failed_among(self._source, queue, list(completed))
-        since = [entry for entry in found if completed[entry.job_id] > entry.failed_at]
-        if since:
-            statuses = await self._engine.statuses(queue, [entry.job_id for entry in since])
-            await self._apply(
-                [
-                    _verdict(entry, EntryState.RECOVERED, "completed elsewhere")
-                    for entry, status in zip(since, statuses, strict=True)
-                    if status.state in (JobState.COMPLETED, JobState.MISSING)
-                ]
-            )
+    async def find_completed(self, queue: str, completed: Sequence[JobId]) -> None:
+        """Look after failed entries whose jobs are said to have completed, because another tool
+        retried them. Where a queue removes what completes, nothing else tells of it: later the job
+        looks like one that its queue dropped when it had failed.
+
+        It may have been said late, of a run before the failure: the engine knows what came last.
+        """
+        entries = await self._ledger.failed_among(self._source, queue, completed)
+        if not entries:
+            return
+        names = [entry.job_id for entry in entries]
+        statuses = await self._engine.statuses(queue, names)
+        last = await self._engine.completed(queue, names)
+        await self._apply(
+            [
+                _verdict(entry, EntryState.RECOVERED, "completed elsewhere")
+                for entry, status in zip(entries, statuses, strict=True)
+                if entry.job_id in last and status.state in (JobState.COMPLETED, JobState.MISSING)
+            ]
+        )
 
     async def find_unrecorded(self, queues: Sequence[str]) -> None:
         """One pass over the engine's failed jobs, for those that the scan passed by."""

@@ -71,6 +71,7 @@ class Step(StrEnum):
     REBUILD_WANTED = "rebuild_wanted"
     REBUILD_REFUSED = "rebuild_refused"
     REBUILT = "rebuilt"
+    REBUILD_DECLINED = "rebuild_declined"
     WITHHOLD_WANTED = "withhold_wanted"
     BATCH_WITHHELD = "batch_withheld"
     WITHHELD = "withheld"

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from datetime import datetime
 from time import monotonic
 
 import structlog
@@ -314,12 +313,12 @@ def _announced(outcomes: Iterable[JobOutcome]) -> dict[JobId, JobOutcome]:
     return announced
 
 
-def _completed(outcomes: Iterable[JobOutcome]) -> dict[JobId, datetime]:
-    """When jobs completed that nobody has started since."""
-    completed: dict[JobId, datetime] = {}
+def _completed(outcomes: Iterable[JobOutcome]) -> list[JobId]:
+    """The jobs that completed and that nobody has started since."""
+    completed: dict[JobId, None] = {}
     for outcome in outcomes:
         if outcome.kind is OutcomeKind.COMPLETED:
-            completed[outcome.job_id] = outcome.at
+            completed[outcome.job_id] = None
         elif outcome.kind is not OutcomeKind.REMOVED:
             completed.pop(outcome.job_id, None)
-    return completed
+    return list(completed)

@@ -12,7 +12,6 @@ from redrive.domain import (
     Answer,
     Batch,
     ClaimedEntry,
-    EntryState,
     MovedEntry,
     Operation,
     OperationKind,
@@ -30,6 +29,7 @@ from redrive.domain import (
 from redrive.errors import EngineUnavailable, Unavailable
 from redrive.faultpoints import Step, reach
 from redrive.ports import Clock, Engine, OperationLedger
+from redrive.rebuilding import Answered, Rebuilding
 
 log = structlog.get_logger()
 
@@ -44,8 +44,8 @@ class HandOver:
     def __init__(
         self, *, ledger: OperationLedger, engines: Mapping[str, Engine], clock: Clock
     ) -> None:
-        self._ledger = ledger
         self._engines = engines
+        self._rebuilding = Rebuilding(ledger=ledger, engines=engines)
         self._clock = clock
 
     def engine(self, source: str) -> Engine:
@@ -69,10 +69,11 @@ class HandOver:
             for entry in batch.entries
             if _is_unreadable(operation, entry)
         ]
-        for part, entry, result in await self._answers(operation, batch, _requeue):
-            if result.answer is Answer.MISSING:
-                result = await self._rebuild(operation, part, entry, result)
-            settlements.append(_settlement(entry, result))
+        for source, part, answered in await self._answers(operation, batch, _requeue):
+            missing = [pair for pair in answered if pair[1].answer is Answer.MISSING]
+            rebuilt = await self._rebuilding.rebuild(operation, source, part, missing)
+            known = [pair for pair in answered if pair[1].answer is not Answer.MISSING]
+            settlements += [_settlement(entry, result) for entry, result in [*known, *rebuilt]]
         return settlements
 
     async def withhold(self, operation: Operation, batch: Batch) -> list[Settlement]:
@@ -87,8 +88,9 @@ class HandOver:
             for entry in batch.entries
             if _is_unreadable(operation, entry)
         ]
-        answers = await self._answers(operation, batch, _withhold)
-        return settlements + [_settlement(entry, result) for _, entry, result in answers]
+        for _, _, answered in await self._answers(operation, batch, _withhold):
+            settlements += [_settlement(entry, result) for entry, result in answered]
+        return settlements
 
     async def take_back(self, operation: Operation, batch: UndoBatch) -> dict[int, TakeBackResult]:
         """Take back what of a moved batch nobody has started; the results by entry.
@@ -122,13 +124,12 @@ class HandOver:
 
     async def _answers(
         self, operation: Operation, batch: Batch, ask: Ask
-    ) -> list[tuple[RequeueBatch, ClaimedEntry, RequeueResult]]:
+    ) -> list[tuple[str, RequeueBatch, list[Answered]]]:
+        """What became of the batch, by source and queue."""
         answers = []
         for source, part, entries in _parts(operation, batch):
             results = await self._ask(source, part, ask)
-            answers += [
-                (part, entry, result) for entry, result in zip(entries, results, strict=True)
-            ]
+            answers.append((source, part, list(zip(entries, results, strict=True))))
         return answers
 
     async def _ask(self, source: str, part: RequeueBatch, ask: Ask) -> list[RequeueResult]:
@@ -149,40 +150,6 @@ class HandOver:
             RequeueResult(job_id=item.job_id, answer=Answer.ERROR, at=now, detail=detail)
             for item in part.items
         ]
-
-    async def _rebuild(
-        self,
-        operation: Operation,
-        part: RequeueBatch,
-        entry: ClaimedEntry,
-        missing: RequeueResult,
-    ) -> RequeueResult:
-        """Rebuild a forgotten job where forgetting was the plan, or where a person asked for it
-        by hand; a bulk operation does not raise what somebody removed."""
-        by_hand = operation.scope.kind is ScopeKind.ENTRY
-        completed_and_dropped = (
-            operation.kind is OperationKind.RESYNC and entry.from_state is EntryState.RECOVERED
-        )
-        if not (by_hand or entry.forgets or completed_and_dropped):
-            return _with_detail(missing, "the job was removed from its queue")
-        name, payload = await self._ledger.payload(entry.entry_pk)
-        if payload is None:
-            return _with_detail(missing, "the job is gone and its payload was not kept")
-        reach(Step.REBUILD_WANTED)
-        try:
-            rebuilt = await self.engine(entry.source).rebuild(part, entry.job_id, name, payload)
-        except Unavailable:
-            raise
-        except Exception as error:
-            log.exception("job_not_rebuilt", entry_id=entry.entry_id)
-            return RequeueResult(
-                job_id=entry.job_id,
-                answer=Answer.ERROR,
-                at=missing.at,
-                detail=str(error)[:_DETAIL_AT_MOST],
-            )
-        reach(Step.REBUILT)
-        return rebuilt
 
     def _settled(self, entry: ClaimedEntry, answer: Answer, detail: str = "") -> Settlement:
         return Settlement(
@@ -276,7 +243,3 @@ def _settlement(entry: ClaimedEntry, result: RequeueResult) -> Settlement:
     return Settlement(
         entry_pk=entry.entry_pk, answer=result.answer, at=result.at, detail=result.detail
     )
-
-
-def _with_detail(result: RequeueResult, detail: str) -> RequeueResult:
-    return RequeueResult(job_id=result.job_id, answer=result.answer, at=result.at, detail=detail)

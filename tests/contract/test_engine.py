@@ -200,3 +200,22 @@ async def test_counts_and_lists_tell_the_same(world: QueueWorld) -> None:
     assert oldest.next_cursor is None
     assert oldest.items[0].error_message == "boom"
     assert oldest.items[0].finished_at == AT
+
+
+async def test_those_are_completed_whose_last_outcome_says_so(world: QueueWorld) -> None:
+    for name in ("done", "removed since", "failed since", "started since"):
+        await world.add(QUEUE, name, forgets=True)
+        await world.complete(QUEUE, name, keep=name == "removed since")
+    await world.remove(QUEUE, "removed since")
+    await world.add(QUEUE, "failed since", forgets=True)
+    await world.fail(QUEUE, "failed since", at=AT - timedelta(days=9))
+    await world.add(QUEUE, "started since")
+    await world.start(QUEUE, "started since")
+    await world.fail(QUEUE, "never")
+    names = ["done", "removed since", "failed since", "started since", "never", "unknown"]
+
+    completed = await world.engine.completed(QUEUE, [JobId(name) for name in names])
+
+    assert completed == {"done", "removed since"}
+    assert await world.engine.completed(QUEUE, []) == set()
+    assert await world.engine.completed("nobody", [JobId("done")]) == set()

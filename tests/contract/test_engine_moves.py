@@ -255,3 +255,32 @@ async def test_a_rebuild_that_comes_after_the_withhold_creates_nothing(world: Qu
     assert late.answer is Answer.WITHHELD
     [status] = await world.engine.statuses(QUEUE, [JobId("1")])
     assert status.state is JobState.MISSING
+
+
+async def test_a_rebuild_that_was_declined_creates_nothing_and_says_so_for_ever(
+    world: QueueWorld,
+) -> None:
+    batch = batch_of(QUEUE, [item("1"), item("2")])
+    await world.engine.requeue(batch)
+    payload = Payload(data=b'{"n":1}', options=b"{}")
+
+    declined = await world.engine.decline(batch, JobId("1"))
+
+    assert (declined.job_id, declined.answer) == ("1", Answer.NOT_FAILED)
+    assert await world.engine.decline(batch, JobId("1")) == declined
+    assert await world.engine.rebuild(batch, JobId("1"), "job", payload) == declined
+    withheld = await world.engine.withhold(batch)
+    assert [result.answer for result in withheld] == [Answer.NOT_FAILED, Answer.WITHHELD]
+    assert (await world.engine.counts(QUEUE)).counts.get(JobState.WAITING, 0) == 0
+
+
+async def test_to_decline_comes_too_late_after_a_rebuild_or_a_withhold(world: QueueWorld) -> None:
+    batch = batch_of(QUEUE, [item("1"), item("2")])
+    await world.engine.requeue(batch)
+    payload = Payload(data=b'{"n":1}', options=b"{}")
+    await world.engine.rebuild(batch, JobId("1"), "job", payload)
+    await world.engine.withhold(batch)
+
+    late = [await world.engine.decline(batch, JobId(name)) for name in ("1", "2")]
+
+    assert [result.answer for result in late] == [Answer.RECREATED, Answer.WITHHELD]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
+from datetime import timedelta
 
 import pytest
 
-from redrive.domain import Answer, EntryState, JobId, OperationKind, Reason
+from redrive.domain import Answer, EntryState, JobId, OperationKind, Outcome, Reason
 from redrive.testing import Crash, Faults
 from tests.support.bullmq_world import BullMQWorld
 from tests.support.rig import QUEUE, MakeRig, Rig, check_adds_up
@@ -129,15 +131,118 @@ async def test_a_follower_that_dies_before_it_has_judged_a_completion_hears_of_i
 async def test_a_completion_from_before_a_failure_does_not_take_it_back(
     rig: Rig, world: BullMQWorld
 ) -> None:
-    kept, dropped = await fail_some(world, 2, forgets=True)
+    name = "acme-0"
+    await world.add(QUEUE, name, forgets=True)
+    await world.complete(QUEUE, name, keep=False)
+    await fail_some(world, 1, forgets=True)
     await rig.follower.scan()
-    failed_at = (await rig.entry(dropped)).failed_at
-    await world.remove(QUEUE, dropped)
+    await world.remove(QUEUE, name)
 
-    await rig.follower._check.find_completed(QUEUE, {JobId(dropped): failed_at})
-    await rig.follower._check.find_completed(QUEUE, {JobId(kept): rig.clock.now()})
+    await rig.follower._check.find_completed(QUEUE, [JobId(name)])
 
-    assert await rig.states() == {EntryState.FAILED: 2}
+    assert await rig.states() == {EntryState.FAILED: 1}
+
+
+async def test_a_completion_is_one_also_if_the_clock_of_the_worker_that_failed_is_ahead(
+    rig: Rig, world: BullMQWorld
+) -> None:
+    ahead = rig.clock.now() + timedelta(hours=1)
+    await world.add(QUEUE, "1", {"app_id": "acme"}, forgets=True)
+    await world.fail(QUEUE, "1", at=ahead)
+    await rig.hear()
+    assert (await rig.entry("1")).failed_at > rig.clock.now()
+    await world.retry_elsewhere(QUEUE, "1")
+    assert await run_all(world) == {"1": 1}
+
+    await rig.hear()
+
+    assert (await rig.entry("1")).state is EntryState.RECOVERED
+
+
+@pytest.mark.parametrize("heard", [True, False], ids=["heard of", "not heard of yet"])
+@pytest.mark.parametrize("dies", [True, False], ids=["the runner dies", "nothing happens"])
+async def test_a_claimed_job_that_completes_elsewhere_and_is_removed_then_is_not_run_again(
+    make_rig: MakeRig, world: BullMQWorld, heard: bool, dies: bool
+) -> None:
+    rig = make_rig()
+    doomed = make_rig(faults=Faults("engine", "decline", when="after")) if dies else rig
+    names = await fail_some(world, 3, forgets=True)
+    await rig.follower.scan()
+    operation = await rig.start()
+    await doomed.claim(operation.operation_id, 3)
+    await world.retry_elsewhere(QUEUE, names[1])
+    assert await run_all(world) == {names[1]: 1}
+    if heard:
+        await rig.hear()
+
+    with pytest.raises(Crash) if dies else nullcontext():
+        await doomed.runner.run(operation.operation_id)
+    if dies:
+        world.redis.delete(world.key(QUEUE, "events"))
+        await rig.runner.run(operation.operation_id)
+
+    assert await run_all(world) == {names[0]: 1, names[2]: 1}
+    items = {item.job_id: item for item in await rig.items(operation.operation_id)}
+    assert items[JobId(names[1])].reason is Reason.NOT_FAILED
+    entry = await rig.entry(names[1])
+    assert (entry.state, entry.state_reason) == (EntryState.RECOVERED, "completed elsewhere")
+    check_adds_up(await rig.operation(operation.operation_id), list(items.values()))
+    await rig.check_counts()
+
+
+async def test_a_job_that_this_operation_rebuilt_and_that_completed_counts_as_rebuilt(
+    make_rig: MakeRig, world: BullMQWorld
+) -> None:
+    doomed, survivor = make_rig(faults=Faults("engine", "rebuild", when="after")), make_rig()
+    (name,) = await fail_some(world, 1, forgets=True)
+    await survivor.follower.scan()
+    await world.remove(QUEUE, name)
+    operation = await survivor.start()
+    await doomed.claim(operation.operation_id, 1)
+
+    with pytest.raises(Crash):
+        await doomed.runner.run(operation.operation_id)
+    assert await run_all(world) == {name: 1}
+    await survivor.runner.run(operation.operation_id)
+    await survivor.hear()
+
+    (item,) = await survivor.items(operation.operation_id)
+    assert (item.reason, item.outcome) == (Reason.RECREATED, Outcome.RECOVERED)
+    assert await run_all(world) == {}
+
+
+async def test_a_job_that_completed_elsewhere_unheard_of_is_not_retried_by_hand_but_resynced(
+    rig: Rig, world: BullMQWorld
+) -> None:
+    (name,) = await fail_some(world, 1)
+    await rig.follower.scan()
+    await world.retry_elsewhere(QUEUE, name)
+    await run_all(world)
+
+    retried = await rig.act(name)
+
+    assert retried.answer is Answer.NOT_FAILED
+    assert await run_all(world) == {}
+    assert (await rig.entry(name)).state is EntryState.RECOVERED
+    assert (await rig.act(name, OperationKind.RESYNC)).answer is Answer.RECREATED
+    assert await run_all(world) == {name: 1}
+
+
+async def test_an_error_in_looking_for_completions_is_that_of_the_missing_jobs(
+    make_rig: MakeRig, world: BullMQWorld
+) -> None:
+    rig = make_rig(faults=Faults("engine", "completed", error=lambda: ValueError("odd")))
+    names = await fail_some(world, 3, forgets=True)
+    await rig.follower.scan()
+    await world.remove(QUEUE, names[1])
+    operation = await rig.start()
+
+    await rig.runner.run(operation.operation_id)
+
+    items = {item.job_id: item for item in await rig.items(operation.operation_id)}
+    assert (items[JobId(names[1])].reason, items[JobId(names[1])].detail) == (Reason.ERROR, "odd")
+    assert await run_all(world) == {names[0]: 1, names[2]: 1}
+    check_adds_up(await rig.operation(operation.operation_id), list(items.values()))
 
 
 async def test_a_forgotten_job_is_rebuilt_by_a_bulk_retry_where_forgetting_was_the_plan(

@@ -13,7 +13,7 @@ from proof.campaign import play_safely
 from proof.plan import Act, Action, Fault, JobPlan, Meanwhile, Part, Scenario
 from proof.processes import Forker
 from proof.stores import Ledgers
-from proof.world import RETRY_ALL, world
+from proof.world import RETRY_ALL, forgotten, world
 from redrive.faultpoints import Step
 
 pytestmark = pytest.mark.timeout(240)
@@ -74,6 +74,15 @@ CASES = {
     "no_occurrence_check": (
         scenario(
             Fault(part=Part.RUNNER, step=Step.MOVE_WANTED, nth=2, meanwhile=Meanwhile.OTHER_TOOL)
+        ),
+        {"unexpected"},
+    ),
+    "no_look_for_completions": (
+        replace(
+            scenario(
+                Fault(part=Part.RUNNER, step=Step.CLAIMED, meanwhile=Meanwhile.DONE_ELSEWHERE)
+            ),
+            jobs=forgotten(jobs()),
         ),
         {"unexpected"},
     ),

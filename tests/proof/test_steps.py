@@ -82,6 +82,7 @@ async def test_a_run_of_everything_comes_to_every_step(
     await retry_one_without_an_end(rig, world, database, names[3])
     await retry_one_without_its_queue(rig, world, database, names[1])
     await cancel_what_was_to_be_rebuilt(rig, world, database)
+    await retry_what_completed_elsewhere(rig, world)
     await carry_out_by_the_runners_queue(rig, world, Scope.of_app(AppId("forgetful")))
     await rebuild_what_is_there(world, names[2])
     await cancel_what_another_runner_left(rig)
@@ -169,6 +170,15 @@ async def cancel_what_was_to_be_rebuilt(rig: Rig, world: BullMQWorld, database: 
     await away.close()
     await rig.recovery.cancel(operation.operation_id, OPERATOR)
     await rig.runner.run(operation.operation_id)
+
+
+async def retry_what_completed_elsewhere(rig: Rig, world: BullMQWorld) -> None:
+    """Its queue has dropped it when it had completed, and nobody has heard of that yet."""
+    (name,) = await fail_some(world, 1, app="done")
+    await take_in(rig)
+    await world.retry_elsewhere(QUEUE, name)
+    await world.complete(QUEUE, name, keep=False)
+    assert (await rig.act(name, app="done")).answer is Answer.NOT_FAILED
 
 
 async def rebuild_what_is_there(world: BullMQWorld, name: str) -> None:

@@ -95,6 +95,17 @@ class Engine(Protocol):
         holds as for :meth:`requeue`.
         """
 
+    async def completed(self, queue: str, job_ids: Sequence[JobId]) -> set[JobId]:
+        """Those of the named jobs whose last outcome is that they completed, as far back as the
+        engine remembers. What it tells does not depend on any clock."""
+
+    async def decline(self, batch: RequeueBatch, job_id: JobId) -> RequeueResult:
+        """Take the receipt of a job's rebuild because the job has completed elsewhere.
+
+        Answers NOT_FAILED, as every later call for that rebuild does; or RECREATED or WITHHELD
+        where that came before.
+        """
+
     async def take_back(self, batch: TakeBackBatch) -> list[TakeBackResult]:
         """Take moved jobs that nobody has started back to where they were, and leave a receipt.
 

@@ -20,6 +20,7 @@ from redrive.domain import (
     JobState,
     JobStatus,
     JobSummary,
+    OutcomeKind,
     Payload,
     QueueCounts,
     RequeueBatch,
@@ -115,6 +116,18 @@ class InMemoryEngine(MemoryQueues):
     ) -> RequeueResult:
         [item] = [item for item in batch.items if item.job_id == job_id]
         return self._once(batch, job_id, lambda: [self._rebuild(batch, item, name, payload)])[0]
+
+    async def completed(self, queue: str, job_ids: Sequence[JobId]) -> set[JobId]:
+        last = {
+            outcome.job_id: outcome.kind
+            for outcome in self._queue(queue).outcomes
+            if outcome.kind is not OutcomeKind.REMOVED
+        }
+        return self._answer({one for one in job_ids if last.get(one) is OutcomeKind.COMPLETED})
+
+    async def decline(self, batch: RequeueBatch, job_id: JobId) -> RequeueResult:
+        [item] = [item for item in batch.items if item.job_id == job_id]
+        return self._once(batch, job_id, lambda: [self._result(item, Answer.NOT_FAILED)])[0]
 
     async def take_back(self, batch: TakeBackBatch) -> list[TakeBackResult]:
         self._answer(None)

@@ -28,7 +28,7 @@ from redrive.engines.bullmq.failures import failed_page, failures_after, failure
 from redrive.engines.bullmq.keys import QueueKeys
 from redrive.engines.bullmq.library import check_versions
 from redrive.engines.bullmq.moving import Mover
-from redrive.engines.bullmq.outcomes import read_outcomes
+from redrive.engines.bullmq.outcomes import completed_last, read_outcomes
 from redrive.engines.bullmq.reading import FailureReader
 from redrive.engines.bullmq.views import read_counts, read_jobs, read_statuses
 from redrive.ports import Page
@@ -87,12 +87,18 @@ class BullMQEngine:
         return await self._mover.move(self._keys(batch.queue), batch)
 
     async def withhold(self, batch: RequeueBatch) -> list[RequeueResult]:
-        return await self._mover.move(self._keys(batch.queue), batch, withhold=True)
+        return await self._mover.withhold(self._keys(batch.queue), batch)
 
     async def rebuild(
         self, batch: RequeueBatch, job_id: JobId, name: str, payload: Payload
     ) -> RequeueResult:
         return await self._mover.rebuild(self._keys(batch.queue), batch, job_id, name, payload)
+
+    async def completed(self, queue: str, job_ids: Sequence[JobId]) -> set[JobId]:
+        return await completed_last(self._calls, self._keys(queue), job_ids)
+
+    async def decline(self, batch: RequeueBatch, job_id: JobId) -> RequeueResult:
+        return await self._mover.decline(self._keys(batch.queue), batch, job_id)
 
     async def take_back(self, batch: TakeBackBatch) -> list[TakeBackResult]:
         return await self._mover.take_back(self._keys(batch.queue), batch)

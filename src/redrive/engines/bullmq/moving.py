@@ -1,4 +1,5 @@
-"""The calls that change something: move a batch, withhold it, rebuild a job, take jobs back."""
+"""The calls that change something: move a batch, withhold it, rebuild a job or decline to, take
+jobs back."""
 
 from __future__ import annotations
 
@@ -41,6 +42,8 @@ _DETAIL_AT_MOST = 200
 Answered = list[RequeueResult] | RedriveError
 """What one call for a batch gave."""
 
+_MOVE, _WITHHOLD, _DECLINE = "move", "withhold", "decline"
+
 STANDARD, PRIORITIZED = "addStandardJob-9", "addPrioritizedJob-9"
 
 
@@ -51,31 +54,43 @@ class Mover:
         self._calls = calls
         self._quoted_key = json.dumps(rescan_key, ensure_ascii=False) if rescan_key else ""
 
-    async def move(
-        self, keys: QueueKeys, batch: RequeueBatch, *, withhold: bool = False
-    ) -> list[RequeueResult]:
-        """Move the batch, or take its receipts so that it is never moved.
+    async def move(self, keys: QueueKeys, batch: RequeueBatch) -> list[RequeueResult]:
+        """Move the batch.
 
         What makes one of its calls fail may have let the others through: the jobs of that one are
         errors then, and the rest is answered. Raises where all fail alike, and EngineUnavailable.
-        A job that was missing may have been rebuilt since, or may still be about to be: to
-        withhold it, its receipt of the rebuild is taken too.
         """
-        answers = [
-            (items, await self._call(keys, batch, first, items, withhold=withhold))
-            for first, items in _calls(batch.items)
-        ]
-        results = _together(answers)
-        if not withhold:
-            return results
+        return await self._call_all(keys, batch, _MOVE)
+
+    async def withhold(self, keys: QueueKeys, batch: RequeueBatch) -> list[RequeueResult]:
+        """Take the batch's receipts so that it is never moved; fails as :meth:`move` does.
+
+        A job that was missing may have been rebuilt since, or may still be about to be: its receipt
+        of the rebuild is taken too.
+        """
+        results = await self._call_all(keys, batch, _WITHHOLD)
         if any(result.answer is Answer.MISSING for result in results):
             reach(Step.BATCH_WITHHELD)
         return [
-            await self._withhold_rebuild(keys, batch, item)
+            await self._take_rebuild(keys, batch, item, _WITHHOLD)
             if result.answer is Answer.MISSING
             else result
             for item, result in zip(batch.items, results, strict=True)
         ]
+
+    async def decline(self, keys: QueueKeys, batch: RequeueBatch, job_id: JobId) -> RequeueResult:
+        """Take the receipt of the job's rebuild so that it never is: it completed elsewhere."""
+        return await self._take_rebuild(keys, batch, _item_of(batch, job_id), _DECLINE)
+
+    async def _call_all(
+        self, keys: QueueKeys, batch: RequeueBatch, mode: str
+    ) -> list[RequeueResult]:
+        return _together(
+            [
+                (items, await self._call(keys, batch, first, items, mode))
+                for first, items in _calls(batch.items)
+            ]
+        )
 
     async def _call(
         self,
@@ -83,31 +98,30 @@ class Mover:
         batch: RequeueBatch,
         first: int,
         items: Sequence[RequeueItem],
-        *,
-        withhold: bool,
+        mode: str,
     ) -> Answered:
         if first:
             reach(Step.PART_MOVED)
         receipt = keys.receipt(batch.operation_id, batch.number, first, len(batch.items))
         try:
-            return await self._move(keys, batch, items, receipt, withhold=withhold)
+            return await self._move(keys, batch, items, receipt, mode)
         except Unavailable:
             raise
         except RedriveError as error:
             return error
 
-    async def _withhold_rebuild(
-        self, keys: QueueKeys, batch: RequeueBatch, item: RequeueItem
+    async def _take_rebuild(
+        self, keys: QueueKeys, batch: RequeueBatch, item: RequeueItem, mode: str
     ) -> RequeueResult:
         receipt = keys.rebuild_receipt(batch.operation_id, batch.number, item.job_id)
-        [result] = await self._move(keys, batch, (item,), receipt, withhold=True)
+        [result] = await self._move(keys, batch, (item,), receipt, mode)
         return result
 
     async def rebuild(
         self, keys: QueueKeys, batch: RequeueBatch, job_id: JobId, name: str, payload: Payload
     ) -> RequeueResult:
         """Create the job; if it exists after all, what a move of just this job gives."""
-        item = next(item for item in batch.items if item.job_id == job_id)
+        item = _item_of(batch, job_id)
         job = _ForgottenJob(keys, item, name, payload)
         receipt_key = keys.rebuild_receipt(batch.operation_id, batch.number, job_id)
         priority = LOWEST_PRIORITY if batch.low_priority else job.priority
@@ -125,7 +139,7 @@ class Mover:
         if receipt:
             return read_receipt(receipt, [job_id])[0]
         reach(Step.REBUILD_REFUSED)
-        [result] = await self._move(keys, batch, (item,), receipt_key)
+        [result] = await self._move(keys, batch, (item,), receipt_key, _MOVE)
         return result
 
     async def take_back(self, keys: QueueKeys, batch: TakeBackBatch) -> list[TakeBackResult]:
@@ -156,11 +170,10 @@ class Mover:
         batch: RequeueBatch,
         items: Sequence[RequeueItem],
         receipt_key: str,
-        *,
-        withhold: bool = False,
+        mode: str,
     ) -> list[RequeueResult]:
         arguments: list[Argument] = [
-            *(keys.base, "withhold" if withhold else "move", int(batch.take_finished)),
+            *(keys.base, mode, int(batch.take_finished)),
             *(self._quoted_key, json.dumps(batch.mark)),
             *(batch.operation_id, RECEIPT_SECONDS, MAJORS, int(batch.low_priority)),
             _packed(items),
@@ -171,6 +184,10 @@ class Mover:
             arguments,
         )
         return read_receipt(receipt, [item.job_id for item in items])
+
+
+def _item_of(batch: RequeueBatch, job_id: JobId) -> RequeueItem:
+    return next(item for item in batch.items if item.job_id == job_id)
 
 
 def _calls(items: tuple[RequeueItem, ...]) -> Iterator[tuple[int, tuple[RequeueItem, ...]]]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from redrive.domain import JobOutcome, OutcomeKind, from_millis
+from redrive.domain import JobId, JobOutcome, OutcomeKind, from_millis
 from redrive.engines.bullmq.calls import Calls
 from redrive.engines.bullmq.keys import QueueKeys
 from redrive.engines.bullmq.text import MESSAGE_LIMIT, clean, job_id_of
@@ -23,6 +23,10 @@ KINDS = {
 ANSWER_SECONDS = 10.0
 """How long an answer may take beyond the wait that was asked for."""
 
+LOOKED_BACK = 100_000
+"""Events that are looked at for the last of a job; the library keeps about 10,000 if not told."""
+
+_LOOK_BACK_PAGE = 2_000
 _STREAM_ID = re.compile(r"\d{1,19}-\d{1,19}")
 
 Outcomes = dict[str, tuple[list[JobOutcome], str]]
@@ -45,6 +49,29 @@ async def read_outcomes(
         answer = await _read_streams(calls, queues, cursors, limit, wait_seconds)
     streams = answer.items() if isinstance(answer, dict) else answer or ()
     return {queues[key.decode()]: _outcomes_of(events) for key, events in streams}
+
+
+async def completed_last(calls: Calls, keys: QueueKeys, job_ids: Sequence[JobId]) -> set[JobId]:
+    """Those of the jobs whose last outcome in the stream is that they completed.
+
+    A removal says nothing of the work: one after the completion is passed over. The stream is in
+    the order in which it happened, whatever clocks the workers have.
+    """
+    sought, completed, before = set(job_ids), set(), "+"
+    for _ in range(0, LOOKED_BACK, _LOOK_BACK_PAGE):
+        if not sought:
+            break
+        page = ("COUNT", _LOOK_BACK_PAGE)
+        events = await calls.one("XREVRANGE", keys.of("events"), before, "-", *page)
+        for outcome in _outcomes_of(events)[0] if events else ():
+            if outcome.job_id in sought and outcome.kind is not OutcomeKind.REMOVED:
+                sought.remove(outcome.job_id)
+                if outcome.kind is OutcomeKind.COMPLETED:
+                    completed.add(outcome.job_id)
+        if len(events) < _LOOK_BACK_PAGE:
+            break
+        before = f"({events[-1][0].decode()}"
+    return completed
 
 
 async def _read_streams(

@@ -6,7 +6,7 @@
   KEYS[14]      where the state before the move is kept, for takeback.lua; all calls for a batch add
                 to it
   ARGV[1]       key prefix of the queue
-  ARGV[2]       'move', or 'withhold': take the receipt and move nothing
+  ARGV[2]       'move'; 'withhold' or 'decline': take the receipt and move nothing
   ARGV[3]       '1': take completed jobs too, and failed ones whatever their finish time (resync)
   ARGV[4]       re-scan key as JSON text, or ''
   ARGV[5]       its value as JSON text
@@ -22,7 +22,7 @@
     L  live already: delayed, prioritized, waiting for children, active, waiting or paused
     B  taken for live: in no set, and the lists are too long to be searched
     S  failed again since: its finish time is another
-    N  completed, and not asked for
+    N  completed, and not asked for; or declined
     M  no such job
     E  the job's record, or that of its parent's children, is not what the library writes
     Q  the same of one of the queue's own keys
@@ -287,8 +287,8 @@ if receipt then return receipt end
 
 local count = #jobs / 3
 local letters, moves = {}, {}
-if mode == 'withhold' then
-  letters[1] = string.rep('W', count)
+if mode == 'withhold' or mode == 'decline' then
+  letters[1] = string.rep(mode == 'withhold' and 'W' or 'N', count)
 elseif broken_key() or not is_counter(KEYS[PC]) then
   letters[1] = string.rep('Q', count)
 elseif not is_supported(ARGV[8]) then
