@@ -76,9 +76,8 @@ def ledger_url(
     backend: Backend, ledger_templates: LedgerTemplates, tmp_path: Path
 ) -> Iterator[str]:
     """The URL of a ledger with the newest schema and nothing in it."""
-    url = ledger_templates.create_in_place(backend, tmp_path)
-    yield url
-    ledger_templates.drop(url)
+    yield ledger_templates.create_in_place(backend, tmp_path)
+    ledger_templates.empty_in_place(backend)
 
 
 @pytest.fixture(scope="session")

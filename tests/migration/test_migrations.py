@@ -144,11 +144,12 @@ async def test_migrating_again_keeps_everything(database: Database) -> None:
     assert [row.app_id for row in await database.rows(select(apps))] == ["acme"]
 
 
-async def test_a_downgrade_to_the_base_leaves_no_table(database: Database) -> None:
-    await database.write(lambda connection: connection.run_sync(downgrade))
-    assert await picture_of(database) == {}
-    assert await current_revision(database) is None
-    assert await migrate(database) == migrations.newest_revision()
+async def test_a_downgrade_to_the_base_leaves_no_table(empty: Database) -> None:
+    await migrate(empty)
+    await empty.write(lambda connection: connection.run_sync(downgrade))
+    assert await picture_of(empty) == {}
+    assert await current_revision(empty) is None
+    assert await migrate(empty) == migrations.newest_revision()
 
 
 async def test_a_migration_that_breaks_leaves_the_database_as_it_was(empty: Database) -> None:

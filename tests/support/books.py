@@ -90,9 +90,10 @@ class Books:
         self.accounts = SqlAccounts(database, self.clock)
 
     async def fail(self, *job_ids: str, app: str = "acme", at: float = 0, **values: Any) -> None:
-        """Jobs fail one after the other."""
-        for number, job_id in enumerate(job_ids):
-            await self.take_in(failure(job_id, app, at + number, **values))
+        """Jobs fail one after the other, and are taken in together."""
+        await self.take_in(
+            *(failure(job_id, app, at + number, **values) for number, job_id in enumerate(job_ids))
+        )
 
     async def take_in(self, *failures: Failure) -> list[Operation]:
         changed = await self.following.record_failures(SOURCE, QUEUE, failures, None)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal
 
 from redrive.ledger import Database, migrate
@@ -25,14 +26,61 @@ def migrate_now(url: str) -> None:
     asyncio.run(work())
 
 
+_IN_PLACE = "ledger_in_place"
+
+# What the migrations have written is kept in a schema of its own.
+_KEEP = """
+CREATE SCHEMA pristine;
+DO $$
+DECLARE
+  name text;
+BEGIN
+  FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP
+    EXECUTE format('CREATE TABLE pristine.%I AS TABLE public.%I', name, name);
+  END LOOP;
+END $$;
+"""
+
+# Truncated, a table has no statistics either, as when it was new.
+_EMPTY = """
+SET client_min_messages = warning;
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+  WHERE datname = current_database() AND pid <> pg_backend_pid();
+DO $$
+DECLARE
+  name text;
+  is_used boolean;
+BEGIN
+  FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP
+    EXECUTE format('SELECT EXISTS (SELECT FROM public.%I)', name) INTO is_used;
+    IF is_used THEN
+      EXECUTE format('TRUNCATE public.%I CASCADE', name);
+      EXECUTE format('INSERT INTO public.%I TABLE pristine.%I', name, name);
+    END IF;
+  END LOOP;
+  PERFORM setval(format('public.%I', sequencename), start_value, false)
+    FROM pg_sequences WHERE schemaname = 'public' AND last_value IS NOT NULL;
+END $$;
+"""
+
+
+@cache
+def migrated_sqlite() -> bytes:
+    """What a SQLite file holds that has the newest schema and nothing else."""
+    with TemporaryDirectory() as folder:
+        place = Path(folder) / "ledger.db"
+        migrate_now(f"sqlite:///{place}")
+        return place.read_bytes()
+
+
 class LedgerTemplates:
     """Makes migrated databases quickly; on PostgreSQL only if there is one."""
 
     def __init__(self, folder: Path, postgres: PostgresServer | None) -> None:
         self._folder = folder
         self._postgres = postgres
-        self._sqlite_template: Path | None = None
         self._postgres_template: str | None = None
+        self._in_place: str | None = None
 
     def create(self, backend: Backend, folder: Path) -> str:
         """The URL of a new ledger with the newest schema."""
@@ -40,13 +88,20 @@ class LedgerTemplates:
 
     def create_in_place(self, backend: Backend, folder: Path) -> str:
         """The same in ``folder``, at a URL that is always the same; there is one at a time, to be
-        dropped before the next."""
+        emptied before the next. Its tables are not to be changed."""
         if backend == "postgresql":
-            return self._postgresql("ledger_in_place")
+            return self._postgresql_in_place()
         place = self._folder / "in-place"
         place.unlink(missing_ok=True)
         place.symlink_to(folder, target_is_directory=True)
         return self._sqlite(place)
+
+    def empty_in_place(self, backend: Backend) -> None:
+        """Make the ledger in place as it was, whoever is still connected to it. On PostgreSQL that
+        takes a fraction of what a new database takes; a SQLite file goes with its folder."""
+        if backend == "postgresql":
+            assert self._postgres is not None
+            self._postgres.psql(_EMPTY, _IN_PLACE)
 
     def drop(self, url: str) -> None:
         """Give the space of a ledger back, whoever is still connected to it: a PostgreSQL database
@@ -56,12 +111,9 @@ class LedgerTemplates:
             self._postgres.drop_database(url)
 
     def _sqlite(self, folder: Path) -> str:
-        if self._sqlite_template is None:
-            self._sqlite_template = self._folder / "template.db"
-            migrate_now(f"sqlite:///{self._sqlite_template}")
-        copy = folder / "ledger.db"
-        shutil.copy(self._sqlite_template, copy)
-        return f"sqlite:///{copy}"
+        place = folder / "ledger.db"
+        place.write_bytes(migrated_sqlite())
+        return f"sqlite:///{place}"
 
     def _postgresql(self, name: str | None = None) -> str:
         assert self._postgres is not None
@@ -70,3 +122,10 @@ class LedgerTemplates:
             migrate_now(url)
             self._postgres_template = url.split("?")[0].rsplit("/", 1)[1]
         return self._postgres.create_database(self._postgres_template, name)
+
+    def _postgresql_in_place(self) -> str:
+        assert self._postgres is not None
+        if self._in_place is None:
+            self._in_place = self._postgresql(_IN_PLACE)
+            self._postgres.psql(_KEEP, _IN_PLACE)
+        return self._in_place

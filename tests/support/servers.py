@@ -131,26 +131,28 @@ class PostgresServer:
         # Where nothing is synced, copying files beats writing them to the log first.
         self._strategy = "WAL_LOG" if synced else "FILE_COPY"
         if not synced:
-            self._server.psql("ALTER SYSTEM SET fsync = off; SELECT pg_reload_conf();")
+            self.psql("ALTER SYSTEM SET fsync = off; SELECT pg_reload_conf();")
 
     def create_database(self, template: str = "template0", name: str | None = None) -> str:
         """A new database, empty or a copy; returns its URL."""
         self._databases += 1
         name = name or f"ledger_{self._databases}"
-        self._server.psql(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY {self._strategy};")
+        self.psql(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY {self._strategy};")
         return self.url(name)
 
     def drop_database(self, url: str) -> None:
         """Remove a database and its files, whoever is still connected to it."""
         name = url.split("?")[0].rsplit("/", 1)[1]
-        self._server.psql(f"DROP DATABASE {name} WITH (FORCE);")
+        self.psql(f"DROP DATABASE {name} WITH (FORCE);")
 
     def url(self, database: str) -> str:
         uri: str = self._server.get_uri(database=database)
         return uri
 
-    def psql(self, statement: str) -> str:
-        answer: str = self._server.psql(statement)
+    def psql(self, statement: str, database: str = "postgres") -> str:
+        """Run a statement in a database; raises CalledProcessError if it fails."""
+        told = f"\\set ON_ERROR_STOP on\n\\set QUIET on\n\\connect {database}\n{statement}"
+        answer: str = self._server.psql(told)
         return answer
 
     def restart(self) -> None:

@@ -18,6 +18,7 @@ from redrive.settings import Settings
 from redrive.web import WebServices, create_app, hash_password
 from redrive.wiring import Services, SystemClock, build_runner, open_services
 from tests.support.factories import failure
+from tests.support.ledgers import migrated_sqlite
 from tests.support.servers import RedisServer
 
 USER = "admin"
@@ -112,7 +113,11 @@ def settings_of(**given: object) -> Settings:
 async def open_console(
     server: RedisServer, folder: Path, settings: Mapping[str, object] | None = None
 ) -> AsyncIterator[Console]:
-    given = settings_of(data_dir=folder / "data", redis_url=server.url, **(settings or {}))
+    data = folder / "data"
+    if not data.exists():
+        data.mkdir(mode=0o700)
+        (data / "ledger.db").write_bytes(await asyncio.to_thread(migrated_sqlite))
+    given = settings_of(data_dir=data, redis_url=server.url, **(settings or {}))
     async with open_services(given, migrate_first=True) as services:
         await services.accounts.put_user(USER, PASSWORD_HASH)
         clock = ManualClock()
