@@ -38,6 +38,7 @@ from redrive.faultpoints import Step
 
 _NODE_SHARE = 0.3
 _REGROUPED_SHARE = 0.1
+_DONE_SHARE = 0.5
 
 
 def from_seed(seed: int, backend: str) -> Scenario:
@@ -243,15 +244,16 @@ def _decided(rng: random.Random, name: str, backend: str, jobs: tuple[JobPlan, .
 
 
 def _other_tool(rng: random.Random, name: str, backend: str, jobs: tuple[JobPlan, ...]) -> Scenario:
-    """Others put back what the runner has claimed, and it fails again, or completes and is gone."""
+    """Others put back what the runner has claimed: it fails again, or completes and is gone."""
+    done = rng.random() < _DONE_SHARE
     stop = Fault(
         part=Part.RUNNER,
         step=rng.choice((Step.CLAIMED, Step.MOVE_WANTED)),
-        nth=rng.randint(1, 2),
-        meanwhile=rng.choice((Meanwhile.OTHER_TOOL, Meanwhile.DONE_ELSEWHERE)),
+        # Who adds again what was rebuilt before does work twice that was done.
+        nth=1 if done else rng.randint(1, 2),
+        meanwhile=Meanwhile.DONE_ELSEWHERE if done else Meanwhile.OTHER_TOOL,
     )
-    if stop.meanwhile is Meanwhile.DONE_ELSEWHERE:
-        jobs = forgotten(jobs)
+    jobs = forgotten(jobs) if done else jobs
     return Scenario(name=name, backend=backend, jobs=jobs, acts=acts(rng), faults=(stop,))
 
 
