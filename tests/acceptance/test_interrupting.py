@@ -42,8 +42,11 @@ def running_in(folder: Path) -> list[str]:
     return lines
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("words", [PROOF, BENCHMARKS], ids=["proof", "benchmarks"])
+@pytest.mark.parametrize(
+    ("words", "number"),
+    [(PROOF, signal.SIGTERM), (BENCHMARKS, signal.SIGTERM), (BENCHMARKS, signal.SIGINT)],
+    ids=["proof, terminated", "benchmarks, terminated", "benchmarks, interrupted"],
+)
 def test_what_is_interrupted_ends_its_servers(
     words: tuple[str, ...], number: signal.Signals, folder: Path
 ) -> None:
