@@ -22,7 +22,7 @@ from redrive.domain import (
     Stamp,
 )
 from redrive.errors import LedgerUnavailable, WrongState
-from redrive.ledger import Database, settling
+from redrive.ledger import Database, early, settling
 from redrive.ledger.counting import next_sequences, share_selection
 from redrive.ledger.database import BeginAgainError
 from redrive.ledger.schema import entries, sequences
@@ -101,7 +101,7 @@ async def test_what_is_heard_of_while_a_settle_begins_is_settled_with_a_number(
     operation = await books.begin()
     batch = await books.claim(operation)
     looks: list[bool] = []
-    look: Any = settling._something_ended_early
+    look: Any = early.something_ended_early
 
     async def heard_after_the_look(*given: Any) -> bool:
         looks.append(await look(*given))
@@ -112,7 +112,7 @@ async def test_what_is_heard_of_while_a_settle_begins_is_settled_with_a_number(
                 await books.hear(completed("1", 20))
         return looks[-1]
 
-    monkeypatch.setattr(settling, "_something_ended_early", heard_after_the_look)
+    monkeypatch.setattr(settling, "something_ended_early", heard_after_the_look)
     await books.operations.settle(operation, batch, results(batch, Answer.REQUEUED))
     assert looks == [False, True]
     assert await books.states() == {"1": state, "2": EntryState.QUEUED}

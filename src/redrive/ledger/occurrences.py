@@ -19,14 +19,14 @@ from redrive.domain import (
     OperationId,
     Stamp,
 )
-from redrive.ledger.moves import GroupNews
-from redrive.ledger.outcomes import FAILED_AGAIN, Attribution
-from redrive.ledger.settling import (
+from redrive.ledger.early import (
     COMPLETED,
     FAILED_AFTER_MOVE,
     FAILED_AS_ANNOUNCED,
     FAILED_BEFORE_MOVE,
 )
+from redrive.ledger.moves import GroupNews
+from redrive.ledger.outcomes import FAILED_AGAIN, Attribution
 from redrive.ports import EntryVersion
 
 

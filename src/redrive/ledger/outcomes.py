@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, String, and_, bindparam, exists, or_, select, update
+from sqlalchemy import Row, and_, bindparam, exists, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from redrive.domain import (
@@ -28,11 +28,11 @@ from redrive.ledger.counting import (
     withdraw,
 )
 from redrive.ledger.database import Database
+from redrive.ledger.early import note_early
 from redrive.ledger.identities import any_named
 from redrive.ledger.judging import CountMoves, OutcomeMoves, move_outcome_counts
 from redrive.ledger.moves import Moves, move_counts
 from redrive.ledger.schema import entries, items
-from redrive.ledger.settling import ACTIVE, COMPLETED, FAILED_AS_ANNOUNCED, FAILED_BEFORE_MOVE
 
 RECOVERED, FAILED_AGAIN, VANISHED = Outcome.RECOVERED, Outcome.FAILED_AGAIN, Outcome.VANISHED
 
@@ -192,7 +192,7 @@ async def apply_outcomes(
         {"ids": database.listed(ids)},
     )
     rows = [(row, wanted[row.entry_id]) for row in found.all()]
-    await _note_early(connection, [(r, o) for r, o in rows if r.state == EntryState.CLAIMED])
+    await note_early(connection, [(r, o) for r, o in rows if r.state == EntryState.CLAIMED])
     valid = [
         (row, outcome)
         for row, outcome in rows
@@ -206,40 +206,6 @@ def _is_news(row: Row[Any], outcome: JobOutcome) -> bool:
         after = row.moved_at if row.awaits else row.failed_at
         return outcome.kind is OutcomeKind.COMPLETED and bool(outcome.at > after)
     return bool(row.moved_at is None or outcome.at >= row.moved_at)
-
-
-async def _note_early(
-    connection: AsyncConnection, early: Sequence[tuple[Row[Any], JobOutcome]]
-) -> None:
-    """Keep what came before the settle on the entry; the settle decides what it means."""
-    if early:
-        # A failure that came early says more than an event: it stays, but for a completion after
-        # one from before the hand-over.
-        weaker = or_(
-            entries.c.early_outcome.is_(None),
-            entries.c.early_outcome == ACTIVE,
-            entries.c.early_outcome == COMPLETED,
-            and_(
-                or_(
-                    entries.c.early_outcome == FAILED_BEFORE_MOVE,
-                    entries.c.early_outcome == FAILED_AS_ANNOUNCED,
-                ),
-                bindparam("new_outcome", type_=String) == COMPLETED,
-                entries.c.early_at < bindparam("new_at", type_=entries.c.early_at.type),
-            ),
-        )
-        await connection.execute(
-            update(entries)
-            .where(and_(entries.c.id == bindparam("pk"), weaker))
-            .values(
-                early_outcome=bindparam("new_outcome"),
-                early_at=bindparam("new_at", type_=entries.c.early_at.type),
-            ),
-            [
-                {"pk": row.id, "new_outcome": outcome.kind.value, "new_at": outcome.at}
-                for row, outcome in early
-            ],
-        )
 
 
 async def _apply(

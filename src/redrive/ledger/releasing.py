@@ -14,10 +14,10 @@ from redrive.domain import OPEN_STATES, Batch, EntryState, ItemState, Operation,
 from redrive.faultpoints import Step, reach
 from redrive.ledger.counting import next_sequences
 from redrive.ledger.database import Database
+from redrive.ledger.early import FAILED_EARLY
 from redrive.ledger.holding import batch_of, claimed_by, claimed_entries, claimed_items
 from redrive.ledger.moves import Moves, move_counts
 from redrive.ledger.schema import entries, items, operations
-from redrive.ledger.settling import FAILED_EARLY
 
 
 async def release(
