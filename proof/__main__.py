@@ -42,7 +42,9 @@ def parser() -> argparse.ArgumentParser:
         "moment-runner-while-paused or seed-7; default: all",
     )
     parser.add_argument(
-        "--no-steps", action="store_true", help="leave out the steps and the moments: seeds alone"
+        "--no-steps",
+        action="store_true",
+        help="leave out the steps, the moments and the leases: seeds alone",
     )
     parser.add_argument(
         "--at-once",
@@ -69,7 +71,7 @@ def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
             "nothing to play: --seeds 0 and --no-steps leave nothing"
             if given.only is None
             else f"nothing to play: no scenario of this run has {given.only!r} in its name, which "
-            "is step-STEP-1, moment-MOMENT or seed-SEED"
+            "is step-STEP-1, moment-MOMENT, lease-STEP or seed-SEED"
         )
     return given
 

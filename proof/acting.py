@@ -9,6 +9,7 @@ from proof.plan import Act, Action
 from proof.stage import Stage
 
 _STEERED_RATE = 60.0
+FIRST_ACT = "act-0"
 
 
 async def act_together(stage: Stage) -> None:
@@ -49,11 +50,25 @@ async def _perform_bulk(stage: Stage, person: Operator, act: Act, key: str) -> N
     if len(started) > 1:
         stage.problems.append(f"one key started {sorted(started)}")
     for operation_id in started:
+        if (all_failed := _still_failed(stage, act, key)) is not None:
+            person.promised[operation_id] = all_failed
         if act.cancel_after is not None:
             await asyncio.sleep(act.cancel_after)
             await person.cancel(operation_id)
         if act.steered:
             await _steer(stage, person, operation_id)
+
+
+def _still_failed(stage: Stage, act: Act, key: str) -> int | None:
+    """How many entries a first operation has to take: nobody has touched what failed; None where
+    others may have."""
+    first = key == FIRST_ACT and not stage.scenario.together
+    jobs = stage.scenario.jobs
+    if first and act.action is Action.RETRY_ALL:
+        return len(jobs)
+    if first and act.action is Action.RETRY_APP:
+        return sum(job.app_id == act.target for job in jobs)
+    return None
 
 
 async def _steer(stage: Stage, person: Operator, operation_id: str) -> None:

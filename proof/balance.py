@@ -23,14 +23,14 @@ _REPORT_SECONDS = 1.0
 
 
 def unbalanced(operation: OperationSeen, items: Sequence[ItemSeen], promised: int) -> list[str]:
-    """What does not add up of an operation with these items, whose plan ``promised`` so many."""
+    """What does not add up of an operation with these items, which had to take ``promised``."""
     found = [
         *_unfinished(operation, items),
         *_miscounted(operation, items),
         *_unbalanced_verdict(operation, items),
     ]
     if promised != operation.total:
-        found.append(f"took {operation.total}, its plan {promised}")
+        found.append(f"took {operation.total}, it had to take {promised}")
     return [f"{operation.operation_id} {problem}" for problem in found]
 
 

@@ -18,6 +18,7 @@ from proof.plan import BACKENDS, Scenario
 from proof.play import Played, play
 from proof.processes import Forker
 from proof.scenarios import KINDS, from_seed
+from proof.sleepers import leases
 from proof.steps import at_step
 from proof.stores import Ledgers
 from redrive.faultpoints import Step
@@ -25,14 +26,16 @@ from redrive.faultpoints import Step
 
 def chosen(given: argparse.Namespace) -> tuple[list[Scenario], list[Scenario]]:
     """The scenarios of a command line, the two databases in turn: those that belong to every run
-    (a seed of each kind, the moments, the steps), and more seeds, as far as there is time."""
+    (a seed of each kind, the moments, the leases that run out, the steps), and more seeds, as far
+    as there is time."""
     backends = (given.backend,) if given.backend else BACKENDS
     seeds = range(given.first_seed, given.first_seed + given.seeds)
     seeded = [from_seed(seed, backend) for seed in seeds for backend in backends]
     first = len(KINDS) * len(backends)
     due, more = seeded[:first], seeded[first:]
     if not given.no_steps:
-        due += [one for both in zip(*map(moments, backends), strict=True) for one in both]
+        for made in (moments, leases):
+            due += [one for both in zip(*map(made, backends), strict=True) for one in both]
         due += [at_step(step, backend, 1) for step in Step for backend in backends]
 
     def wanted(scenarios: list[Scenario]) -> list[Scenario]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from proof.balance import disagreements, unbalanced
 from proof.observed import ItemSeen, JobKey, Observed, OperationSeen, Run
+from proof.reasons import untrue
 from proof.told import overlapping, wrong_answer, wrong_audit, wrong_progress
 
 _CLOCK_SLACK_SECONDS = 0.002
@@ -40,13 +41,15 @@ class Verdict:
                     or of another failure than the one that was selected; handed over by a
                     dismissal; taken by an operation whose app or plan does not select it; a
                     bulk operation started while another one worked on the same entries
-    ``misjudged``   what the ledger says became of a hand-over is not what the worker recorded
-    ``unbalanced``  counts that do not add up, claims left open, ledger and engine at odds
+    ``misjudged``   what the ledger says became of a hand-over is not what the worker recorded; an
+                    error, or a reason for leaving an entry alone, that nothing accounts for
+    ``unbalanced``  counts that do not add up, claims left open, ledger and engine at odds, an
+                    operation that did not take what its plan promised, or all that had failed
 
     ``untold``      progress, audit rows or an answer to one click that are not what happened
 
     ``recovered``   hand-overs in doubt (something was hurt between move and settling)
-                    that the ledger nevertheless got right
+                    that the ledger got right
     ``by_engine``   runs that the engine repeated by itself
     ``undone``      hand-overs that Redis forgot, and that the ledger noticed
     """
@@ -87,6 +90,7 @@ def check(seen: Observed) -> Verdict:
     _check_ends(seen, verdict)
     _check_balance(seen, verdict)
     _check_told(seen, verdict)
+    verdict.misjudged += untrue(seen)
     return verdict
 
 
@@ -100,7 +104,7 @@ def _check_told(seen: Observed, verdict: Verdict) -> None:
             verdict.untold += wrong_audit(operation, rows)
     verdict.unexpected += overlapping(seen.operations, seen.audit or ())
     for answer in seen.answers:
-        verdict.untold += wrong_answer(answer, seen.items)
+        verdict.untold += wrong_answer(answer, seen.items, seen.operations)
 
 
 def _check_runs(
@@ -111,6 +115,7 @@ def _check_runs(
         verdict.by_engine += sum(run.reported is None for run in runs[:-1])
         if stamp is None:
             continue
+        verdict.doubled += _begun_after_completion(seen, runs)
         for attempt, times in Counter(run.attempt for run in runs).items():
             twice = [run for run in runs if run.attempt == attempt]
             if times > 1 and not any(_was_undone(seen, run) for run in twice):
@@ -121,6 +126,21 @@ def _check_runs(
         if not all(_was_undone(seen, run) for run in runs):
             said = f"says {item.state} ({item.reason})" if item else "does not know it"
             verdict.unexpected.append(f"{job} ran as {stamp}; the ledger {said}")
+
+
+def _begun_after_completion(seen: Observed, runs: Sequence[Run]) -> list[str]:
+    """Runs of one hand-over after the engine had taken its completion, as of a job that stood in
+    its queue twice: the engine repeats only what did not end."""
+    done = [
+        run.reported
+        for run in runs
+        if run.outcome == "completed" and run.reported is not None and not _was_undone(seen, run)
+    ]
+    return [
+        f"{run.job} as {run.stamp} was started again after it had completed"
+        for run in runs
+        if done and run.started > min(done)
+    ]
 
 
 def _check_hand_overs(
@@ -136,12 +156,12 @@ def _check_hand_overs(
             else:
                 verdict.lost.append(f"{item.job} was handed over as {item.stamp} and never ran")
             continue
-        _check_outcome(seen, item, runs, verdict)
-        moved = item.moved or runs[0].started
-        verdict.recovered += any(moved <= hurt <= (item.settled or 0) for hurt in seen.hurt_at)
+        if _is_outcome_right(seen, item, runs, verdict):
+            moved = item.moved or runs[0].started
+            verdict.recovered += any(moved <= hurt <= (item.settled or 0) for hurt in seen.hurt_at)
 
 
-def _check_outcome(seen: Observed, item: ItemSeen, runs: list[Run], verdict: Verdict) -> None:
+def _is_outcome_right(seen: Observed, item: ItemSeen, runs: list[Run], verdict: Verdict) -> bool:
     last = runs[-1]
     expected = {"completed": "recovered", "failed": "failed_again"}.get(last.outcome or "")
     if any(_was_undone(seen, run) for run in runs):
@@ -150,6 +170,7 @@ def _check_outcome(seen: Observed, item: ItemSeen, runs: list[Run], verdict: Ver
         verdict.misjudged.append(
             f"{item.job} as {item.stamp} {last.outcome}; the ledger says {item.outcome}"
         )
+    return item.outcome == expected
 
 
 def _check_occurrences(
@@ -245,6 +266,12 @@ def _check_balance(seen: Observed, verdict: Verdict) -> None:
         verdict.unbalanced += unbalanced(operation, items, promised)
     verdict.unbalanced += seen.miscounts
     verdict.unbalanced += disagreements(seen.jobs, seen.entries, seen.engine_failed, seen.losses)
+    known = {entry.job for entry in seen.entries}
+    verdict.unbalanced += [
+        f"{job} failed in the engine and unknown to the ledger"
+        for job in seen.engine_failed
+        if job not in known
+    ]
 
 
 def _was_undone(seen: Observed, run: Run) -> bool:

@@ -21,6 +21,8 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from redrive import wiring
+
 PRELOADED = (
     "aiosqlite",
     "asyncpg",
@@ -35,11 +37,14 @@ PRELOADED = (
     "proof.worker",
 )
 _PR_SET_PDEATHSIG = 1
+SWEEP_SECONDS = 3.0
+"""Runners look so often for what was forgotten, not once a minute: a proof has no time to wait."""
 
 
 def main() -> None:
     for name in PRELOADED:
         importlib.import_module(name)
+    vars(wiring)["_SWEEP_SECONDS"] = SWEEP_SECONDS
     wake, woken = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(woken)
     signal.signal(signal.SIGCHLD, lambda *_: None)

@@ -1,4 +1,5 @@
-"""Scenarios that kill while an operation waits, rests or observes, or where it stops by itself."""
+"""Scenarios that kill while an operation waits, rests or observes, or where it stops by itself, and
+one that loses a reply of a resync."""
 
 from __future__ import annotations
 
@@ -28,6 +29,7 @@ _GUARDED = Act(
 )
 _STEERED = Act(action=Action.RETRY_ALL, controls={"rate": 20}, steered=True)
 _PLAIN = Act(action=Action.RETRY_ALL)
+_RESYNC = Act(action=Action.RESYNC_APP, target="app-1")
 
 _LEADING_TO = {
     Moment.CANARY_WAITS: _CAREFUL,
@@ -49,6 +51,8 @@ def moments(backend: str) -> Iterator[Scenario]:
         fault = Fault(part=Part.RUNNER, step=step)
         yield _scenario(f"{step}-by-canary", backend, _TOO_CAREFUL, fault, fails=1)
         yield _scenario(f"{step}-by-guard", backend, _GUARDED, fault, fails=2)
+    resynced = _scenario("resync-unanswered", backend, _PLAIN)
+    yield replace(resynced, acts=(_PLAIN, _RESYNC), eaten=1, eaten_in_act=1)
 
 
 def _killed_while(moment: Moment, part: Part, backend: str) -> Scenario:

@@ -129,21 +129,19 @@ class Fault:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Kill:
-    """SIGKILL to a part, or an outage: ``after`` seconds of the first act, or ``at`` a moment of
-    an operation, which the operator's next step waits for."""
+    """SIGKILL to a part, or an outage: ``after`` seconds of an act, counted from 0, or ``at`` a
+    moment of an operation, which the operator's next step waits for."""
 
     what: Part | Outage
     after: float = 0.0
+    act: int = 0
     at: Moment | None = None
 
     def __str__(self) -> str:
         if self.at is not None:
             return f"{self.what} killed while {self.at}"
-        return (
-            f"{self.what} killed after {self.after:.3f} s"
-            if isinstance(self.what, Part)
-            else f"{self.what} after {self.after:.3f} s"
-        )
+        killed = " killed" if isinstance(self.what, Part) else ""
+        return f"{self.what}{killed} {self.after:.3f} s into act {self.act}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -151,12 +149,13 @@ class Scenario:
     """One run of the proof.
 
     ``together``: two operators do all acts at the same time. Operations over more than
-    ``approval_over`` entries wait for a second person; 0: none does. ``eaten`` replies of
-    hand-overs are dropped on their way to the first process of ``eaten_from``; the repeat waits
-    until the jobs were worked off. ``unreachable`` keeps the queues' Redis from the first web
-    process. With ``regroups`` the first follower groups failures by an older version of the
-    fingerprint. ``node`` has the jobs done in Node.js, where there is one. With ``strict`` every
-    fault must happen. ``patience``, in seconds, bounds every wait.
+    ``approval_over`` entries wait for a second person; 0: none does. From the beginning of act
+    ``eaten_in_act`` on, ``eaten`` replies of hand-overs are dropped on their way to the first
+    process of ``eaten_from``; the repeat waits until the jobs were worked off. ``unreachable``
+    keeps the queues' Redis from the first web process. With ``regroups`` the first follower groups
+    failures by an older version of the fingerprint. ``node`` has the jobs done in Node.js, where
+    there is one. With ``strict`` everything that is planned must happen. ``patience``, in seconds,
+    bounds every wait.
     """
 
     name: str
@@ -169,6 +168,7 @@ class Scenario:
     kills: tuple[Kill, ...] = ()
     eaten: int = 0
     eaten_from: Part = Part.RUNNER
+    eaten_in_act: int = 0
     unreachable: bool = False
     approval_over: int = 0
     runners: int = 1
@@ -192,8 +192,12 @@ class Scenario:
     def database_dies(self) -> bool:
         return any(kill.what is Outage.POSTGRES_KILLED for kill in self.kills)
 
+    @property
+    def _eaten(self) -> str:
+        return f"{self.eaten} replies to {self.eaten_from} eaten from act {self.eaten_in_act} on"
+
     def describe(self) -> str:
         hurt = [str(fault) for fault in self.faults] + [str(kill) for kill in self.kills]
-        hurt += [f"{self.eaten} replies to {self.eaten_from} eaten"] if self.eaten else []
+        hurt += [self._eaten] if self.eaten else []
         hurt += ["workers in Node.js"] if self.node else []
         return f"{self.name} on {self.backend}: {'; '.join(hurt) or 'nothing goes wrong'}"

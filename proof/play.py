@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import traceback
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +22,6 @@ from proof.stores import Ledgers
 from proof.trouble import Trouble
 from proof.world import RETRY_ALL
 
-_INLINE_SECONDS = 32.0
 _PATIENT_TIMES = 3
 _MOP_UPS = 6
 _TELLING_SECONDS = 5.0
@@ -38,6 +38,7 @@ class Played:
     seconds: float
     deaths: list[Death] = field(default_factory=list)
     stops: list[Fault] = field(default_factory=list)
+    vain: list[Fault] = field(default_factory=list)
     outages: int = 0
     losses: int = 0
     uneaten: int = 0
@@ -53,10 +54,14 @@ class Played:
 
     @property
     def missed(self) -> list[str]:
-        """What was planned and did not happen: faults, and replies that were to be eaten."""
+        """What was planned and did not happen: faults, kills that met nobody, sleepers that nobody
+        took over from, and replies that were to be eaten."""
         happened = [*self.stops, *(death.fault for death in self.deaths)]
         faults = [str(fault) for fault in self.scenario.faults if fault not in happened]
-        return faults + ["a reply eaten"] * self.uneaten
+        struck = Counter(death.part for death in self.deaths if death.fault is None)
+        meant = Counter(kill.what for kill in self.scenario.kills if isinstance(kill.what, Part))
+        unmet = [f"{part} killed" for part in (meant - struck).elements()]
+        return [*faults, *unmet, *map(str, self.vain), *(["a reply eaten"] * self.uneaten)]
 
 
 async def play(
@@ -99,6 +104,7 @@ async def play(
             seconds=time.monotonic() - began,
             deaths=crew.deaths,
             stops=crew.stops,
+            vain=stage.vain,
             outages=len(stage.outages),
             losses=len(stage.losses),
             uneaten=stage.uneaten,
@@ -123,15 +129,16 @@ async def _act_out(stage: Stage, crew: Crew, trouble: Trouble) -> None:
     trouble.begin(crew)
     for person in (stage.operator, stage.approver) if scenario.together else (stage.operator,):
         await person.sign_in()
-    trouble.acting.set()
+    trouble.act_begins(0)
     if scenario.together:
         await act_together(stage)
-        await _until_quiet(stage, crew)
+        await _until_quiet(stage)
     else:
         for number, act in enumerate(scenario.acts):
-            await _do(stage, crew, act, f"act-{number}", trouble)
+            trouble.act_begins(number)
+            await _do(stage, act, f"act-{number}", trouble)
     await trouble.end()
-    await _mop_up(stage, crew, trouble)
+    await _mop_up(stage, trouble)
     if scenario.regroups:
         await stage.until(stage.ledger.regrouped, "every entry is in a group of the newer version")
     with suppress(WaitedInVainError):  # the checker says what was told wrongly
@@ -146,28 +153,19 @@ def _source_of(part: Part, stage: Stage) -> dict[str, str] | None:
     return source_at(stage.eater.url) if scenario.eaten and part is scenario.eaten_from else None
 
 
-async def _do(stage: Stage, crew: Crew, act: Act, key: str, trouble: Trouble) -> None:
+async def _do(stage: Stage, act: Act, key: str, trouble: Trouble) -> None:
     """One act of the operator, and its operation to its end."""
     await perform(stage, stage.operator, act, key)
     await trouble.of_the_moment()
-    await _until_quiet(stage, crew)
+    await _until_quiet(stage)
 
 
-async def _until_quiet(stage: Stage, crew: Crew) -> None:
-    """Wait until no operation is open.
-
-    One whose console died before it told the runners waits for their sweep, which comes when a
-    runner starts; a single retry is left to its console for half a minute before.
-    """
-    try:
-        patience = min(_INLINE_SECONDS, stage.scenario.patience)
-        await stage.until(stage.resumed_and_quiet, "the operations end", patience)
-    except WaitedInVainError:
-        await crew.replace(Part.RUNNER)
-        await stage.until(stage.resumed_and_quiet, "the operations end")
+async def _until_quiet(stage: Stage) -> None:
+    """Wait until no operation is open. What a dead process has left is found by a sweep."""
+    await stage.until(stage.resumed_and_quiet, "the operations end")
 
 
-async def _mop_up(stage: Stage, crew: Crew, trouble: Trouble) -> None:
+async def _mop_up(stage: Stage, trouble: Trouble) -> None:
     """With nothing going wrong any more, retry until only poison is left.
 
     What vanished because Redis lost it is resynced one by one, as a person would, and what was
@@ -186,7 +184,7 @@ async def _mop_up(stage: Stage, crew: Crew, trouble: Trouble) -> None:
         failed = {entry.job for entry in entries if entry.state == "failed"}
         if not (vanished or dismissed) and failed <= poison:
             return
-        await _do(stage, crew, RETRY_ALL, f"mop-up-{number}", trouble)
+        await _do(stage, RETRY_ALL, f"mop-up-{number}", trouble)
 
 
 async def _judged(stage: Stage, crew: Crew) -> Verdict:

@@ -11,7 +11,8 @@ _RECEIPT = re.compile(rb"\$\d+\r\n\d{13}:[A-Z]+\r\n")
 
 
 class ReplyEater(RedisProxy):
-    """Passes bytes on, but drops the replies to the next hand-overs, with their connections.
+    """Passes bytes on, but from :meth:`begin_to_eat` on drops the replies to the next hand-overs,
+    with their connections.
 
     After a dropped reply nothing passes, so that nobody can ask again, until :meth:`let_go`.
     """
@@ -20,8 +21,12 @@ class ReplyEater(RedisProxy):
         super().__init__(redis_port)
         self.eaten = asyncio.Event()
         self.meals_left = meals
+        self._eating = False
         self._passing = asyncio.Event()
         self._passing.set()
+
+    def begin_to_eat(self) -> None:
+        self._eating = True
 
     def stop_eating(self) -> int:
         """Drop nothing any more; returns how many replies were still to be dropped."""
@@ -41,7 +46,7 @@ class ReplyEater(RedisProxy):
         return True
 
     async def may_answer(self, reply: bytes) -> bool:
-        if self.meals_left and _RECEIPT.match(reply):
+        if self._eating and self.meals_left and _RECEIPT.match(reply):
             self.meals_left -= 1
             self._passing.clear()
             self.eaten.set()

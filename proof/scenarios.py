@@ -39,6 +39,8 @@ from redrive.faultpoints import Step
 _NODE_SHARE = 0.3
 _REGROUPED_SHARE = 0.1
 _DONE_SHARE = 0.5
+_ACTS = 2
+"""How many acts there are at least."""
 
 
 def from_seed(seed: int, backend: str) -> Scenario:
@@ -86,7 +88,9 @@ def _killed_at_random(
         backend=backend,
         jobs=jobs,
         acts=acts(rng),
-        kills=tuple(Kill(what=part, after=rng.uniform(0, 0.6)) for part in parts),
+        kills=tuple(
+            Kill(what=part, after=rng.uniform(0, 0.6), act=rng.randrange(_ACTS)) for part in parts
+        ),
         runners=rng.choice((1, 2)),
         batch_size=rng.choice((2, 4, 8)),
     )
@@ -121,20 +125,23 @@ def _outage(
         backend=backend,
         jobs=jobs,
         acts=acts(rng),
-        kills=(Kill(what=outage, after=rng.uniform(0, 0.5)),),
+        kills=(Kill(what=outage, after=rng.uniform(0, 0.5), act=rng.randrange(_ACTS)),),
         runners=rng.choice((1, 2)),
         batch_size=rng.choice((2, 4, 8)),
     )
 
 
 def _eaten(rng: random.Random, name: str, backend: str, jobs: tuple[JobPlan, ...]) -> Scenario:
-    """Hand-overs are carried out, their replies are lost, and the jobs finish before the repeat."""
+    """Hand-overs are carried out, their replies are lost, and the jobs finish before the repeat; of
+    a retry, or of a resync, which takes jobs whatever became of them."""
+    act = rng.randrange(_ACTS)
     return Scenario(
         name=name,
         backend=backend,
         jobs=jobs,
-        acts=(*acts(rng), Act(action=Action.RESYNC_APP, target="app-2")),
-        eaten=rng.randint(1, 3),
+        acts=(RETRY_ALL, Act(action=Action.RESYNC_APP, target=jobs[0].app_id)),
+        eaten=1 if act else rng.randint(1, 3),
+        eaten_in_act=act,
         strict=True,
     )
 

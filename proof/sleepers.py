@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 
 from proof.plan import Act, Action, Fault, JobPlan, Meanwhile, Part, Scenario
-from proof.world import RETRY_ALL, acts, slowed
+from proof.world import RETRY_ALL, acts, slowed, world
 from redrive.faultpoints import Step
 
 RUNNER_SLEEPS_AT = (
@@ -22,6 +23,9 @@ RUNNER_SLEEPS_AT = (
     Step.TOLD,
     Step.FINISH_WANTED,
 )
+LEASE_RUNS_OUT_AT = (Step.CLAIMED, Step.MOVED, Step.SETTLE_WANTED, Step.FINISH_WANTED)
+"""Where a sleeper surely has something in hand."""
+
 UNDO_SLEEPS_AT = (Step.UNDO_CLAIMED, Step.UNDO_WANTED, Step.UNDO_TAKEN, Step.UNDO_SETTLED)
 CONSOLE_SLEEPS_AT = (Step.SINGLE_CLAIMED, Step.SINGLE_MOVED, Step.SINGLE_SETTLED)
 FOLLOWER_SLEEPS_AT = (Step.FAILURES_LOOKED_UP, Step.OUTCOMES_READ, Step.OUTCOMES_RECORDED)
@@ -35,6 +39,21 @@ def sleeper(rng: random.Random, name: str, backend: str, jobs: tuple[JobPlan, ..
     for."""
     kind = rng.choices((_runner, _undoing_runner, _console, _follower), (4, 2, 2, 2))[0]
     return kind(rng, name, backend, jobs)
+
+
+def leases(backend: str) -> Iterator[Scenario]:
+    """A runner that sleeps with something in hand until another one has taken its operation over,
+    and then wakes up; each surely does."""
+    for step in LEASE_RUNS_OUT_AT:
+        name = f"lease-{step}"
+        yield Scenario(
+            name=name,
+            backend=backend,
+            jobs=world(random.Random(name)),
+            acts=(RETRY_ALL, Act(action=Action.RESYNC_APP, target="app-1")),
+            faults=(Fault(part=Part.RUNNER, step=step, meanwhile=Meanwhile.LEASE),),
+            strict=True,
+        )
 
 
 def _runner(rng: random.Random, name: str, backend: str, jobs: tuple[JobPlan, ...]) -> Scenario:

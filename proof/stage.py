@@ -17,7 +17,7 @@ from proof.balance import disagreements
 from proof.console import Operator
 from proof.looking import EngineView, LedgerView
 from proof.observed import EntrySeen, Loss
-from proof.plan import JobPlan, Moment, Scenario
+from proof.plan import Fault, JobPlan, Moment, Scenario
 from proof.proxy import ReplyEater
 from proof.stores import APPROVER, KillableRedis, Ledgers
 from proof.told import wrong_progress
@@ -51,6 +51,7 @@ class Stage:
     losses: list[Loss] = field(default_factory=list)
     outages: list[float] = field(default_factory=list)
     uneaten: int = 0
+    vain: list[Fault] = field(default_factory=list)
     progress: dict[str, dict[str, Any]] | None = None
 
     async def until(

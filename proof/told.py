@@ -121,11 +121,15 @@ def _share(one: OperationSeen, other: OperationSeen) -> bool:
     return "app" in (one.scope, other.scope) and apps[0] == apps[1]
 
 
-def wrong_answer(answer: AnswerSeen, items: Sequence[ItemSeen]) -> list[str]:
+def wrong_answer(
+    answer: AnswerSeen, items: Sequence[ItemSeen], operations: Sequence[OperationSeen]
+) -> list[str]:
     """Where an answer to a retry or a resync of one entry is not what became of it."""
     said = f"{answer.job} was answered {answer.status} ({answer.result})"
     if answer.status not in _MAY_BE_ANSWERED:
         return [said]
+    if answer.operation_id not in (None, *(one.operation_id for one in operations)):
+        return [f"{said} for {answer.operation_id}, which there is not"]
     own = [item for item in items if item.operation_id == answer.operation_id]
     if answer.status == 200 and [item.job for item in own] != [answer.job]:
         return [f"{said} for {answer.operation_id} with {[item.job for item in own]}"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 
 from proof.crew import Crew
@@ -18,16 +19,14 @@ _INLINE_SECONDS = 30.5
 """For so long a runner's sweep leaves a single retry to its console."""
 
 _SWEEP_SECONDS = 60.0
+_TAKEN_OVER = (Meanwhile.LEASE, Meanwhile.SWEPT)
 
 
 class Trouble:
-    """Carries out a scenario's faults, kills, outages and eaten replies.
-
-    ``acting`` is set with the first act: from then on the kills are timed.
-    """
+    """Carries out a scenario's faults, kills, outages and eaten replies."""
 
     def __init__(self, stage: Stage) -> None:
-        self.acting = asyncio.Event()
+        self._begun: defaultdict[int, asyncio.Event] = defaultdict(asyncio.Event)
         self._stage = stage
         self._crew: Crew | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -43,6 +42,13 @@ class Trouble:
             if kill.at is not None:
                 self._momentous.append(task)
         self._tasks.append(asyncio.create_task(self._feed()))
+
+    def act_begins(self, number: int) -> None:
+        """Say that the operator begins an act, counted from 0: from then on its kills are timed,
+        and replies eaten."""
+        self._begun[number].set()
+        if number == self._stage.scenario.eaten_in_act:
+            self._stage.eater.begin_to_eat()
 
     async def of_the_moment(self) -> None:
         """Wait until what comes at a moment of an operation has come."""
@@ -67,15 +73,19 @@ class Trouble:
         """A process has stopped at a step: do what is to be done before it goes on.
 
         It may sleep in the middle of a transaction of another of its tasks, with the locks that
-        the others need; so it goes on after a while whatever has been achieved.
+        the others need; so it goes on after a while whatever has been achieved. One that was not
+        taken over from has slept in vain.
         """
-        with contextlib.suppress(WaitedInVainError, TimeoutError):
-            bound = _SWEEP_SECONDS if fault.meanwhile is Meanwhile.SWEPT else _PATIENCE_SECONDS
-            patience = min(bound, self._stage.scenario.patience)
+        bound = _SWEEP_SECONDS if fault.meanwhile is Meanwhile.SWEPT else _PATIENCE_SECONDS
+        patience = min(bound, self._stage.scenario.patience)
+        try:
             await asyncio.wait_for(self._meanwhile(child, fault), patience)
+        except (WaitedInVainError, TimeoutError):
+            if fault.meanwhile in _TAKEN_OVER:
+                self._stage.vain.append(fault)
 
     async def _meanwhile(self, child: Child, fault: Fault) -> None:
-        await self.acting.wait()
+        await self._begun[0].wait()
         assert self._crew is not None
         stage = self._stage
         match fault.meanwhile:
@@ -130,7 +140,7 @@ class Trouble:
 
     async def _hurt(self, kill: Kill) -> None:
         assert self._crew is not None
-        await self.acting.wait()
+        await self._begun[kill.act].wait()
         await asyncio.sleep(kill.after)
         try:
             if kill.at is not None:

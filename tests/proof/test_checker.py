@@ -87,8 +87,8 @@ def test_a_run_repeated_by_the_engine_is_counted_apart() -> None:
 
 
 def test_a_run_under_a_hand_over_that_the_ledger_denies_is_unexpected() -> None:
-    skipped = replace(ITEM, state="skipped", reason="missing", outcome=None)
-    assert found(items=[skipped], operations=[operation(skipped=1)]) == {"unexpected"}
+    given_back = replace(ITEM, state="skipped", reason="resolved_elsewhere", outcome=None)
+    assert found(items=[given_back], operations=[operation(skipped=1)]) == {"unexpected"}
     assert "unexpected" in found(items=[], operations=[])
 
 
@@ -295,3 +295,34 @@ def test_the_workers_record_is_read_run_by_run() -> None:
 
 def test_a_counter_that_is_not_what_a_count_says_is_unbalanced() -> None:
     assert found(miscounts=["app acme counts 2 failed, its entries 1"]) == {"unbalanced"}
+
+
+def test_a_run_after_the_completion_of_its_hand_over_is_doubled_whatever_its_start_number() -> None:
+    again = replace(SECOND, attempt=2, started=6.0, ended=6.1, reported=6.2)
+    assert found(runs=[FIRST, SECOND, again]) == {"doubled"}
+    unknown = replace(SECOND, reported=None)
+    assert found(runs=[FIRST, unknown, again]) == set()
+
+
+def test_only_what_came_out_right_was_recovered_from_doubt() -> None:
+    in_doubt = replace(RIGHT, hurt_at=[4.85])
+    assert check(in_doubt).recovered == 1
+    wrong = replace(ITEM, outcome="vanished")
+    verdict = check(
+        replace(in_doubt, items=[wrong], operations=[operation(requeued=1, vanished=1)])
+    )
+    assert verdict.misjudged
+    assert verdict.recovered == 0
+
+
+def test_an_operation_that_left_out_what_had_failed_is_unbalanced() -> None:
+    assert found(promised={"op_1": 1}) == set()
+    assert found(promised={"op_1": 2}) == {"unbalanced"}
+
+
+def test_a_failure_without_an_entry_is_unbalanced() -> None:
+    poison = replace(PLAN, job_id="b", fails_through=FOR_EVER)
+    failed = {("mail", "b"): 3.0}
+    entry = EntrySeen(job=("mail", "b"), app_id="app", state="failed", failed_at=3.0)
+    assert found(jobs=[PLAN, poison], engine_failed=failed, entries=[ENTRY, entry]) == set()
+    assert found(jobs=[PLAN, poison], engine_failed=failed) == {"unbalanced"}

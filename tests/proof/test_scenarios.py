@@ -63,7 +63,9 @@ def test_the_scenario_of_a_step_ends_with_a_death_at_it(step: Step) -> None:
 def test_something_dies_at_every_moment_of_an_operation() -> None:
     scenarios = list(moments("sqlite"))
     assert len({one.name for one in scenarios}) == len(scenarios)
-    assert all(one.strict and len(one.faults) + len(one.kills) == 1 for one in scenarios)
+    assert all(
+        one.strict and len(one.faults) + len(one.kills) + one.eaten == 1 for one in scenarios
+    )
     assert {(kill.what, kill.at) for one in scenarios for kill in one.kills} == {
         (part, moment) for part in (Part.RUNNER, Part.FOLLOWER) for moment in Moment
     }

@@ -171,3 +171,9 @@ def test_an_answer_names_the_job_that_was_handed_over() -> None:
 def test_an_answer_that_nothing_was_done_is_right() -> None:
     for status, result in ((409, "wrong_state"), (503, "engine_unavailable")):
         assert found(answers=[AnswerSeen(job=JOB, status=status, result=result)]) == set()
+
+
+def test_an_answer_names_no_operation_that_there_is_not() -> None:
+    pending = AnswerSeen(job=JOB, status=503, result="hand_over_pending", operation_id="op_1")
+    assert found(answers=[pending]) == set()
+    assert found(answers=[replace(pending, operation_id="op_9")]) == {"untold"}
