@@ -34,8 +34,8 @@ def chosen(given: argparse.Namespace) -> tuple[list[Scenario], list[Scenario]]:
     first = len(KINDS) * len(backends)
     due, more = seeded[:first], seeded[first:]
     if not given.no_steps:
-        for made in (moments, leases):
-            due += [one for both in zip(*map(made, backends), strict=True) for one in both]
+        due += [one for both in zip(*map(moments, backends), strict=True) for one in both]
+        due += [one for backend in backends for one in leases(backend)]
         due += [at_step(step, backend, 1) for step in Step for backend in backends]
 
     def wanted(scenarios: list[Scenario]) -> list[Scenario]:

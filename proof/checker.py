@@ -132,14 +132,14 @@ def _begun_after_completion(seen: Observed, runs: Sequence[Run]) -> list[str]:
     """Runs of one hand-over after the engine had taken its completion, as of a job that stood in
     its queue twice: the engine repeats only what did not end."""
     done = [
-        run.reported
+        run
         for run in runs
         if run.outcome == "completed" and run.reported is not None and not _was_undone(seen, run)
     ]
     return [
         f"{run.job} as {run.stamp} was started again after it had completed"
         for run in runs
-        if done and run.started > min(done)
+        if any(one is not run and run.started > (one.reported or 0) for one in done)
     ]
 
 

@@ -26,11 +26,15 @@ class _Life:
 
     def ended(self, item: ItemSeen, outcome: str) -> bool:
         """Whether one of them had ended so before the item was settled."""
-        until = float("inf") if item.settled is None else item.settled + _CLOCK_SLACK_SECONDS
+        until = self.until(item)
         return any(
             run.outcome == outcome and run.ended is not None and run.ended <= until
             for run in self.later(item)
         )
+
+    def until(self, item: ItemSeen) -> float:
+        """When its reason was given."""
+        return float("inf") if item.settled is None else item.settled + _CLOCK_SLACK_SECONDS
 
 
 def _completed(item: ItemSeen, life: _Life) -> bool:
@@ -39,6 +43,14 @@ def _completed(item: ItemSeen, life: _Life) -> bool:
 
 def _failed_again(item: ItemSeen, life: _Life) -> bool:
     return life.ended(item, "failed")
+
+
+def _had_failed_twice(item: ItemSeen, life: _Life) -> bool:
+    """Whether the job failed anew; of one that left a selection by that, the item may name either
+    failure."""
+    until = life.until(item)
+    failed = [run for run in life.runs if run.outcome == "failed" and (run.ended or 0) <= until]
+    return len(failed) > 1
 
 
 def _was_live(item: ItemSeen, life: _Life) -> bool:
@@ -57,7 +69,7 @@ def _was_taken(item: ItemSeen, life: _Life) -> bool:
 _TRUE_IF: Mapping[str, Callable[[ItemSeen, _Life], bool]] = {
     "not_failed": _completed,
     "superseded": _failed_again,
-    "failed_again_before": _failed_again,
+    "failed_again_before": _had_failed_twice,
     "already_live": _was_live,
     "missing": _was_gone,
     "taken_by_another": _was_taken,

@@ -23,8 +23,12 @@ RUNNER_SLEEPS_AT = (
     Step.TOLD,
     Step.FINISH_WANTED,
 )
-LEASE_RUNS_OUT_AT = (Step.CLAIMED, Step.MOVED, Step.SETTLE_WANTED, Step.FINISH_WANTED)
-"""Where a sleeper surely has something in hand."""
+LEASE_RUNS_OUT_AT = {
+    "postgresql": (Step.CLAIMED, Step.MOVED, Step.SETTLE_WANTED, Step.FINISH_WANTED),
+    # At the others the sleeper may be about to claim its next batch, and keeps SQLite to itself.
+    "sqlite": (Step.FINISH_WANTED,),
+}
+"""Where a sleeper surely has something in hand, and another runner surely takes it over."""
 
 UNDO_SLEEPS_AT = (Step.UNDO_CLAIMED, Step.UNDO_WANTED, Step.UNDO_TAKEN, Step.UNDO_SETTLED)
 CONSOLE_SLEEPS_AT = (Step.SINGLE_CLAIMED, Step.SINGLE_MOVED, Step.SINGLE_SETTLED)
@@ -44,7 +48,7 @@ def sleeper(rng: random.Random, name: str, backend: str, jobs: tuple[JobPlan, ..
 def leases(backend: str) -> Iterator[Scenario]:
     """A runner that sleeps with something in hand until another one has taken its operation over,
     and then wakes up; each surely does."""
-    for step in LEASE_RUNS_OUT_AT:
+    for step in LEASE_RUNS_OUT_AT[backend]:
         name = f"lease-{step}"
         yield Scenario(
             name=name,

@@ -28,6 +28,7 @@ MOMENTS = (
     "moment-follower-while-observed",
     "moment-resync-unanswered",
     "lease-moved",
+    "lease-finish_wanted",
 )
 AT_ONCE = 5
 

@@ -108,7 +108,9 @@ async def test_a_postgresql_that_does_not_come_back_is_told_beside_what_follows_
     )
     async with Forker() as forker, WithoutReturn(tmp_path) as ledgers:
         played = await play_safely(scenario, forker, ledgers, tmp_path)
-    told = [one for one in played.problems if one.startswith("postgresql killed after 0.000 s: ")]
+    told = [
+        one for one in played.problems if one.startswith("postgresql killed 0.000 s into act 0: ")
+    ]
     assert len(told) == 1
     assert "PostgreSQL does not start" in told[0]
     assert "could not find the database system" in told[0]
