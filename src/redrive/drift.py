@@ -66,7 +66,8 @@ class DriftCheck:
         retried them. Where a queue removes what completes, nothing else tells of it: later the job
         looks like one that its queue dropped when it had failed.
 
-        It may have been said late, of a run before the failure: the engine knows what came last.
+        It may have been said late, of a run before the failure: the engine knows what came last,
+        unless it has lost the failure.
         """
         entries = await self._ledger.failed_among(self._source, queue, completed)
         if not entries:
@@ -78,7 +79,9 @@ class DriftCheck:
             [
                 _verdict(entry, EntryState.RECOVERED, "completed elsewhere")
                 for entry, status in zip(entries, statuses, strict=True)
-                if entry.job_id in last and status.state in (JobState.COMPLETED, JobState.MISSING)
+                if status.state in (JobState.COMPLETED, JobState.MISSING)
+                and entry.job_id in last
+                and last[entry.job_id] > entry.failed_since
             ]
         )
 
@@ -165,7 +168,15 @@ class DriftCheck:
             missed = await self._ledger.unrecorded(self._source, queue, failed)
             if missed:
                 await self._take_in(queue, missed)
+                await self._bring_back(queue, [one for one in failed if one.job_id in missed])
             await _rest(began)
+
+    async def _bring_back(self, queue: str, failed: Sequence[JobStatus]) -> None:
+        """What had vanished and is failed since the same time was away with its queue's store."""
+        back = await self._ledger.vanished_among(self._source, queue, failed)
+        await self._apply(
+            [_verdict(entry, EntryState.FAILED, "its queue holds it again") for entry in back]
+        )
 
 
 def _verdict(entry: LedgerEntry, state: EntryState, reason: str) -> DriftVerdict:

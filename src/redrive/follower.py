@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from time import monotonic
 
 import structlog
@@ -49,6 +50,8 @@ _EVENT_WAIT_SECONDS = 1.0
 _LONGEST_WAIT_SECONDS = 2.0
 _REMEMBERED = 100_000
 _SAVE_CURSOR_SECONDS = 1.0
+_SAME_FAILURE = timedelta(seconds=2)
+"""A worker says by its own clock when a job failed, the announcement by the server's."""
 
 
 class Follower:
@@ -75,7 +78,7 @@ class Follower:
         self._saved_at = 0.0
         self._queues: list[str] = []
         self._discover_at = 0.0
-        self._recent: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._recent: OrderedDict[tuple[str, str], datetime] = OrderedDict()
         self._scanning = asyncio.Lock()
         self._check = DriftCheck(
             engine=engine, ledger=ledger, clock=clock, tell=self._tell, take_in=self._take_in
@@ -125,9 +128,9 @@ class Follower:
         unfinished = list(await self.queues())
         while unfinished:
             for queue in list(unfinished):
-                found = await self._scan_queue(queue, _PAGES_IN_A_ROW)
+                found, is_through = await self._scan_queue(queue, _PAGES_IN_A_ROW)
                 taken += found
-                if found < _PAGES_IN_A_ROW * BATCH:
+                if is_through:
                     unfinished.remove(queue)
         try:
             await self._reports.caught_up(self._source, began)
@@ -135,8 +138,9 @@ class Follower:
             log.warning("report_not_written", error=str(error))
         return taken
 
-    async def _scan_queue(self, queue: str, pages: int) -> int:
-        """Take in up to ``pages`` pages of a queue's failures; returns how many failures."""
+    async def _scan_queue(self, queue: str, pages: int) -> tuple[int, bool]:
+        """Take in up to ``pages`` pages of a queue's failures; returns how many failures, and
+        whether it came to the end of them. A page of large jobs is a short one."""
         taken = 0
         async with self._scanning, ReadAhead(self._engine, queue, BATCH) as ahead:
             for pages_left in reversed(range(pages)):
@@ -147,7 +151,7 @@ class Follower:
                 before = places.get(queue, "")
                 failures, after = await ahead.page(before)
                 if not failures:
-                    break
+                    return taken, True
                 reach(Step.FAILURES_READ)
                 if pages_left and len(failures) == BATCH:
                     ahead.begin(after)
@@ -162,7 +166,7 @@ class Follower:
                 places[queue] = after
                 self._remember(queue, failures)
                 await self._tell(changed)
-        return taken
+        return taken, False
 
     async def hear(self) -> None:
         """Apply what happened to jobs since the last time; waits up to a second for it."""
@@ -176,26 +180,30 @@ class Follower:
         asked_at = self._clock.now()
         cursors = {queue: self._heard.get(queue, "") for queue in queues}
         found = await self._engine.outcomes(cursors, _EVENTS, _EVENT_WAIT_SECONDS)
-        for queue, (outcomes, after) in found.items():
-            await self._apply(queue, outcomes, after)
-        if all(outcomes for outcomes, _ in found.values()):
+        applied = [
+            await self._apply(queue, outcomes, after) for queue, (outcomes, after) in found.items()
+        ]
+        if all(applied) and all(outcomes for outcomes, _ in found.values()):
             newest = (outcomes[-1].at for outcomes, _ in found.values())
             self._check.heard_until(min([asked_at, *newest]))
 
-    async def _apply(self, queue: str, outcomes: list[JobOutcome], after: str) -> None:
-        """Record a queue's outcomes; with none, save the cursor at most once a second.
+    async def _apply(self, queue: str, outcomes: list[JobOutcome], after: str) -> bool:
+        """Record a queue's outcomes; with none, save the cursor at most once a second. Returns
+        whether they are recorded: another follower may be ahead of this one.
 
         Announced failures and completions elsewhere come first and the cursor last: killed in
         between, they are announced again.
         """
         places = self._heard
-        if places is None or after == places.get(queue, ""):
-            return
+        if places is None:
+            return False
+        if after == places.get(queue, ""):
+            return True
         due = monotonic() - self._saved_at >= _SAVE_CURSOR_SECONDS
         if outcomes or due:
             if outcomes:
                 reach(Step.OUTCOMES_READ)
-            await self._take_announced(queue, _announced(outcomes))
+            await self._take_announced(queue, _announced(outcomes, first=not places.get(queue)))
             if completed := _completed(outcomes):
                 await self._check.find_completed(queue, completed)
             saved = self._saved.get(queue, "")
@@ -206,11 +214,12 @@ class Follower:
                 reach(Step.OUTCOMES_RECORDED)
             if changed is None:
                 self._heard = None
-                return
+                return False
             self._saved[queue] = after
             self._saved_at = monotonic()
             await self._tell(changed)
         places[queue] = after
+        return True
 
     async def _take_announced(self, queue: str, announced: dict[JobId, JobOutcome]) -> None:
         """Take in failures that were announced but that the scan does not come upon.
@@ -220,17 +229,25 @@ class Follower:
         """
         if announced:
             await self._scan_queue(queue, _PAGES_IN_A_ROW)
-        names = [name for name in announced if (queue, name) not in self._recent]
+        names = [name for name, told in announced.items() if not self._came_upon(queue, told)]
         for start in range(0, len(names), BATCH):
             part = names[start : start + BATCH]
             held = await self._take_in(queue, part)
-            gone = await self._engine.statuses(queue, [n for n in part if n not in held])
-            dropped = [
-                self._dropped(queue, announced[status.job_id])
-                for status in gone
-                if status.state is JobState.MISSING
-            ]
-            await self._record(queue, dropped)
+            statuses = await self._engine.statuses(queue, [n for n in part if n not in held])
+            gone = [one.job_id for one in statuses if one.state is JobState.MISSING]
+            # Who reads late may find that another tool has had it done since.
+            done = await self._engine.completed(queue, gone) if gone else {}
+            await self._record(
+                queue, [self._dropped(queue, announced[name]) for name in gone if name not in done]
+            )
+
+    def _came_upon(self, queue: str, announced: JobOutcome) -> bool:
+        """Whether the scan has come upon an announced failure; each counts for one announcement."""
+        found_at = self._recent.get((queue, announced.job_id))
+        if found_at is None or abs(found_at - announced.at) > _SAME_FAILURE:
+            return False
+        del self._recent[(queue, announced.job_id)]
+        return True
 
     def _dropped(self, queue: str, outcome: JobOutcome) -> Failure:
         return Failure(
@@ -282,12 +299,11 @@ class Follower:
     ) -> None:
         if failures:
             changed = await self._ledger.record_failures(self._source, queue, failures, None, seen)
-            self._remember(queue, failures)
             await self._tell(changed or [])
 
     def _remember(self, queue: str, failures: Iterable[Failure]) -> None:
         for failure in failures:
-            self._recent[(queue, failure.job_id)] = None
+            self._recent[(queue, failure.job_id)] = failure.failed_at
         while len(self._recent) > _REMEMBERED:
             self._recent.popitem(last=False)
 
@@ -300,14 +316,19 @@ class Follower:
                 log.warning("progress_not_written", error=str(error))
 
 
-def _announced(outcomes: Iterable[JobOutcome]) -> dict[JobId, JobOutcome]:
-    """The failures that nothing later in the stream takes back."""
+def _announced(outcomes: Iterable[JobOutcome], *, first: bool) -> dict[JobId, JobOutcome]:
+    """The failures that nothing later in the stream takes back.
+
+    Who hears a queue for the ``first`` time takes what was failed before a cleaning for cleaned;
+    later it may have been other jobs, completed ones above all.
+    """
     announced: dict[JobId, JobOutcome] = {}
     for outcome in outcomes:
         if outcome.kind is OutcomeKind.FAILED:
             announced[outcome.job_id] = outcome
         elif outcome.kind is OutcomeKind.REMOVED and not outcome.job_id:
-            announced.clear()
+            if first:
+                announced.clear()
         else:
             announced.pop(outcome.job_id, None)
     return announced

@@ -55,7 +55,7 @@ class Rebuilding:
             return answered
         engine = self._engines[source]
         try:
-            completed = await _completed_elsewhere(operation, engine, part, wanted)
+            completed = await self._completed_elsewhere(operation, engine, part, wanted)
         except Unavailable:
             raise
         except Exception as error:
@@ -65,6 +65,26 @@ class Rebuilding:
             done = entry.job_id in completed
             answered.append((entry, await self._result(engine, part, entry, result, done)))
         return answered
+
+    async def _completed_elsewhere(
+        self, operation: Operation, engine: Engine, part: RequeueBatch, wanted: Sequence[Answered]
+    ) -> set[JobId]:
+        """Jobs that were retried by another tool, completed, and were removed then.
+
+        A rebuild would run them twice. Of an operation that has rebuilt them itself before, the
+        receipt says so. The ledger may not have heard of it yet, so the engine is asked; one that
+        has lost the failure may tell of a completion from before. A resync is meant to run
+        completed jobs again.
+        """
+        if operation.kind is not OperationKind.RETRY:
+            return set()
+        told = await engine.completed(part.queue, [entry.job_id for entry, _ in wanted])
+        return {
+            entry.job_id
+            for entry, _ in wanted
+            if entry.job_id in told
+            and told[entry.job_id] > await self._ledger.failed_since(entry.entry_pk)
+        }
 
     async def _result(
         self,
@@ -96,20 +116,6 @@ class Rebuilding:
         rebuilt = await engine.rebuild(part, entry.job_id, name, payload)
         reach(Step.REBUILT)
         return rebuilt
-
-
-async def _completed_elsewhere(
-    operation: Operation, engine: Engine, part: RequeueBatch, wanted: Sequence[Answered]
-) -> set[JobId]:
-    """Jobs that were retried by another tool, completed, and were removed then.
-
-    A rebuild would run them twice. Of an operation that has rebuilt them itself before, the
-    receipt says so. The ledger may not have heard of it yet, so the engine is asked. A resync is
-    meant to run completed jobs again.
-    """
-    if operation.kind is not OperationKind.RETRY:
-        return set()
-    return await engine.completed(part.queue, [entry.job_id for entry, _ in wanted])
 
 
 def _may_rebuild(operation: Operation, entry: ClaimedEntry) -> bool:

@@ -110,6 +110,12 @@ _MOVED: dict[Early, EntryState] = {
     completed_after_a_failure_told_late: RECOVERED,
 }
 _UNSTAMPED = (failed_without_stamp, failed_without_stamp_by_a_clock_ahead)
+_COMPLETED = (
+    completed_before,
+    completed_after,
+    completed_after_an_older_failure,
+    completed_after_a_failure_told_late,
+)
 _UNMOVED: dict[Early, EntryState] = dict.fromkeys(_MOVED, FAILED)
 
 STATES: dict[Answer, dict[Early, EntryState]] = {
@@ -120,18 +126,10 @@ STATES: dict[Answer, dict[Early, EntryState]] = {
     Answer.NOT_FAILED: dict.fromkeys(_MOVED, RECOVERED)
     | dict.fromkeys((failed_with_own_stamp, *_UNSTAMPED, dropped_after), FAILED),
     Answer.MISSING: dict.fromkeys(_MOVED, VANISHED)
-    | dict.fromkeys(
-        (
-            completed_before,
-            completed_after,
-            completed_after_an_older_failure,
-            completed_after_a_failure_told_late,
-        ),
-        RECOVERED,
-    )
+    | dict.fromkeys(_COMPLETED, RECOVERED)
     | dict.fromkeys((failed_with_own_stamp, *_UNSTAMPED, dropped_after), FAILED),
-    Answer.ERROR: _UNMOVED,
-    Answer.WITHHELD: _UNMOVED,
+    Answer.ERROR: _UNMOVED | dict.fromkeys(_COMPLETED, RECOVERED),
+    Answer.WITHHELD: _UNMOVED | dict.fromkeys(_COMPLETED, RECOVERED),
 }
 """Where the entry is after the settle, by the engine's answer and by what was heard before."""
 

@@ -62,8 +62,10 @@ def _change_scripts(text: str, replacement: str) -> None:
 def no_look_for_completions() -> None:
     """What is missing is rebuilt, whatever became of it elsewhere."""
 
-    async def none(self: BullMQEngine, queue: str, job_ids: Sequence[JobId]) -> set[JobId]:
-        return set()
+    async def none(
+        self: BullMQEngine, queue: str, job_ids: Sequence[JobId]
+    ) -> dict[JobId, datetime]:
+        return {}
 
     BullMQEngine.completed = none  # type: ignore[method-assign]  # to spoil it is the purpose
 

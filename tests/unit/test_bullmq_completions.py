@@ -32,7 +32,7 @@ async def test_a_job_is_found_under_thousands_of_events_of_others(world: BullMQW
 
     found = await world.engine.completed(QUEUE, [JobId("done"), JobId("not done"), JobId("?")])
 
-    assert found == {"done"}
+    assert set(found) == {"done"}
 
 
 async def test_every_place_of_a_page_is_looked_at_once(
@@ -44,7 +44,7 @@ async def test_every_place_of_a_page_is_looked_at_once(
 
     found = await world.engine.completed(QUEUE, [JobId(str(number)) for number in range(10)])
 
-    assert found == {str(number) for number in range(10)}
+    assert set(found) == {str(number) for number in range(10)}
 
 
 async def test_what_lies_further_back_than_is_looked_is_not_known(
@@ -56,7 +56,7 @@ async def test_what_lies_further_back_than_is_looked_is_not_known(
     tell(world, "near", "completed")
     bury(world, 3)
 
-    assert await world.engine.completed(QUEUE, [JobId("too far"), JobId("near")]) == {"near"}
+    assert set(await world.engine.completed(QUEUE, [JobId("too far"), JobId("near")])) == {"near"}
 
 
 async def test_events_that_are_something_else_are_said_to_be(world: BullMQWorld) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from redrive.domain import OVER_STATES, Answer, EntryState, JobOutcome, Operation, Outcome
 from redrive.ledger.answers import meaning_of, note_of
 from redrive.ledger.database import BeginAgainError
+from redrive.ledger.rows import failed_since
 from redrive.ledger.schema import entries
 
 FAILED_AFTER_MOVE = "failed"
@@ -93,7 +94,7 @@ async def settle_early(
         values["moved_at"] = at
     if answer.moved:
         values["retried"] = entries.c.retried + 1
-    if state is EntryState.RECOVERED and meaning.entry is not None:
+    if state is EntryState.RECOVERED and (meaning.entry is not None or was_done(row)):
         values["recovered_at"] = recovered_at(row, at)
         values["state_reason"] = "" if answer.moved else "completed elsewhere"
     if state in OVER_STATES:
@@ -134,6 +135,16 @@ def recovered_at(row: Row[Any], at: datetime) -> datetime:
     return heard
 
 
+def was_done(row: Row[Any]) -> bool:
+    """Whether another tool had a failed entry's job done while it was claimed."""
+    return row.previous_state in (None, EntryState.FAILED) and _completed_since(row)
+
+
+def _completed_since(row: Row[Any]) -> bool:
+    """Whether the completion that was heard of is of a run after the failure."""
+    return bool(row.early_outcome == COMPLETED and row.early_at > failed_since(row))
+
+
 def _heard_state(answer: Answer, row: Row[Any], at: datetime) -> EntryState:
     """Where an answer and what was heard before its settle leave an entry.
 
@@ -148,8 +159,13 @@ def _heard_state(answer: Answer, row: Row[Any], at: datetime) -> EntryState:
         announced_after = row.early_outcome == FAILED_AS_ANNOUNCED and heard_after
         if not answer.moved or announced_after or row.early_outcome == FAILED_AFTER_MOVE:
             return EntryState.FAILED
-    elif row.early_outcome == COMPLETED and (live_then or answer is Answer.MISSING):
+    elif (row.early_outcome == COMPLETED and (live_then or answer is Answer.MISSING)) or (
+        entry is None and was_done(row)
+    ):
         return EntryState.RECOVERED
     elif row.early_outcome == ACTIVE and live_then:
         return EntryState.ACTIVE
+    gone_since = answer is Answer.MISSING and _completed_since(row)
+    if gone_since or (entry is None and was_done(row)):
+        return EntryState.RECOVERED
     return entry or EntryState(row.previous_state or EntryState.FAILED)

@@ -30,7 +30,7 @@ from redrive.ledger.identities import any_named
 from redrive.ledger.intake import Intake
 from redrive.ledger.occurrences import version_of
 from redrive.ledger.outcomes import AWAITS, apply_outcomes
-from redrive.ledger.rows import operations_of
+from redrive.ledger.rows import failed_since, operations_of
 from redrive.ledger.schema import cursors, entries
 from redrive.ports import Clock, DriftVerdict, EntryVersion, LedgerEntry
 
@@ -165,6 +165,7 @@ class SqlFollowerLedger:
                 state=EntryState(row.state),
                 failure_seq=row.failure_seq,
                 failed_at=row.failed_at,
+                failed_since=failed_since(row),
                 moved_at=row.moved_at,
                 generation=row.generation,
                 forgets=row.forgets,
@@ -176,7 +177,9 @@ class SqlFollowerLedger:
     async def unrecorded(self, source: str, queue: str, failed: Sequence[JobStatus]) -> list[JobId]:
         wanted = {entry_id_of(source, queue, status.job_id): status for status in failed}
         rows = await self._database.rows(
-            select(entries.c.entry_id, entries.c.failed_at).where(any_named(self._database, "ids")),
+            select(entries.c.entry_id, entries.c.failed_at).where(
+                any_named(self._database, "ids"), entries.c.state != EntryState.VANISHED.value
+            ),
             {"ids": self._database.listed(wanted)},
         )
         known = {row.entry_id: row.failed_at for row in rows}
@@ -185,6 +188,19 @@ class SqlFollowerLedger:
             for entry_id, status in wanted.items()
             if known.get(entry_id) != status.finished_at
         ]
+
+    async def vanished_among(
+        self, source: str, queue: str, failed: Sequence[JobStatus]
+    ) -> list[LedgerEntry]:
+        finished_at = {status.job_id: status.finished_at for status in failed}
+        ids = [entry_id_of(source, queue, job_id) for job_id in finished_at]
+        found = await self._entries(
+            _to_check(source)
+            .add_columns(false().label("awaits"))
+            .where(any_named(self._database, "ids"), entries.c.state == EntryState.VANISHED.value),
+            {"ids": self._database.listed(ids)},
+        )
+        return [entry for entry in found if entry.failed_at == finished_at[entry.job_id]]
 
     async def record_drift(self, verdicts: Sequence[DriftVerdict]) -> list[Operation]:
         async def work(connection: AsyncConnection) -> list[Operation]:
@@ -211,6 +227,7 @@ def _to_check(source: str) -> Any:
         entries.c.state,
         entries.c.failure_seq,
         entries.c.failed_at,
+        entries.c.heard_at,
         entries.c.moved_at,
         entries.c.generation,
         entries.c.forgets,

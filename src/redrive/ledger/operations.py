@@ -32,7 +32,7 @@ from redrive.ledger.counting import move_own_counts
 from redrive.ledger.database import Database
 from redrive.ledger.judging import add_operation_activity
 from redrive.ledger.payloads import read_payload
-from redrive.ledger.rows import operation_of, operations_of, select_open_operations
+from redrive.ledger.rows import failed_since, operation_of, operations_of, select_open_operations
 from redrive.ledger.schema import Millis, entries, operations
 from redrive.ledger.steering import (
     SqlSteeringLedger,
@@ -133,6 +133,12 @@ class SqlOperationLedger(SqlSteeringLedger):
             return row.job_name, kept.payload
 
         return await self._database.read(work)
+
+    async def failed_since(self, entry_pk: int) -> datetime:
+        rows = await self._database.rows(
+            select(entries.c.failed_at, entries.c.heard_at).where(entries.c.id == entry_pk)
+        )
+        return failed_since(rows[0])
 
     async def settle(
         self, operation: Operation, batch: Batch, settlements: Sequence[Settlement]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, func, literal_column, select
@@ -243,3 +244,10 @@ def chapter_of(row: Row[Any]) -> Chapter:
         why=row.why,
         started_at=row.begun_at,
     )
+
+
+def failed_since(row: Row[Any]) -> datetime:
+    """When the job of an entry's row had surely failed; see
+    :meth:`redrive.ports.OperationLedger.failed_since`."""
+    failed_at: datetime = row.failed_at
+    return failed_at if row.heard_at is None else min(failed_at, row.heard_at)

@@ -32,7 +32,13 @@ from redrive.domain import (
 from redrive.ledger.answers import meaning_of, note_of
 from redrive.ledger.counting import add_recoveries, next_sequences
 from redrive.ledger.database import Database, any_of
-from redrive.ledger.early import early_outcome_of, recovered_at, settle_early, something_ended_early
+from redrive.ledger.early import (
+    early_outcome_of,
+    recovered_at,
+    settle_early,
+    something_ended_early,
+    was_done,
+)
 from redrive.ledger.holding import batch_of, claimed_by, claimed_entries, claimed_items
 from redrive.ledger.judging import CountMoves, EarlyOutcome, set_outcomes
 from redrive.ledger.moves import Moves, move_counts
@@ -77,7 +83,7 @@ async def settle(
         for row in await _still_claimed(database, connection, operation, late):
             state = await settle_early(connection, operation, key, row, seq, now)
             done[row.id] = (row.app_id, row.group_pk, state)
-            if state is EntryState.RECOVERED and entry_state is not None:
+            if state is EntryState.RECOVERED and (entry_state is not None or was_done(row)):
                 recoveries.append(recovered_at(row, key[2]))
             if key[0].moved and state in (EntryState.RECOVERED, EntryState.FAILED):
                 outcome, heard_at, same_way = early_outcome_of(row, state, key[2])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Protocol
 
 from redrive.domain import (
@@ -95,9 +96,9 @@ class Engine(Protocol):
         holds as for :meth:`requeue`.
         """
 
-    async def completed(self, queue: str, job_ids: Sequence[JobId]) -> set[JobId]:
+    async def completed(self, queue: str, job_ids: Sequence[JobId]) -> dict[JobId, datetime]:
         """Those of the named jobs whose last outcome is that they completed, as far back as the
-        engine remembers. What it tells does not depend on any clock."""
+        engine remembers, and when. Not where the engine has given a number to another job."""
 
     async def decline(self, batch: RequeueBatch, job_id: JobId) -> RequeueResult:
         """Take the receipt of a job's rebuild because the job has completed elsewhere.

@@ -14,6 +14,7 @@ from redrive.domain import EntryState, Failure, JobId, JobOutcome, JobStatus, Op
 class LedgerEntry:
     """A failed or live entry in the ledger, as the drift check compares it with the engine.
 
+    ``failed_since`` is when it had surely failed, also where the worker's clock is ahead.
     ``awaits`` says of a failed one that its last hand-over has no outcome yet.
     """
 
@@ -23,6 +24,7 @@ class LedgerEntry:
     state: EntryState
     failure_seq: int
     failed_at: datetime
+    failed_since: datetime
     moved_at: datetime | None
     generation: int
     forgets: bool
@@ -113,7 +115,13 @@ class FollowerLedger(Protocol):
         """A page of the source's queued and active entries after a primary key, in that order."""
 
     async def unrecorded(self, source: str, queue: str, failed: Sequence[JobStatus]) -> list[JobId]:
-        """Those of the failed jobs whose occurrence the ledger does not have."""
+        """Those of the failed jobs whose occurrence the ledger does not have, or takes for
+        vanished."""
+
+    async def vanished_among(
+        self, source: str, queue: str, failed: Sequence[JobStatus]
+    ) -> list[LedgerEntry]:
+        """The vanished entries of the failed jobs whose very failure it is."""
 
     async def record_drift(self, verdicts: Sequence[DriftVerdict]) -> list[Operation]:
         """Apply what the drift check found; returns operations whose outcome counts moved."""

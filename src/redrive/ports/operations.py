@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
 from typing import Protocol
 
 from redrive.domain import (
@@ -61,6 +62,10 @@ class OperationLedger(SteeringLedger, Protocol):
 
     async def payload(self, entry_pk: int) -> tuple[str, Payload | None]:
         """The job name and, if it was kept, the payload of an entry."""
+
+    async def failed_since(self, entry_pk: int) -> datetime:
+        """When an entry's job had surely failed: its finish time or, where the worker's clock is
+        ahead, when the ledger heard of it."""
 
     async def settle(
         self, operation: Operation, batch: Batch, settlements: Sequence[Settlement]

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import TypeVar
 
 from redrive.domain import (
@@ -117,13 +118,16 @@ class InMemoryEngine(MemoryQueues):
         [item] = [item for item in batch.items if item.job_id == job_id]
         return self._once(batch, job_id, lambda: [self._rebuild(batch, item, name, payload)])[0]
 
-    async def completed(self, queue: str, job_ids: Sequence[JobId]) -> set[JobId]:
+    async def completed(self, queue: str, job_ids: Sequence[JobId]) -> dict[JobId, datetime]:
         last = {
-            outcome.job_id: outcome.kind
+            outcome.job_id: outcome
             for outcome in self._queue(queue).outcomes
             if outcome.kind is not OutcomeKind.REMOVED
         }
-        return self._answer({one for one in job_ids if last.get(one) is OutcomeKind.COMPLETED})
+        found = [last[one] for one in job_ids if one in last]
+        return self._answer(
+            {one.job_id: one.at for one in found if one.kind is OutcomeKind.COMPLETED}
+        )
 
     async def decline(self, batch: RequeueBatch, job_id: JobId) -> RequeueResult:
         [item] = [item for item in batch.items if item.job_id == job_id]

@@ -74,12 +74,17 @@ class Discovery:
 
     def _name_of(self, key: bytes) -> str | None:
         """The watched queue that the key belongs to. The library allows no colon in a name, so
-        that one with a colon lies under another, longer prefix."""
+        that one with a colon lies under another, longer prefix. No text of a database holds a
+        NUL."""
         try:
             name = key.decode()[len(self._prefix) + 1 : -len(":meta")]
         except UnicodeDecodeError:
             return None
-        if ":" in name or not any(fnmatchcase(name, pattern) for pattern in self._patterns):
+        if (
+            ":" in name
+            or "\0" in name
+            or not any(fnmatchcase(name, pattern) for pattern in self._patterns)
+        ):
             return None
         return name
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
@@ -94,7 +95,7 @@ class BullMQEngine:
     ) -> RequeueResult:
         return await self._mover.rebuild(self._keys(batch.queue), batch, job_id, name, payload)
 
-    async def completed(self, queue: str, job_ids: Sequence[JobId]) -> set[JobId]:
+    async def completed(self, queue: str, job_ids: Sequence[JobId]) -> dict[JobId, datetime]:
         return await completed_last(self._calls, self._keys(queue), job_ids)
 
     async def decline(self, batch: RequeueBatch, job_id: JobId) -> RequeueResult:

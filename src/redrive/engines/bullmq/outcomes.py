@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from redrive.domain import JobId, JobOutcome, OutcomeKind, from_millis
@@ -27,6 +28,7 @@ LOOKED_BACK = 100_000
 """Events that are looked at for the last of a job; the library keeps about 10,000 if not told."""
 
 _LOOK_BACK_PAGE = 2_000
+_LAST_MILLIS = 253_402_300_799_999
 _STREAM_ID = re.compile(r"\d{1,19}-\d{1,19}")
 
 Outcomes = dict[str, tuple[list[JobOutcome], str]]
@@ -51,27 +53,55 @@ async def read_outcomes(
     return {queues[key.decode()]: _outcomes_of(events) for key, events in streams}
 
 
-async def completed_last(calls: Calls, keys: QueueKeys, job_ids: Sequence[JobId]) -> set[JobId]:
-    """Those of the jobs whose last outcome in the stream is that they completed.
+async def completed_last(
+    calls: Calls, keys: QueueKeys, job_ids: Sequence[JobId]
+) -> dict[JobId, datetime]:
+    """Those of the jobs whose last outcome in the stream is that they completed, and when.
 
-    A removal says nothing of the work: one after the completion is passed over. The stream is in
-    the order in which it happened, whatever clocks the workers have.
+    A removal says nothing of the work: one after the completion is passed over. A job that the
+    library has numbered itself is another one, of the same number, if it was added after its
+    failure: a queue that was obliterated counts from one again.
     """
-    sought, completed, before = set(job_ids), set(), "+"
+    look = _LookBack(job_ids)
+    before = "+"
     for _ in range(0, LOOKED_BACK, _LOOK_BACK_PAGE):
-        if not sought:
+        if look.is_over:
             break
         page = ("COUNT", _LOOK_BACK_PAGE)
         events = await calls.one("XREVRANGE", keys.of("events"), before, "-", *page)
-        for outcome in _outcomes_of(events)[0] if events else ():
-            if outcome.job_id in sought and outcome.kind is not OutcomeKind.REMOVED:
-                sought.remove(outcome.job_id)
-                if outcome.kind is OutcomeKind.COMPLETED:
-                    completed.add(outcome.job_id)
+        for event_id, fields in events:
+            look.pass_by(event_id, dict(zip(fields[::2], fields[1::2], strict=False)))
         if len(events) < _LOOK_BACK_PAGE:
             break
         before = f"({events[-1][0].decode()}"
-    return completed
+    return look.completed
+
+
+class _LookBack:
+    """What the events of a stream, newest first, say of some jobs."""
+
+    def __init__(self, job_ids: Sequence[JobId]) -> None:
+        self.completed: dict[JobId, datetime] = {}
+        self._sought = set(job_ids)
+        self._numbered: set[JobId] = set()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no older event can say more."""
+        return not self._sought and not self._numbered
+
+    def pass_by(self, event_id: bytes, fields: Mapping[bytes, bytes]) -> None:
+        job_id, event = job_id_of(fields.get(b"jobId", b"")), fields.get(b"event")
+        if job_id in self._numbered and event in (b"failed", b"added"):
+            self._numbered.discard(job_id)
+            if event == b"added":
+                del self.completed[job_id]
+        elif job_id in self._sought and event in (b"completed", b"failed", b"active"):
+            self._sought.discard(job_id)
+            if event == b"completed":
+                self.completed[job_id] = _time_of(event_id)
+                if job_id.isdecimal():
+                    self._numbered.add(job_id)
 
 
 async def _read_streams(
@@ -112,7 +142,7 @@ def _outcomes_of(events: list[Any]) -> tuple[list[JobOutcome], str]:
         kind = KINDS.get(fields[1]) if fields and fields[0] == b"event" else None
         if kind is not None:
             named = dict(zip(fields[::2], fields[1::2], strict=False))
-            if b"jobId" in named or fields[1] == b"cleaned":
+            if b"jobId" in named or (fields[1] == b"cleaned" and named.get(b"count") != b"0"):
                 outcomes.append(_outcome(event_id, kind, named))
     return outcomes, events[-1][0].decode()
 
@@ -121,6 +151,11 @@ def _outcome(event_id: bytes, kind: OutcomeKind, fields: Mapping[bytes, bytes]) 
     return JobOutcome(
         job_id=job_id_of(fields.get(b"jobId", b"")),
         kind=kind,
-        at=from_millis(int(event_id.partition(b"-")[0])),
+        at=_time_of(event_id),
         error_message=clean(fields.get(b"failedReason"), MESSAGE_LIMIT),
     )
+
+
+def _time_of(event_id: bytes) -> datetime:
+    """The server's time of an event; one beyond all calendars, given by hand, is cut."""
+    return from_millis(min(int(event_id.partition(b"-")[0]), _LAST_MILLIS))
