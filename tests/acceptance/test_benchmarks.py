@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.__main__ import PARTS
+from benchmarks.__main__ import ON_POSTGRESQL, PARTS
 from benchmarks.others import LOOP, NATIVE, NODE
+from benchmarks.worlds import BACKENDS
 
 ROOT = Path(__file__).parents[2]
 SMALL = ("--sizes", "50", "--entries", "1000", "--failed", "100", "--loop-entries", "20")
@@ -46,7 +47,12 @@ def test_every_part_measures_something(tmp_path: Path) -> None:
     wanted = [part for part in PARTS if part not in (TOO_SHORT_TO_CANCEL, OF_MANY_COURSES)]
     parts = [word for part in wanted for word in ("--only", part)]
     written = run(tmp_path, *parts)
-    assert {"reading-sqlite", "reading-postgresql", "retention-sqlite", "costs"} <= written
+    of_both = [part for part in wanted if part not in ON_POSTGRESQL]
+    assert written == {
+        *(f"{part}-{backend}" for part in of_both for backend in BACKENDS),
+        *ON_POSTGRESQL,
+        "servers",
+    }
     servers = json.loads((tmp_path / "servers.json").read_text())
     assert "appendonly yes, appendfsync everysec" in servers["redis"]
     assert "fsync on, synchronous_commit on" in servers["postgresql"]
@@ -63,6 +69,14 @@ def test_without_node_the_other_ways_are_measured(tmp_path: Path) -> None:
     rows = json.loads((tmp_path / "others-sqlite.json").read_text())["rows"]
     names = [row["name"] for row in rows]
     assert (LOOP in names, NATIVE in names, NODE in names) == (True, True, False)
+
+
+def test_a_cancel_in_the_middle_is_measured(tmp_path: Path) -> None:
+    words = ("--only", TOO_SHORT_TO_CANCEL, "--backend", "sqlite")
+    written = run(tmp_path, *words, REDRIVE_BATCH_SIZE="3")
+    assert "cancelling-sqlite" in written
+    rows = json.loads((tmp_path / "cancelling-sqlite.json").read_text())["rows"]
+    assert [len(row["values"]) for row in rows] == [1, 1]
 
 
 def test_what_could_not_be_measured_is_said_in_one_line(tmp_path: Path) -> None:
