@@ -117,4 +117,4 @@ class PlanMachine(RecoveryMachine):
 def test_every_planned_entry_ends_with_exactly_one_reason(
     ledger_templates: LedgerTemplates, shared_redis: RedisServer, tmp_path: Path
 ) -> None:
-    run_machine(PlanMachine, ledger_templates, shared_redis, tmp_path, examples=40, steps=30)
+    run_machine(PlanMachine, ledger_templates, shared_redis, tmp_path, examples=30, steps=30)

@@ -328,4 +328,4 @@ class RecoveryMachine(RuleBasedStateMachine):
 def test_any_interleaving_keeps_the_invariants(
     ledger_templates: LedgerTemplates, shared_redis: RedisServer, tmp_path: Path
 ) -> None:
-    run_machine(RecoveryMachine, ledger_templates, shared_redis, tmp_path, examples=50, steps=30)
+    run_machine(RecoveryMachine, ledger_templates, shared_redis, tmp_path, examples=35, steps=30)
