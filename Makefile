@@ -6,6 +6,8 @@ PYTHON ?= $(shell for python in python3.12 python3.11 python3 python; do \
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# Else every process that is started compiles everything anew.
+unexport PYTHONDONTWRITEBYTECODE
 # Tests wait for servers and browsers about half of their time.
 WORKERS ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2) * 3 / 2 )))
 

@@ -60,8 +60,10 @@ def postgres() -> Iterator[PostgresServer]:
 @pytest.fixture(scope="session")
 def ledger_templates(
     tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer
-) -> LedgerTemplates:
-    return LedgerTemplates(tmp_path_factory.mktemp("ledger"), postgres)
+) -> Iterator[LedgerTemplates]:
+    templates = LedgerTemplates(tmp_path_factory.mktemp("ledger"), postgres)
+    yield templates
+    templates.close()
 
 
 @pytest.fixture(params=BACKENDS)

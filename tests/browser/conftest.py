@@ -79,5 +79,5 @@ async def windows(browser: Browser, scene: Scene) -> AsyncIterator[OpenWindow]:
 async def window(windows: OpenWindow) -> Window:
     """A window that has logged in."""
     opened = await windows()
-    await opened.log_in()
+    await opened.enter()
     return opened

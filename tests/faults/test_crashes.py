@@ -10,6 +10,7 @@ import pytest
 
 from redrive.domain import SOURCE_AWAY, EntryState, OperationKind, OperationState, Scope
 from redrive.testing import Crash, Faults, When
+from tests.faults.turns import in_turn
 from tests.support.bullmq_world import BullMQWorld
 from tests.support.rig import MakeRig, check_adds_up
 from tests.support.working import fail_some, run_all, waiting
@@ -41,9 +42,7 @@ async def crash(action: Callable[[], Awaitable[object]]) -> None:
     assert crashed, "the fault never happened"
 
 
-@pytest.mark.parametrize("completes_between", [False, True], ids=["idle", "worker-finishes"])
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("step", STEPS, ids=lambda step: "-".join(map(str, step)))
+@in_turn(step=STEPS, when=("before", "after"), completes_between=(False, True))
 async def test_a_crash_at_any_step_loses_nothing_and_moves_nothing_twice(
     make_rig: MakeRig,
     world: BullMQWorld,

@@ -22,6 +22,7 @@ from redrive.domain import (
 from redrive.ledger import Database
 from redrive.testing import Faults, InMemoryEngine, When
 from tests.faults.test_crashes import crash
+from tests.faults.turns import in_turn
 from tests.support.bullmq_world import BullMQWorld
 from tests.support.rig import OPERATOR, QUEUE, Rig, check_adds_up
 from tests.support.servers import RedisServer
@@ -53,8 +54,7 @@ async def start_plan(rig: Rig, kind: OperationKind, **narrowed: Any) -> Operatio
     return operation
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("step", STEPS, ids=lambda step: "-".join(map(str, step)))
+@in_turn(step=STEPS, when=("before", "after"))
 async def test_a_crash_at_any_step_works_off_the_selection_and_nothing_else(
     make_rig: MakeRig, world: BullMQWorld, step: tuple[str, str, int], when: When
 ) -> None:
@@ -88,12 +88,7 @@ async def test_a_crash_at_any_step_works_off_the_selection_and_nothing_else(
     await survivor.check_counts()
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize(
-    "step",
-    [one for one in STEPS if one[0] == "ledger"],
-    ids=lambda step: "-".join(map(str, step)),
-)
+@in_turn(step=[one for one in STEPS if one[0] == "ledger"], when=("before", "after"))
 async def test_a_crash_while_dismissing_dismisses_each_entry_once_and_moves_no_job(
     make_rig: MakeRig, world: BullMQWorld, step: tuple[str, str, int], when: When
 ) -> None:

@@ -6,8 +6,6 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
-import pytest
-
 from redrive.domain import (
     Canary,
     CanaryState,
@@ -21,6 +19,7 @@ from redrive.testing import Faults
 from redrive.testing.faults import When
 from tests.faults.scene import COMPLETED, PAUSED, Scene
 from tests.faults.test_crashes import crash
+from tests.faults.turns import in_turn
 from tests.support.rig import OPERATOR
 from tests.support.working import waiting
 
@@ -172,8 +171,7 @@ STEPS = [
 ]
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("step", STEPS, ids=lambda step: "-".join(map(str, step)))
+@in_turn(step=STEPS, when=("before", "after"))
 async def test_a_canary_is_kept_through_a_crash_at_any_step(
     scene: Scene, step: tuple[str, str, int], when: When
 ) -> None:
@@ -189,17 +187,17 @@ async def test_a_canary_is_kept_through_a_crash_at_any_step(
     assert (finished.state, finished.requeued) == (COMPLETED, 10)
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize(
-    ("target", "method"), [("ledger", "pause"), ("progress", "write"), ("ledger", "settle")]
+@in_turn(
+    step=[("ledger", "pause", 1), ("progress", "write", 1), ("ledger", "settle", 1)],
+    when=("before", "after"),
 )
 async def test_a_guard_pauses_through_a_crash_of_its_runner(
-    scene: Scene, target: str, method: str, when: When
+    scene: Scene, step: tuple[str, str, int], when: When
 ) -> None:
     await scene.fail(30)
     operation = await scene.rig.start(controls=GUARD)
     scene.at_each_wait(lambda: scene.work(fail=True))
-    doomed = scene.make(Faults(target, method, 1, when))
+    doomed = scene.make(Faults(*step, when))
     await crash(lambda: doomed.runner.run(operation.operation_id))
     paused = await scene.run(operation)
     assert (paused.state, paused.paused_by) == (PAUSED, "guard")
@@ -208,8 +206,7 @@ async def test_a_guard_pauses_through_a_crash_of_its_runner(
     assert (finished.state, finished.requeued) == (COMPLETED, 30)
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("method", ["request_pause", "resume", "change_controls"])
+@in_turn(method=["request_pause", "resume", "change_controls"], when=("before", "after"))
 async def test_who_steers_may_die_before_or_after_it_is_written(
     scene: Scene, method: str, when: When
 ) -> None:

@@ -22,6 +22,7 @@ from redrive.errors import NothingToTakeBack, OperationNotFound
 from redrive.sweeping import sweep
 from redrive.testing import Crash, Faults
 from redrive.testing.faults import When
+from tests.faults.turns import in_turn
 from tests.support.bullmq_world import BullMQWorld
 from tests.support.rig import OPERATOR, QUEUE, Rig, check_adds_up
 from tests.support.working import fail_some, run_all, waiting
@@ -196,9 +197,7 @@ STEPS = [
 ]
 
 
-@pytest.mark.parametrize("completes_between", [False, True], ids=["idle", "worker-finishes"])
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("step", STEPS, ids=lambda step: "-".join(map(str, step)))
+@in_turn(step=STEPS, when=("before", "after"), completes_between=(False, True))
 async def test_a_crash_at_any_step_of_an_undo_loses_nothing_and_runs_nothing_twice(
     make_rig: MakeRig,
     world: BullMQWorld,

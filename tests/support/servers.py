@@ -131,7 +131,9 @@ class PostgresServer:
         # Where nothing is synced, copying files beats writing them to the log first.
         self._strategy = "WAL_LOG" if synced else "FILE_COPY"
         if not synced:
-            self.psql("ALTER SYSTEM SET fsync = off; SELECT pg_reload_conf();")
+            self.psql("ALTER SYSTEM SET fsync = off;")
+            # Statistics that come by themselves would change plans from one run to the next.
+            self.psql("ALTER SYSTEM SET autovacuum = off; SELECT pg_reload_conf();")
 
     def create_database(self, template: str = "template0", name: str | None = None) -> str:
         """A new database, empty or a copy; returns its URL."""

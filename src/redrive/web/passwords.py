@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import anyio
 import anyio.to_thread
@@ -19,6 +20,11 @@ def hash_password(password: str) -> str:
     return _HASHER.hash(password)
 
 
+@cache
+def _hash_of_nobody() -> str:
+    return hash_password("nobody has this password")
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Verdict:
     """``replacement`` is a new hash where the stored one was made with other parameters."""
@@ -33,7 +39,7 @@ class PasswordChecker:
 
     def __init__(self) -> None:
         self._limiter = anyio.CapacityLimiter(_AT_ONCE)
-        self._of_nobody = hash_password("nobody has this password")
+        self._of_nobody = _hash_of_nobody()
 
     async def check(self, password: str, password_hash: str | None) -> Verdict:
         """Whether the password is that of the hash.
