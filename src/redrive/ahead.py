@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import dataclass
 from types import TracebackType
 
 from redrive.domain import Failure
 from redrive.ports import Engine
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Page:
+    """Failures after a place, and the place after them; ``known`` is the newest failure that the
+    ledger had before they were read."""
+
+    failures: list[Failure]
+    after: str
+    known: int
 
 
 class ReadAhead:
@@ -17,7 +28,7 @@ class ReadAhead:
         self._engine = engine
         self._queue = queue
         self._limit = limit
-        self._begun: dict[str, asyncio.Task[tuple[list[Failure], str]]] = {}
+        self._begun: dict[str, asyncio.Task[Page]] = {}
 
     async def __aenter__(self) -> ReadAhead:
         return self
@@ -30,17 +41,20 @@ class ReadAhead:
     ) -> None:
         await self._end_others(None)
 
-    def begin(self, place: str) -> None:
-        """Read the page after this place meanwhile."""
-        read = self._engine.failures(self._queue, place, self._limit)
-        self._begun[place] = asyncio.ensure_future(read)
+    def begin(self, place: str, known: int) -> None:
+        """Read the page after this place meanwhile; the ledger has ``known`` failures."""
+        self._begun[place] = asyncio.ensure_future(self._read(place, known))
 
-    async def page(self, place: str) -> tuple[list[Failure], str]:
-        """The failures after a place, and the place after them. Raises Unavailable."""
+    async def page(self, place: str, known: int) -> Page:
+        """The page after a place, if need be read now. Raises Unavailable."""
         await self._end_others(place)
         if place not in self._begun:
-            self.begin(place)
+            self.begin(place, known)
         return await self._begun.pop(place)
+
+    async def _read(self, place: str, known: int) -> Page:
+        failures, after = await self._engine.failures(self._queue, place, self._limit)
+        return Page(failures=failures, after=after, known=known)
 
     async def _end_others(self, kept: str | None) -> None:
         for place in [one for one in self._begun if one != kept]:

@@ -15,6 +15,9 @@ from redrive.ports import Clock, DriftVerdict, Engine, FollowerLedger, LedgerEnt
 PAGE = 1000
 _GRACE = timedelta(seconds=2)
 _LONGEST_REST_SECONDS = 0.005
+_NEVER = datetime.min.replace(tzinfo=UTC)
+_GONE_AT_ONCE = 100_000
+"""Jobs that are looked for in a queue's events at once: each look reads all of them."""
 
 _LIVE = {
     JobState.WAITING: EntryState.QUEUED,
@@ -50,7 +53,8 @@ class DriftCheck:
         self._clock = clock
         self._tell = tell
         self._take_in = take_in
-        self._heard_until = datetime.min.replace(tzinfo=UTC)
+        self._heard_until = _NEVER
+        self._gone: defaultdict[str, list[LedgerEntry]] = defaultdict(list)
 
     def heard_until(self, at: datetime) -> None:
         """Say that every outcome before ``at`` has been applied."""
@@ -58,7 +62,10 @@ class DriftCheck:
 
     async def check_entries(self) -> None:
         """One pass over the ledger's failed and live entries."""
+        self._gone.clear()
         await self._walk(self._ledger.failed_to_check, lambda entry: entry.failure_seq)
+        for queue in list(self._gone):
+            await self._judge_gone(queue)
         await self._walk(self._ledger.live_to_check, lambda entry: entry.entry_pk)
 
     async def find_completed(self, queue: str, completed: Sequence[JobId]) -> None:
@@ -72,18 +79,14 @@ class DriftCheck:
         entries = await self._ledger.failed_among(self._source, queue, completed)
         if not entries:
             return
-        names = [entry.job_id for entry in entries]
-        statuses = await self._engine.statuses(queue, names)
-        last = await self._engine.completed(queue, names)
-        await self._apply(
-            [
-                _verdict(entry, EntryState.RECOVERED, "completed elsewhere")
-                for entry, status in zip(entries, statuses, strict=True)
-                if status.state in (JobState.COMPLETED, JobState.MISSING)
-                and entry.job_id in last
-                and last[entry.job_id] > entry.failed_since
-            ]
-        )
+        statuses = await self._engine.statuses(queue, [entry.job_id for entry in entries])
+        over = [
+            entry
+            for entry, status in zip(entries, statuses, strict=True)
+            if status.state in (JobState.COMPLETED, JobState.MISSING)
+        ]
+        done = await self._done_since(queue, over) if over else set()
+        await self._apply([_done_elsewhere(entry) for entry in over if entry.job_id in done])
 
     async def find_unrecorded(self, queues: Sequence[str]) -> None:
         """One pass over the engine's failed jobs, for those that the scan passed by."""
@@ -116,11 +119,35 @@ class DriftCheck:
             for entry, status in zip(members, statuses, strict=True):
                 if status.state is JobState.FAILED and status.finished_at != entry.failed_at:
                     other_run.append(entry.job_id)
+                elif status.state is JobState.MISSING and entry.state is EntryState.FAILED:
+                    self._gone[queue].append(entry)
                 elif (found := self._judge(entry, status)) is not None:
                     verdicts.append(_verdict(entry, *found))
             if other_run:
                 await self._take_in(queue, other_run)
+            if len(self._gone.get(queue, ())) >= _GONE_AT_ONCE:
+                await self._judge_gone(queue)
         await self._apply(verdicts)
+
+    async def _judge_gone(self, queue: str) -> None:
+        """Judge the failed entries whose jobs their queue does not know any more."""
+        gone = self._gone.pop(queue)
+        done = await self._done_since(queue, gone)
+        completed = [_done_elsewhere(entry) for entry in gone if entry.job_id in done]
+        # A queue that drops failed jobs by plan leaves the entry as it is: it can be rebuilt.
+        removed = [
+            _verdict(entry, EntryState.VANISHED, "removed from its queue")
+            for entry in gone
+            if entry.job_id not in done and not entry.forgets
+        ]
+        verdicts = completed + removed
+        for start in range(0, len(verdicts), PAGE):
+            await self._apply(verdicts[start : start + PAGE])
+
+    async def _done_since(self, queue: str, failed: Sequence[LedgerEntry]) -> set[JobId]:
+        """Those of the jobs that have completed, as their last event says, since they failed."""
+        last = await self._engine.completed(queue, [entry.job_id for entry in failed])
+        return {entry.job_id for entry in failed if last.get(entry.job_id, _NEVER) > _since(entry)}
 
     async def _apply(self, verdicts: Sequence[DriftVerdict]) -> None:
         if verdicts:
@@ -141,20 +168,12 @@ class DriftCheck:
             # The same run as before the hand-over: the queue's store lost it, as after a crash.
             lost = (EntryState.FAILED, "its queue lost the hand-over")
             return lost if entry.awaits or not was_failed else None
-        if status.state is JobState.MISSING:
-            return self._judge_missing(entry, was_failed)
-        if not was_failed and self._was_heard(entry):
-            # Known, and in none of its queue's lists: no worker will ever take it.
-            return EntryState.VANISHED, "in none of its queue's lists"
-        return None
-
-    def _judge_missing(self, entry: LedgerEntry, was_failed: bool) -> tuple[EntryState, str] | None:
-        if was_failed:
-            # A queue that drops failed jobs by plan leaves the entry as it is: it can be rebuilt.
-            return None if entry.forgets else (EntryState.VANISHED, "removed from its queue")
-        if not self._was_heard(entry):
+        if was_failed or not self._was_heard(entry):
             return None
-        return EntryState.VANISHED, "gone from its queue without a verdict"
+        if status.state is JobState.MISSING:
+            return EntryState.VANISHED, "gone from its queue without a verdict"
+        # Known, and in none of its queue's lists: no worker will ever take it.
+        return EntryState.VANISHED, "in none of its queue's lists"
 
     def _was_heard(self, entry: LedgerEntry) -> bool:
         """Whether every outcome since the entry's hand-over has been applied."""
@@ -177,6 +196,16 @@ class DriftCheck:
         await self._apply(
             [_verdict(entry, EntryState.FAILED, "its queue holds it again") for entry in back]
         )
+
+
+def _since(entry: LedgerEntry) -> datetime:
+    """When the run began to be awaited whose completion ends the failure."""
+    handed_over = entry.moved_at if entry.awaits else None
+    return handed_over or entry.failed_since
+
+
+def _done_elsewhere(entry: LedgerEntry) -> DriftVerdict:
+    return _verdict(entry, EntryState.RECOVERED, "completed elsewhere")
 
 
 def _verdict(entry: LedgerEntry, state: EntryState, reason: str) -> DriftVerdict:

@@ -127,8 +127,9 @@ class Follower:
         taken = 0
         unfinished = list(await self.queues())
         while unfinished:
+            known = await self._ledger.newest_failure()
             for queue in list(unfinished):
-                found, is_through = await self._scan_queue(queue, _PAGES_IN_A_ROW)
+                found, is_through = await self._scan_queue(queue, known)
                 taken += found
                 if is_through:
                     unfinished.remove(queue)
@@ -138,33 +139,35 @@ class Follower:
             log.warning("report_not_written", error=str(error))
         return taken
 
-    async def _scan_queue(self, queue: str, pages: int) -> tuple[int, bool]:
-        """Take in up to ``pages`` pages of a queue's failures; returns how many failures, and
-        whether it came to the end of them. A page of large jobs is a short one."""
+    async def _scan_queue(self, queue: str, known: int) -> tuple[int, bool]:
+        """Take in some pages of a queue's failures, where the ledger had ``known`` before; returns
+        how many failures, and whether it came to the end of them. A page of large jobs is a short
+        one."""
         taken = 0
         async with self._scanning, ReadAhead(self._engine, queue, BATCH) as ahead:
-            for pages_left in reversed(range(pages)):
+            for pages_left in reversed(range(_PAGES_IN_A_ROW)):
                 # Another loop that fails meanwhile forgets the places: they are read anew then.
                 places = self._scanned
                 if places is None:
                     places = self._scanned = await self._ledger.cursors(self._source, "failures")
                 before = places.get(queue, "")
-                failures, after = await ahead.page(before)
-                if not failures:
+                page = await ahead.page(before, known)
+                if not page.failures:
                     return taken, True
                 reach(Step.FAILURES_READ)
-                if pages_left and len(failures) == BATCH:
-                    ahead.begin(after)
+                known = await self._ledger.newest_failure()
+                if pages_left and len(page.failures) == BATCH:
+                    ahead.begin(page.after, known)
                 changed = await self._ledger.record_failures(
-                    self._source, queue, failures, (before, after)
+                    self._source, queue, page.failures, (before, page.after), page.known
                 )
                 reach(Step.FAILURES_RECORDED)
-                taken += len(failures)
+                taken += len(page.failures)
                 if changed is None:
                     self._scanned = None
                     continue
-                places[queue] = after
-                self._remember(queue, failures)
+                places[queue] = page.after
+                self._remember(queue, page.failures)
                 await self._tell(changed)
         return taken, False
 
@@ -203,6 +206,10 @@ class Follower:
         if outcomes or due:
             if outcomes:
                 reach(Step.OUTCOMES_READ)
+            if overtaken := _overtaken(outcomes):
+                # What failed since takes its entry from there.
+                changed = await self._ledger.record_outcomes(self._source, queue, overtaken, None)
+                await self._tell(changed or [])
             await self._take_announced(queue, _announced(outcomes, first=not places.get(queue)))
             if completed := _completed(outcomes):
                 await self._check.find_completed(queue, completed)
@@ -228,7 +235,7 @@ class Follower:
         drops failed jobs at once only announces them.
         """
         if announced:
-            await self._scan_queue(queue, _PAGES_IN_A_ROW)
+            await self._scan_queue(queue, await self._ledger.newest_failure())
         names = [name for name, told in announced.items() if not self._came_upon(queue, told)]
         for start in range(0, len(names), BATCH):
             part = names[start : start + BATCH]
@@ -332,6 +339,19 @@ def _announced(outcomes: Iterable[JobOutcome], *, first: bool) -> dict[JobId, Jo
         else:
             announced.pop(outcome.job_id, None)
     return announced
+
+
+def _overtaken(outcomes: Iterable[JobOutcome]) -> list[JobOutcome]:
+    """The completions after which the job failed in the same page: its producer has added one
+    more of that name."""
+    completed: dict[JobId, JobOutcome] = {}
+    overtaken: dict[JobId, JobOutcome] = {}
+    for outcome in outcomes:
+        if outcome.kind is OutcomeKind.COMPLETED:
+            completed[outcome.job_id] = outcome
+        elif outcome.kind is OutcomeKind.FAILED and outcome.job_id in completed:
+            overtaken[outcome.job_id] = completed[outcome.job_id]
+    return [one for job_id, one in overtaken.items() if completed[job_id] is one]
 
 
 def _completed(outcomes: Iterable[JobOutcome]) -> list[JobId]:

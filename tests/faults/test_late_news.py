@@ -10,8 +10,7 @@ import pytest
 
 from redrive.domain import Answer, EntryState, JobState, Outcome
 from redrive.engines.bullmq import failures
-from redrive.follower import Follower
-from tests.faults.replaced import Replaced
+from tests.faults.replaced import Replaced, follower_of
 from tests.support.bullmq_world import BullMQWorld
 from tests.support.rig import OPERATOR, QUEUE, MakeRig, Rig
 from tests.support.working import fail_some, run_all
@@ -148,14 +147,7 @@ async def test_an_announcement_that_a_sleeper_brings_late_does_not_undo_a_recove
             assert (await rig.entry(name)).state is EntryState.RECOVERED
         return found
 
-    sleeper = Follower(
-        engine=Replaced(rig.engine, "outcomes", asleep),
-        ledger=rig.following,
-        progress=rig.progress,
-        reports=rig.reports,
-        clock=rig.clock,
-    )
-    await sleeper.hear()
+    await follower_of(rig, engine=Replaced(rig.engine, "outcomes", asleep)).hear()
     await settle_down(rig)
 
     entry = await rig.entry(name)

@@ -77,11 +77,13 @@ def minute_of(at: datetime) -> int:
     return to_millis(at) // 60_000 * 60_000
 
 
+NEWEST_SEQUENCE = select(sequences.c.value).where(sequences.c.name == FAILURE_SEQ)
+"""The newest failure sequence number that is visible. Numbers become visible in their order."""
+
+
 async def freeze_selection(connection: AsyncConnection) -> int:
     """Hold off everything that enters or leaves selections; returns the newest sequence number."""
-    row = await connection.execute(
-        select(sequences.c.value).where(sequences.c.name == FAILURE_SEQ).with_for_update()
-    )
+    row = await connection.execute(NEWEST_SEQUENCE.with_for_update())
     return int(row.scalar_one())
 
 
@@ -93,9 +95,7 @@ async def share_selection(connection: AsyncConnection) -> None:
     """
     if connection.dialect.name == "sqlite":
         return  # a writing transaction is alone there
-    await connection.execute(
-        select(sequences.c.value).where(sequences.c.name == FAILURE_SEQ).with_for_update(read=True)
-    )
+    await connection.execute(NEWEST_SEQUENCE.with_for_update(read=True))
 
 
 async def an_operation_is_at_work(connection: AsyncConnection) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import false, not_, or_, select, update
+from sqlalchemy import false, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from redrive.domain import (
@@ -22,6 +22,7 @@ from redrive.domain import (
     entry_id_of,
 )
 from redrive.faultpoints import Step, reach
+from redrive.ledger.counting import NEWEST_SEQUENCE
 from redrive.ledger.database import Database, insert_or_ignore
 from redrive.ledger.drift import apply_verdicts
 from redrive.ledger.filters import one_of
@@ -65,7 +66,7 @@ class SqlFollowerLedger:
         queue: str,
         failures: Sequence[Failure],
         cursor: tuple[str, str] | None,
-        seen: Mapping[JobId, EntryVersion] | None = None,
+        seen: Mapping[JobId, EntryVersion] | int | None = None,
     ) -> list[Operation] | None:
         async def work(connection: AsyncConnection) -> list[Operation]:
             if cursor is not None:
@@ -79,6 +80,10 @@ class SqlFollowerLedger:
             return changed
 
         return await self._write(work)
+
+    async def newest_failure(self) -> int:
+        (row,) = await self._database.rows(NEWEST_SEQUENCE)
+        return int(row.value)
 
     async def versions(
         self, source: str, queue: str, job_ids: Sequence[JobId]
@@ -96,10 +101,11 @@ class SqlFollowerLedger:
         source: str,
         queue: str,
         outcomes: Sequence[JobOutcome],
-        cursor: tuple[str, str],
+        cursor: tuple[str, str] | None,
     ) -> list[Operation] | None:
         async def work(connection: AsyncConnection) -> list[Operation]:
-            await _move_cursor(connection, source, queue, OUTCOMES, *cursor)
+            if cursor is not None:
+                await _move_cursor(connection, source, queue, OUTCOMES, *cursor)
             if not outcomes:
                 return []
             last = {
@@ -129,12 +135,11 @@ class SqlFollowerLedger:
     ) -> list[LedgerEntry]:
         statement = (
             _to_check(source)
-            .add_columns(false().label("awaits"))
+            .add_columns(AWAITS.label("awaits"))
             .where(
                 any_named(self._database, "ids"),
                 entries.c.state == EntryState.FAILED.value,
                 or_(entries.c.defect.is_(None), entries.c.defect != DROPPED_AT_ONCE),
-                not_(AWAITS),
             )
         )
         ids = [entry_id_of(source, queue, job_id) for job_id in job_ids]

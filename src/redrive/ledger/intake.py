@@ -60,7 +60,7 @@ class Intake:
         self._fingerprints = fingerprints
 
     async def record(
-        self, failures: Sequence[Failure], seen: Mapping[JobId, EntryVersion] | None
+        self, failures: Sequence[Failure], seen: Mapping[JobId, EntryVersion] | int | None
     ) -> list[Row[Any]]:
         """Record the occurrences that are new and not outdated; returns operations whose outcomes
         moved."""
@@ -187,10 +187,7 @@ class Intake:
                 moves[one.row.app_id, one.row.group_pk, EntryState(one.row.state), None] += 1
             moves[app_id, one.group_pk, None, state] += 1
             newest[app_id] = max(one.failure.failed_at, newest.get(app_id, one.failure.failed_at))
-        await move_counts(self._connection, moves, news_of_groups(occurrences))
-        await self._connection.execute(
-            _newest_statement(), [{"app": name, "newest": newest[name]} for name in sorted(newest)]
-        )
+        await move_counts(self._connection, moves, news_of_groups(occurrences), newest)
         again = [one.row for one in occurrences if one.row is not None and not one.is_claimed]
         await withdraw(
             self._connection,
@@ -225,13 +222,6 @@ def _told(row: Row[Any] | None, failure: Failure) -> Told:
         failure.error_message,
         failure.stacktrace,
     )
-
-
-def _newest_statement() -> Any:
-    newest = bindparam("newest", type_=apps.c.last_failed_at.type)
-    is_newer = apps.c.last_failed_at.is_(None) | (apps.c.last_failed_at < newest)
-    named = apps.c.app_id == bindparam("app")
-    return update(apps).where(named, is_newer).values(last_failed_at=newest)
 
 
 def _again_statement() -> Any:

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+from typing import Any
 
-from sqlalchemy import Update, bindparam, case, func, select, update
+from sqlalchemy import Update, bindparam, case, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from redrive.domain import EntryState
@@ -36,16 +37,22 @@ class GroupNews:
 
 
 async def move_counts(
-    connection: AsyncConnection, moves: Moves, news: Mapping[int, GroupNews] | None = None
+    connection: AsyncConnection,
+    moves: Moves,
+    news: Mapping[int, GroupNews] | None = None,
+    newest: Mapping[str, datetime] | None = None,
 ) -> None:
-    """Add what moved to the counters of apps and groups, and to groups what failed anew."""
-    await _move_app_counts(connection, moves)
+    """Add what moved to the counters of apps and groups; tell groups what failed anew, and apps
+    when that was (``newest``)."""
+    await _move_app_counts(connection, moves, newest or {})
     await move_group_counts(connection, moves, news)
 
 
-async def _move_app_counts(connection: AsyncConnection, moves: Moves) -> None:
-    """Apps in sorted order, in one round trip."""
-    deltas: dict[str, Counter[EntryState]] = {}
+async def _move_app_counts(
+    connection: AsyncConnection, moves: Moves, newest: Mapping[str, datetime]
+) -> None:
+    """Apps in sorted order, each once, in one round trip."""
+    deltas: dict[str, Counter[EntryState]] = {app_id: Counter() for app_id in newest}
     for (app_id, _, before, after), number in moves.items():
         delta = deltas.setdefault(app_id, Counter())
         if before is not None:
@@ -54,21 +61,25 @@ async def _move_app_counts(connection: AsyncConnection, moves: Moves) -> None:
             delta[after] += number
     states = sorted({state for delta in deltas.values() for state in delta if delta[state]})
     changes = [
-        {"moved_app": app_id} | {f"{state}_by": deltas[app_id][state] for state in states}
+        {"moved_app": app_id}
+        | {f"{state}_by": deltas[app_id][state] for state in states}
+        | ({"newest": newest.get(app_id)} if newest else {})
         for app_id in sorted(deltas)
-        if any(deltas[app_id].values())
+        if any(deltas[app_id].values()) or app_id in newest
     ]
     if changes:
-        await connection.execute(_moves_apps(tuple(states)), changes)
+        await connection.execute(_moves_apps(tuple(states), bool(newest)), changes)
 
 
 @cache
-def _moves_apps(states: tuple[EntryState, ...]) -> Update:
-    return (
-        update(apps)
-        .where(apps.c.app_id == bindparam("moved_app"))
-        .values({state.value: apps.c[state.value] + bindparam(f"{state}_by") for state in states})
-    )
+def _moves_apps(states: tuple[EntryState, ...], with_newest: bool) -> Update:
+    values: dict[str, Any] = {
+        state.value: apps.c[state.value] + bindparam(f"{state}_by") for state in states
+    }
+    if with_newest:
+        newest, last = bindparam("newest", type_=Millis()), apps.c.last_failed_at
+        values["last_failed_at"] = case((or_(last.is_(None), last < newest), newest), else_=last)
+    return update(apps).where(apps.c.app_id == bindparam("moved_app")).values(values)
 
 
 async def move_group_counts(

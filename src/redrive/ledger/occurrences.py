@@ -113,11 +113,15 @@ def version_of(row: Row[Any]) -> EntryVersion:
     return EntryVersion(EntryState(row.state), row.generation, row.failure_seq, row.selectable_seq)
 
 
-def is_outdated(row: Row[Any], failure: Failure, seen: Mapping[JobId, EntryVersion] | None) -> bool:
+def is_outdated(
+    row: Row[Any], failure: Failure, seen: Mapping[JobId, EntryVersion] | int | None
+) -> bool:
     """Whether something became of the entry since the failure was read, so that it may be one from
     before. What was only announced was not read: its time tells (see :func:`is_new`)."""
     if seen is None or failure.event_only:
         return False
+    if isinstance(seen, int):
+        return bool(row.failure_seq > seen)
     return seen.get(failure.job_id) != version_of(row)
 
 

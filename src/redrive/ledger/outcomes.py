@@ -38,6 +38,10 @@ RECOVERED, FAILED_AGAIN, VANISHED = Outcome.RECOVERED, Outcome.FAILED_AGAIN, Out
 
 _FOLLOWED = (EntryState.CLAIMED, EntryState.QUEUED, EntryState.ACTIVE, EntryState.VANISHED)
 
+_TARGET = {
+    OutcomeKind.ACTIVE: EntryState.ACTIVE,
+    OutcomeKind.COMPLETED: EntryState.RECOVERED,
+}
 
 AWAITS = and_(
     entries.c.moved_at.is_not(None),
@@ -166,8 +170,9 @@ async def apply_outcomes(
 
     Failures are not applied here: they come with their error through the intake. A failed entry
     is left to the drift check, because an event from before its failure may arrive late; but not
-    one whose failure was itself only announced, and so is on the same clock, nor one whose last
-    hand-over waits for its outcome: its failure was from before that, and was told late.
+    one whose failure was itself only announced, and so is on the same clock. Where the last
+    hand-over of a failed entry waits for its outcome, a completion is that outcome: its failure is
+    from before the hand-over and was told late, or of a job that was added anew since.
     """
     wanted = {
         key: outcome for key, outcome in last.items() if outcome.kind is not OutcomeKind.FAILED
@@ -215,13 +220,43 @@ async def _apply(
     seq: int,
     now: datetime,
 ) -> list[Row[Any]]:
-    target = {
-        OutcomeKind.ACTIVE: EntryState.ACTIVE,
-        OutcomeKind.COMPLETED: EntryState.RECOVERED,
-    }
-    changed = [(row, outcome) for row, outcome in rows if target[outcome.kind] != row.state]
-    if not changed:
-        return []
+    changed = [
+        (row, outcome)
+        for row, outcome in rows
+        if _TARGET[outcome.kind] != row.state and not _stays_failed(row)
+    ]
+    if changed:
+        await _change(connection, changed, seq, now)
+    completed = [(row, outcome) for row, outcome in rows if outcome.kind is OutcomeKind.COMPLETED]
+    attributed = await attribute(
+        database,
+        connection,
+        [
+            Attribution(
+                entry_pk=row.id,
+                operation_id=OperationId(row.operation_id),
+                generation=row.generation,
+                outcome=RECOVERED,
+                at=outcome.at,
+            )
+            for row, outcome in completed
+            if row.operation_id is not None
+        ],
+    )
+    return await move_outcome_counts(connection, attributed, now)
+
+
+def _stays_failed(row: Row[Any]) -> bool:
+    return bool(row.state == EntryState.FAILED and row.defect != DROPPED_AT_ONCE)
+
+
+async def _change(
+    connection: AsyncConnection,
+    changed: Sequence[tuple[Row[Any], JobOutcome]],
+    seq: int,
+    now: datetime,
+) -> None:
+    """Move the entries, and everything that counts them."""
     await connection.execute(
         update(entries)
         .where(entries.c.id == bindparam("pk"))
@@ -235,7 +270,7 @@ async def _apply(
         [
             {
                 "pk": row.id,
-                "new_state": target[outcome.kind].value,
+                "new_state": _TARGET[outcome.kind].value,
                 "new_recovered_at": (
                     outcome.at if outcome.kind is OutcomeKind.COMPLETED else row.recovered_at
                 ),
@@ -244,7 +279,7 @@ async def _apply(
         ],
     )
     moves: Moves = Counter(
-        (row.app_id, row.group_pk, EntryState(row.state), target[outcome.kind])
+        (row.app_id, row.group_pk, EntryState(row.state), _TARGET[outcome.kind])
         for row, outcome in changed
     )
     await move_counts(connection, moves)
@@ -259,19 +294,3 @@ async def _apply(
         to_state=EntryState.ACTIVE,
     )
     await add_recoveries(connection, now, [outcome.at for _, outcome in recovered])
-    attributed = await attribute(
-        database,
-        connection,
-        [
-            Attribution(
-                entry_pk=row.id,
-                operation_id=OperationId(row.operation_id),
-                generation=row.generation,
-                outcome=RECOVERED,
-                at=outcome.at,
-            )
-            for row, outcome in recovered
-            if row.operation_id is not None
-        ],
-    )
-    return await move_outcome_counts(connection, attributed, now)

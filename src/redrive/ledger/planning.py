@@ -40,16 +40,16 @@ from redrive.domain import (
 )
 from redrive.faultpoints import Step, reach
 from redrive.ledger import telling
+from redrive.ledger.counting import NEWEST_SEQUENCE
 from redrive.ledger.filters import conditions_of, one_of
 from redrive.ledger.limits import refuse_limits_of_dismissal
 from redrive.ledger.overlapping import overlapping_operations
-from redrive.ledger.schema import FAILURE_SEQ, entries, identities, sequences
+from redrive.ledger.schema import entries, identities
 from redrive.ledger.schema_triage import plan_apps, plans, selections
 
 _UNKNOWN_AT_MOST = 2_000
 """Rows that a selection may have without PostgreSQL's being told of them."""
 
-_NEWEST = select(sequences.c.value).where(sequences.c.name == FAILURE_SEQ)
 _REPEATED = and_(
     entries.c.state == literal_column("'failed'"),
     entries.c.same_failures >= literal_column(str(REPEATED_AT)),
@@ -73,7 +73,7 @@ async def freeze(connection: AsyncConnection, request: PlanRequest, now: datetim
     """
     refuse_limits_of_dismissal(request.kind, request.controls)
     plan_id = f"plan_{secrets.token_hex(12)}"
-    cutoff = int((await connection.execute(_NEWEST)).scalar_one())
+    cutoff = int((await connection.execute(NEWEST_SEQUENCE)).scalar_one())
     total = await _write_selection(connection, plan_id, request)
     if total:
         await connection.execute(

@@ -74,15 +74,19 @@ class FollowerLedger(Protocol):
         queue: str,
         failures: Sequence[Failure],
         cursor: tuple[str, str] | None,
-        seen: Mapping[JobId, EntryVersion] | None = None,
+        seen: Mapping[JobId, EntryVersion] | int | None = None,
     ) -> list[Operation] | None:
         """Take in failure occurrences; known ones change nothing.
 
-        ``cursor`` is (as read, new) for kind ``failures``. ``seen`` are the versions from before
-        the jobs were read, for those that are read without a cursor: where something became of an
-        entry since, what was read may be older than that, and is passed over. Returns the
-        operations whose outcome counts moved; None if the cursor was moved by another.
+        ``cursor`` is (as read, new) for kind ``failures``. ``seen`` is how the ledger stood before
+        the jobs were read: the versions of their entries or, where nobody knew which jobs it would
+        be, the :meth:`newest_failure`. Where something became of an entry since (or it failed
+        since), what was read may be older than that, and is passed over. Returns the operations
+        whose outcome counts moved; None if the cursor was moved by another.
         """
+
+    async def newest_failure(self) -> int:
+        """The newest failure sequence number."""
 
     async def versions(
         self, source: str, queue: str, job_ids: Sequence[JobId]
@@ -94,11 +98,13 @@ class FollowerLedger(Protocol):
         source: str,
         queue: str,
         outcomes: Sequence[JobOutcome],
-        cursor: tuple[str, str],
+        cursor: tuple[str, str] | None,
     ) -> list[Operation] | None:
         """Tie what happened to jobs to their entries, and to the operation that moved them.
 
-        Unknown jobs are passed over. Outcomes from before an entry's hand-over are ignored.
+        Unknown jobs are passed over. Outcomes from before an entry's hand-over are ignored. What
+        has failed stays so, but for a failure that was only announced: whether another run came
+        after a completion is for the engine to say (see :meth:`failed_among`).
         """
 
     async def failed_to_check(self, source: str, after_seq: int, limit: int) -> list[LedgerEntry]:
@@ -107,9 +113,8 @@ class FollowerLedger(Protocol):
     async def failed_among(
         self, source: str, queue: str, job_ids: Sequence[JobId]
     ) -> list[LedgerEntry]:
-        """The failed entries of the named jobs, but for those whose outcomes
-        :meth:`record_outcomes` takes: whose last hand-over has none yet, and whose failure was
-        only announced."""
+        """The failed entries of the named jobs, but for those whose failure was only announced:
+        :meth:`record_outcomes` ends these itself."""
 
     async def live_to_check(self, source: str, after_pk: int, limit: int) -> list[LedgerEntry]:
         """A page of the source's queued and active entries after a primary key, in that order."""
