@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -16,6 +18,38 @@ from tests.support.servers import PostgresServer, RedisServer, running_redis
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts its background jobs deaf to Ctrl-C, and so would be what the tests start.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+HERE = Path(__file__).parent
+SLOW = ("acceptance", "browser", "proof/test_sabotage.py", "proof/test_short_run.py")
+"""Where modules are that take long, and mostly wait."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where processes share the tests, each of them begins with its share of the slow modules.
+
+    Each process gets an equal part of the list, and later helps the others out from the end of
+    theirs. As they are collected the slow ones would all be of one process, and torn apart.
+    """
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    if processes == 1:
+        return
+    slow: defaultdict[Path, list[pytest.Item]] = defaultdict(list)
+    others: list[pytest.Item] = []
+    for item in items:
+        is_slow = any(item.path.is_relative_to(HERE / place) for place in SLOW)
+        (slow[item.path] if is_slow else others).append(item)
+    shares: list[list[pytest.Item]] = [[] for _ in range(processes)]
+    for module in sorted(slow.values(), key=len, reverse=True):
+        min(shares, key=len).extend(module)
+    left = len(items)
+    for number, share in enumerate(shares):
+        size = left // (processes - number)
+        left -= size
+        rest = size - len(share)
+        share += others[:rest]
+        del others[:rest]
+    items[:] = [item for share in shares for item in share]
 
 
 @pytest.fixture(scope="session")
