@@ -24,12 +24,12 @@ from redrive.domain import (
     JobOutcome,
     JobState,
     Operation,
-    OutcomeKind,
     progress_of,
 )
 from redrive.drift import DriftCheck
 from redrive.errors import StoreUnavailable, Unavailable
 from redrive.faultpoints import Step, reach
+from redrive.page import announced_in, completed_in, overtaken_in
 from redrive.ports import (
     Clock,
     Engine,
@@ -50,6 +50,7 @@ _EVENT_WAIT_SECONDS = 1.0
 _LONGEST_WAIT_SECONDS = 2.0
 _REMEMBERED = 100_000
 _SAVE_CURSOR_SECONDS = 1.0
+_BEGUN_ANEW_SECONDS = 5.0
 _SAME_FAILURE = timedelta(seconds=2)
 """A worker says by its own clock when a job failed, the announcement by the server's."""
 
@@ -78,6 +79,7 @@ class Follower:
         self._saved_at = 0.0
         self._queues: list[str] = []
         self._discover_at = 0.0
+        self._begun_anew_at = 0.0
         self._recent: OrderedDict[tuple[str, str], datetime] = OrderedDict()
         self._scanning = asyncio.Lock()
         self._check = DriftCheck(
@@ -177,6 +179,11 @@ class Follower:
         if self._heard is None:
             self._saved = await self._ledger.cursors(self._source, "outcomes")
             self._heard = dict(self._saved)
+            self._begun_anew_at = 0.0
+        if monotonic() >= self._begun_anew_at:
+            for queue in await self._engine.begun_anew(self._heard):
+                self._heard[queue] = ""
+            self._begun_anew_at = monotonic() + _BEGUN_ANEW_SECONDS
         if not queues:
             await asyncio.sleep(_IDLE_SECONDS)
             return
@@ -206,12 +213,12 @@ class Follower:
         if outcomes or due:
             if outcomes:
                 reach(Step.OUTCOMES_READ)
-            if overtaken := _overtaken(outcomes):
+            if overtaken := overtaken_in(outcomes):
                 # What failed since takes its entry from there.
                 changed = await self._ledger.record_outcomes(self._source, queue, overtaken, None)
                 await self._tell(changed or [])
-            await self._take_announced(queue, _announced(outcomes, first=not places.get(queue)))
-            if completed := _completed(outcomes):
+            await self._take_announced(queue, announced_in(outcomes, first=not places.get(queue)))
+            if completed := completed_in(outcomes):
                 await self._check.find_completed(queue, completed)
             saved = self._saved.get(queue, "")
             changed = await self._ledger.record_outcomes(
@@ -321,45 +328,3 @@ class Follower:
                 await self._progress.write(progress_of(operation, self._clock.now()))
             except StoreUnavailable as error:
                 log.warning("progress_not_written", error=str(error))
-
-
-def _announced(outcomes: Iterable[JobOutcome], *, first: bool) -> dict[JobId, JobOutcome]:
-    """The failures that nothing later in the stream takes back.
-
-    Who hears a queue for the ``first`` time takes what was failed before a cleaning for cleaned;
-    later it may have been other jobs, completed ones above all.
-    """
-    announced: dict[JobId, JobOutcome] = {}
-    for outcome in outcomes:
-        if outcome.kind is OutcomeKind.FAILED:
-            announced[outcome.job_id] = outcome
-        elif outcome.kind is OutcomeKind.REMOVED and not outcome.job_id:
-            if first:
-                announced.clear()
-        else:
-            announced.pop(outcome.job_id, None)
-    return announced
-
-
-def _overtaken(outcomes: Iterable[JobOutcome]) -> list[JobOutcome]:
-    """The completions after which the job failed in the same page: its producer has added one
-    more of that name."""
-    completed: dict[JobId, JobOutcome] = {}
-    overtaken: dict[JobId, JobOutcome] = {}
-    for outcome in outcomes:
-        if outcome.kind is OutcomeKind.COMPLETED:
-            completed[outcome.job_id] = outcome
-        elif outcome.kind is OutcomeKind.FAILED and outcome.job_id in completed:
-            overtaken[outcome.job_id] = completed[outcome.job_id]
-    return [one for job_id, one in overtaken.items() if completed[job_id] is one]
-
-
-def _completed(outcomes: Iterable[JobOutcome]) -> list[JobId]:
-    """The jobs that completed and that nobody has started since."""
-    completed: dict[JobId, None] = {}
-    for outcome in outcomes:
-        if outcome.kind is OutcomeKind.COMPLETED:
-            completed[outcome.job_id] = None
-        elif outcome.kind is not OutcomeKind.REMOVED:
-            completed.pop(outcome.job_id, None)
-    return list(completed)

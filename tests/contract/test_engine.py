@@ -222,3 +222,16 @@ async def test_those_are_completed_whose_last_outcome_says_so(world: QueueWorld)
     assert completed[JobId("done")] == ends[JobId("done")]
     assert await world.engine.completed(QUEUE, []) == {}
     assert await world.engine.completed("nobody", [JobId("done")]) == {}
+
+
+async def test_a_queue_begins_anew_only_where_its_cursor_lies_beyond_all_its_events(
+    world: QueueWorld,
+) -> None:
+    engine = world.engine
+    await world.add(QUEUE, "1", {"app_id": "acme"})
+    await world.fail(QUEUE, "1")
+    _, cursor = (await engine.outcomes({QUEUE: ""}, 100, 0))[QUEUE]
+    assert await engine.begun_anew({QUEUE: "", "nobody": cursor}) == set()
+    assert await engine.begun_anew({QUEUE: cursor}) == set()
+    before, dash, after = cursor.partition("-")
+    assert await engine.begun_anew({QUEUE: f"{int(before) + 1}{dash}{after}"}) == {QUEUE}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -255,3 +256,25 @@ async def test_a_name_that_no_database_takes_does_not_silence_the_other_queues(
     await rig.follower.scan()
 
     assert await rig.states() == {EntryState.FAILED: 1}
+
+
+async def test_what_happens_in_a_queue_that_was_made_anew_by_a_clock_set_back_is_heard(
+    rig: Rig, world: BullMQWorld
+) -> None:
+    (name,) = await fail_some(world, 1, forgets=True)
+    client: Any = world.redis
+    tomorrow = int(time.time() * 1000) + 86_400_000
+    event = {"event": "active", "jobId": "another"}
+    client.xadd(world.key(QUEUE, "events"), event, id=f"{tomorrow}-0")
+    await settle_down(rig)
+    client.delete(world.key(QUEUE, "events"))
+    operation = await rig.start()
+    await rig.runner.run(operation.operation_id)
+    assert await run_all(world) == {name: 1}
+
+    follower = follower_of(rig)
+    await follower.hear()
+    await follower.hear()
+
+    assert (await rig.entry(name)).state is EntryState.RECOVERED
+    assert (await rig.operation(operation.operation_id)).recovered == 1

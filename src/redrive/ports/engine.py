@@ -65,6 +65,11 @@ class Engine(Protocol):
         """What happened to jobs since the cursors, by queue, oldest first; may miss what the
         engine has trimmed. Waits up to ``wait_seconds`` for something to happen."""
 
+    async def begun_anew(self, cursors: Mapping[str, str]) -> set[str]:
+        """Those of the queues whose outcomes, all of them, are numbered below their cursors: they
+        were made anew since, by a server whose clock was set back. They are read from their
+        beginning with the cursor ""."""
+
     async def statuses(self, queue: str, job_ids: Sequence[JobId]) -> list[JobStatus]:
         """Where each named job is now, in the order of the names. State MISSING: unknown."""
 

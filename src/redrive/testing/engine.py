@@ -94,6 +94,15 @@ class InMemoryEngine(MemoryQueues):
             news = self._answer(self._told(cursors, limit))
         return news
 
+    async def begun_anew(self, cursors: Mapping[str, str]) -> set[str]:
+        return self._answer(
+            {
+                queue
+                for queue, cursor in cursors.items()
+                if (told := self._queue(queue).outcomes) and len(told) < int(cursor or 0)
+            }
+        )
+
     async def statuses(self, queue: str, job_ids: Sequence[JobId]) -> list[JobStatus]:
         return self._answer([self._status(queue, job_id) for job_id in job_ids])
 

@@ -29,7 +29,7 @@ from redrive.engines.bullmq.failures import failed_page, failures_after, failure
 from redrive.engines.bullmq.keys import QueueKeys
 from redrive.engines.bullmq.library import check_versions
 from redrive.engines.bullmq.moving import Mover
-from redrive.engines.bullmq.outcomes import completed_last, read_outcomes
+from redrive.engines.bullmq.outcomes import begun_anew, completed_last, read_outcomes
 from redrive.engines.bullmq.reading import FailureReader
 from redrive.engines.bullmq.views import read_counts, read_jobs, read_statuses
 from redrive.ports import Page
@@ -94,6 +94,9 @@ class BullMQEngine:
         self, batch: RequeueBatch, job_id: JobId, name: str, payload: Payload
     ) -> RequeueResult:
         return await self._mover.rebuild(self._keys(batch.queue), batch, job_id, name, payload)
+
+    async def begun_anew(self, cursors: Mapping[str, str]) -> set[str]:
+        return await begun_anew(self._calls, self._prefix, cursors)
 
     async def completed(self, queue: str, job_ids: Sequence[JobId]) -> dict[JobId, datetime]:
         return await completed_last(self._calls, self._keys(queue), job_ids)

@@ -53,6 +53,19 @@ async def read_outcomes(
     return {queues[key.decode()]: _outcomes_of(events) for key, events in streams}
 
 
+async def begun_anew(calls: Calls, prefix: str, cursors: Mapping[str, str]) -> set[str]:
+    """The queues whose newest event is numbered below the cursor. A stream counts on from its
+    server's clock, and one that is deleted forgets how far it had come."""
+    named = {QueueKeys(prefix, queue).of("events"): queue for queue in cursors}
+    queues = await _streams_only(calls, named)
+    newest = await calls.many([("XREVRANGE", key, "+", "-", "COUNT", 1) for key in queues])
+    return {
+        queue
+        for queue, events in zip(queues.values(), newest, strict=True)
+        if events and _number_of(events[0][0].decode()) < _number_of(_place(cursors[queue]))
+    }
+
+
 async def completed_last(
     calls: Calls, keys: QueueKeys, job_ids: Sequence[JobId]
 ) -> dict[JobId, datetime]:
@@ -120,6 +133,11 @@ async def _read_streams(
         *("XREAD", "COUNT", max(1, limit), *block, "STREAMS", *queues, *places),
         timeout=wait_seconds + ANSWER_SECONDS,
     )
+
+
+def _number_of(event_id: str) -> tuple[int, int]:
+    millis, _, number = event_id.partition("-")
+    return int(millis), int(number)
 
 
 def _place(cursor: str) -> str:
