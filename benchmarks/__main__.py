@@ -40,7 +40,7 @@ _LEAST_SIZE = 2
 
 _NUMBERS: Mapping[str, tuple[Callable[[str], object], object, str]] = {
     "--sizes": (wholes(_LEAST_SIZE), "1000,10000,100000", "entries of bulk-retry"),
-    "--entries": (whole(_LEAST_ENTRIES), 100_000, "entries of every other part"),
+    "--entries": (whole(_LEAST_ENTRIES), 100_000, "entries of every other part but pacing"),
     "--requests": (whole(1), 100, "requests of each kind in each repeat of reading"),
     "--loop-entries": (
         whole(1),
