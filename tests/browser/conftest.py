@@ -1,4 +1,4 @@
-"""One browser and one console per module; one window per test."""
+"""One browser for all, one console per module, and one window per test."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def scene(
             console.close()
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
     expect.set_options(timeout=EXPECT_MILLIS)
     async with async_playwright() as playwright:
@@ -61,7 +61,7 @@ async def browser() -> AsyncIterator[Browser]:
         await launched.close()
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def windows(browser: Browser, scene: Scene) -> AsyncIterator[OpenWindow]:
     """Opens windows, each somebody else's; closes them after the test."""
     opened: list[Window] = []
@@ -75,7 +75,7 @@ async def windows(browser: Browser, scene: Scene) -> AsyncIterator[OpenWindow]:
         await window.context.close()
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def window(windows: OpenWindow) -> Window:
     """A window that has logged in."""
     opened = await windows()

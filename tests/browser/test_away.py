@@ -13,7 +13,7 @@ from tests.browser.support import chromium, open_window
 from tests.support.console import ConsoleProcess
 from tests.support.servers import RedisServer, running_redis
 
-pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 
 @pytest.fixture(scope="module")

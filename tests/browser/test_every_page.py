@@ -11,10 +11,10 @@ import pytest_asyncio
 from playwright.async_api import Page, expect
 
 from tests.browser.conftest import OpenWindow
-from tests.browser.support import Scene, Window, picture, serious_issues
+from tests.browser.support import ALL_RULES, OF_COLOURS, Scene, Window, picture, serious_issues
 from tests.support.failing import working
 
-pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 HOSTILE = "<script>window.hacked = 1</script><img src=x onerror='window.hacked = 2'>{{ 7 * 7 }}"
 STACK = (
@@ -48,7 +48,7 @@ def hostile_entry(scene: Scene) -> str:
     )[0]
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def pages(scene: Scene, hostile_entry: str) -> Mapping[str, str]:
     """Every page by name, with something on it."""
     (entry,) = scene.fail("acme", error="Cannot read properties of undefined", stack=STACK)
@@ -213,7 +213,8 @@ async def _problems(window: Window, name: str, axe: str, look: str) -> list[str]
     page = window.page
     await picture(page, f"{name}-{look}", whole=False)
     await page.evaluate("scrollTo(0, 0)")  # a field that has the focus may be further down
-    found = [f"{name}: {issue}" for issue in await serious_issues(page, axe)]
+    rules = OF_COLOURS if look == "dark-wide" else ALL_RULES
+    found = [f"{name}: {issue}" for issue in await serious_issues(page, axe, rules)]
     if await _overflows(page):
         found.append(f"{name}: scrolls sideways at {look}")
     return found

@@ -7,7 +7,7 @@ from playwright.async_api import expect
 
 from tests.browser.support import Scene, Window
 
-pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 CLOSE_AND_PRESS = """key => {
     const help = document.getElementById('help');

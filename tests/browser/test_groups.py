@@ -11,7 +11,7 @@ from tests.browser.conftest import OpenWindow
 from tests.browser.support import Scene, Window
 from tests.support.failing import accept, working
 
-pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 STACK = "TypeError: no total\n    at {name} (/srv/app/src/{name}.js:41:17)"
 

@@ -7,7 +7,7 @@ from playwright.async_api import Page, expect
 
 from tests.browser.support import Scene, Window
 
-pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 AWAY = "The console cannot be reached. This page stays as it was."
 

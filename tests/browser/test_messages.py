@@ -10,7 +10,7 @@ from playwright.async_api import expect
 from tests.browser.support import Scene, Window
 from tests.support.failing import working
 
-pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 
 async def deliver(job: Any, token: str) -> str:

@@ -12,7 +12,7 @@ from tests.browser.conftest import OpenWindow
 from tests.browser.support import Scene, Window
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 APP = "customer_" + "7f3a" * 16
 QUEUE = "queue_" + "of_everything_" * 6
@@ -22,7 +22,7 @@ REASON = "because_" * 40
 WIDTH = 360
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def pages(scene: Scene) -> Mapping[str, str]:
     """Every page, with texts on it that nothing breaks."""
     scene.fail(APP, 3, queue=QUEUE, error=ERROR, name=NAME, stack=f"Error: {ERROR}")
@@ -52,7 +52,7 @@ async def pages(scene: Scene) -> Mapping[str, str]:
     }
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def phone(windows: OpenWindow) -> Window:
     window = await windows(viewport={"width": WIDTH, "height": 740})
     await window.log_in()

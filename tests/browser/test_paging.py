@@ -8,7 +8,7 @@ from playwright.async_api import Page, Request, expect
 from tests.browser.support import Scene, Window
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 
 async def test_the_next_page_begins_at_its_top_and_back_leads_to_the_old_place(

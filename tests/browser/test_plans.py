@@ -13,7 +13,7 @@ from tests.browser.support import Scene, Window, picture
 from tests.support.failing import accept, fail_jobs, run_jobs, sample_jobs, working
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 SETTINGS = {"batch_size": "10"}
 

@@ -7,7 +7,7 @@ from playwright.async_api import expect
 
 from tests.browser.support import Scene, Window, ask_to_retry
 
-pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 
 async def test_an_open_question_follows_the_count_and_keeps_the_reason(

@@ -11,7 +11,7 @@ from playwright.async_api import Route, expect
 from tests.browser.conftest import OpenWindow
 from tests.browser.support import Scene, Window
 
-pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 RUNNING = re.compile(r"^\d+% · ")
 

@@ -10,7 +10,7 @@ import pytest_asyncio
 from tests.browser.conftest import OpenWindow
 from tests.browser.support import Scene, Window, picture
 
-pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 WIDTH = 1280
 APP = "umbrella"
@@ -36,7 +36,7 @@ TORN = """() => {
 """The words of lists that stand on more than one line; a longer one has to be torn somewhere."""
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def pages(scene: Scene) -> Mapping[str, str]:
     """Every list, with texts of an ordinary length."""
     names = {"queue": "webhooks", "name": "deliver_webhook"}
@@ -61,7 +61,7 @@ async def pages(scene: Scene) -> Mapping[str, str]:
     }
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def desk(windows: OpenWindow) -> Window:
     window = await windows(viewport={"width": WIDTH, "height": 800})
     await window.log_in()

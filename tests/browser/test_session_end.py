@@ -9,7 +9,7 @@ from tests.browser.conftest import OpenWindow
 from tests.browser.support import Scene, Window, ask_to_retry, serious_issues
 from tests.support.console import PASSWORD
 
-pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 
 async def test_the_dialog_can_be_closed_but_a_banner_stays(

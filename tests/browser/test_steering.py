@@ -14,7 +14,7 @@ from tests.support.console import PASSWORD
 from tests.support.failing import ProviderError, fail_jobs, working
 from tests.support.waiting import eventually
 
-pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 
 SETTINGS = {"approval_over": "400"}

@@ -7,7 +7,7 @@ from playwright.async_api import Locator, expect
 
 from tests.browser.support import Scene, Window, serious_issues
 
-pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 
 def _box(window: Window) -> Locator:

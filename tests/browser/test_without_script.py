@@ -12,7 +12,7 @@ from tests.browser.conftest import OpenWindow
 from tests.browser.support import Scene
 from tests.support.failing import working
 
-pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 
 async def deliver(job: Any, token: str) -> str:

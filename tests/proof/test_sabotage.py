@@ -115,7 +115,8 @@ async def test_the_proof_reports_what_a_fault_in_redrive_breaks(
             return found
 
         found, sound = await asyncio.gather(
-            spoilt(), play_safely(played, forker, ledgers, tmp_path / "sound")
+            spoilt(),
+            play_safely(replace(played, patience=60), forker, ledgers, tmp_path / "sound"),
         )
     assert expected <= found
     assert sound.clean, (sound.problems, sound.missed, sound.verdict.problems)

@@ -15,17 +15,10 @@ from proof.sleepers import leases
 from proof.steps import at_step
 from redrive.faultpoints import Step
 
-STEPS = (
-    Step.CLAIM_WRITTEN,
-    Step.MOVED,
-    Step.SETTLE_WRITTEN,
-    Step.WITHHELD,
-    Step.OUTCOMES_WRITTEN,
-    Step.PLANNED_START_WRITTEN,
-)
+STEPS = (Step.MOVED, Step.PLANNED_START_WRITTEN)
 OF_BACKEND = {
-    "sqlite": ("moment-canary_written-waits", "moment-resync-unanswered", "lease-finish_wanted"),
-    "postgresql": ("moment-follower-while-observed", "lease-moved"),
+    "sqlite": ("moment-resync-unanswered",),
+    "postgresql": ("lease-moved",),
 }
 AT_ONCE = 5
 
