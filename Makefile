@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 # Else every process that is started compiles everything anew.
 unexport PYTHONDONTWRITEBYTECODE
 # Tests wait for servers and browsers about half of their time.
-WORKERS ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2) * 3 / 2 )))
+WORKERS ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2) * 2 )))
 
 .PHONY: help demo test check proof bench screenshots clean
 

@@ -26,10 +26,11 @@ SLOW = ("acceptance", "browser", "proof/test_sabotage.py", "proof/test_short_run
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where processes share the tests, each of them begins with its share of the slow modules.
+    """Where processes share the tests, all but one begin with their share of the slow modules.
 
     Each process gets an equal part of the list, and later helps the others out from the end of
-    theirs. As they are collected the slow ones would all be of one process, and torn apart.
+    theirs. As they are collected the slow ones would all be of one process, and torn apart at the
+    end. The one without works while they wait.
     """
     processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     if processes == 1:
@@ -41,7 +42,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         (slow[item.path] if is_slow else others).append(item)
     shares: list[list[pytest.Item]] = [[] for _ in range(processes)]
     for module in sorted(slow.values(), key=len, reverse=True):
-        min(shares, key=len).extend(module)
+        min(shares[1:], key=len).extend(module)
     left = len(items)
     for number, share in enumerate(shares):
         size = left // (processes - number)

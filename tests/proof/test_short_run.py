@@ -11,16 +11,15 @@ from proof.moments import moments
 from proof.plan import BACKENDS, Outage, Scenario
 from proof.play import Played
 from proof.scenarios import KINDS, from_seed
-from proof.sleepers import leases
 from proof.steps import at_step
 from redrive.faultpoints import Step
 
 STEPS = (Step.MOVED, Step.PLANNED_START_WRITTEN)
 OF_BACKEND = {
     "sqlite": ("moment-resync-unanswered",),
-    "postgresql": ("lease-moved",),
+    "postgresql": ("moment-follower-while-observed",),
 }
-AT_ONCE = 5
+AT_ONCE = 4
 
 
 def outages_of(scenario: Scenario) -> int:
@@ -34,9 +33,7 @@ def of_turn(backend: str) -> list[Scenario]:
     scenarios = [at_step(step, backend, 1) for step in STEPS[turn :: len(BACKENDS)]]
     kinds = [from_seed(seed, backend) for seed in range(len(KINDS))]
     scenarios += [one for one in kinds if one.seed is not None and one.seed % 2 != turn]
-    named = [
-        one for one in (*moments(backend), *leases(backend)) if one.name in OF_BACKEND[backend]
-    ]
+    named = [one for one in moments(backend) if one.name in OF_BACKEND[backend]]
     return scenarios + named
 
 
