@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -24,8 +25,15 @@ class Page:
 class ReadAhead:
     """The pages of one queue; leaving the block ends a reading that nobody waits for."""
 
-    def __init__(self, engine: Engine, queue: str, limit: int) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        newest_failure: Callable[[], Awaitable[int]],
+        queue: str,
+        limit: int,
+    ) -> None:
         self._engine = engine
+        self._newest_failure = newest_failure
         self._queue = queue
         self._limit = limit
         self._begun: dict[str, asyncio.Task[Page]] = {}
@@ -41,18 +49,26 @@ class ReadAhead:
     ) -> None:
         await self._end_others(None)
 
-    def begin(self, place: str, known: int) -> None:
-        """Read the page after this place meanwhile; the ledger has ``known`` failures."""
-        self._begun[place] = asyncio.ensure_future(self._read(place, known))
+    def begin(self, place: str) -> None:
+        """Read the page after this place meanwhile."""
+        self._begun[place] = asyncio.ensure_future(self._read(place))
 
-    async def page(self, place: str, known: int) -> Page:
-        """The page after a place, if need be read now. Raises Unavailable."""
+    async def page(self, place: str) -> Page | None:
+        """The page after a place; None if there is nothing more. Raises Unavailable.
+
+        Most queues have nothing new when they are looked at, and cost the ledger nothing then.
+        """
         await self._end_others(place)
         if place not in self._begun:
-            self.begin(place, known)
-        return await self._begun.pop(place)
+            first, _ = await self._engine.failures(self._queue, place, 1)
+            if not first:
+                return None
+            self.begin(place)
+        page = await self._begun.pop(place)
+        return page if page.failures else None
 
-    async def _read(self, place: str, known: int) -> Page:
+    async def _read(self, place: str) -> Page:
+        known = await self._newest_failure()
         failures, after = await self._engine.failures(self._queue, place, self._limit)
         return Page(failures=failures, after=after, known=known)
 

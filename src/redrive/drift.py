@@ -64,8 +64,7 @@ class DriftCheck:
         """One pass over the ledger's failed and live entries."""
         self._gone.clear()
         await self._walk(self._ledger.failed_to_check, lambda entry: entry.failure_seq)
-        for queue in list(self._gone):
-            await self._judge_gone(queue)
+        await self._judge_all_gone()
         await self._walk(self._ledger.live_to_check, lambda entry: entry.entry_pk)
 
     async def find_completed(self, queue: str, completed: Sequence[JobId]) -> None:
@@ -125,9 +124,13 @@ class DriftCheck:
                     verdicts.append(_verdict(entry, *found))
             if other_run:
                 await self._take_in(queue, other_run)
-            if len(self._gone.get(queue, ())) >= _GONE_AT_ONCE:
-                await self._judge_gone(queue)
         await self._apply(verdicts)
+        if sum(map(len, self._gone.values())) >= _GONE_AT_ONCE:
+            await self._judge_all_gone()
+
+    async def _judge_all_gone(self) -> None:
+        for queue in list(self._gone):
+            await self._judge_gone(queue)
 
     async def _judge_gone(self, queue: str) -> None:
         """Judge the failed entries whose jobs their queue does not know any more."""

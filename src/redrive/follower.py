@@ -129,9 +129,8 @@ class Follower:
         taken = 0
         unfinished = list(await self.queues())
         while unfinished:
-            known = await self._ledger.newest_failure()
             for queue in list(unfinished):
-                found, is_through = await self._scan_queue(queue, known)
+                found, is_through = await self._scan_queue(queue)
                 taken += found
                 if is_through:
                     unfinished.remove(queue)
@@ -141,25 +140,24 @@ class Follower:
             log.warning("report_not_written", error=str(error))
         return taken
 
-    async def _scan_queue(self, queue: str, known: int) -> tuple[int, bool]:
-        """Take in some pages of a queue's failures, where the ledger had ``known`` before; returns
-        how many failures, and whether it came to the end of them. A page of large jobs is a short
-        one."""
+    async def _scan_queue(self, queue: str) -> tuple[int, bool]:
+        """Take in some pages of a queue's failures; returns how many failures, and whether it came
+        to the end of them. A page of large jobs is a short one."""
         taken = 0
-        async with self._scanning, ReadAhead(self._engine, queue, BATCH) as ahead:
+        pages = ReadAhead(self._engine, self._ledger.newest_failure, queue, BATCH)
+        async with self._scanning, pages as ahead:
             for pages_left in reversed(range(_PAGES_IN_A_ROW)):
                 # Another loop that fails meanwhile forgets the places: they are read anew then.
                 places = self._scanned
                 if places is None:
                     places = self._scanned = await self._ledger.cursors(self._source, "failures")
                 before = places.get(queue, "")
-                page = await ahead.page(before, known)
-                if not page.failures:
+                page = await ahead.page(before)
+                if page is None:
                     return taken, True
                 reach(Step.FAILURES_READ)
-                known = await self._ledger.newest_failure()
                 if pages_left and len(page.failures) == BATCH:
-                    ahead.begin(page.after, known)
+                    ahead.begin(page.after)
                 changed = await self._ledger.record_failures(
                     self._source, queue, page.failures, (before, page.after), page.known
                 )
@@ -213,14 +211,18 @@ class Follower:
         if outcomes or due:
             if outcomes:
                 reach(Step.OUTCOMES_READ)
+            saved = self._saved.get(queue, "")
             if overtaken := overtaken_in(outcomes):
                 # What failed since takes its entry from there.
-                changed = await self._ledger.record_outcomes(self._source, queue, overtaken, None)
-                await self._tell(changed or [])
+                stays = (saved, saved) if saved else None
+                changed = await self._ledger.record_outcomes(self._source, queue, overtaken, stays)
+                if changed is None:
+                    self._heard = None
+                    return False
+                await self._tell(changed)
             await self._take_announced(queue, announced_in(outcomes, first=not places.get(queue)))
             if completed := completed_in(outcomes):
                 await self._check.find_completed(queue, completed)
-            saved = self._saved.get(queue, "")
             changed = await self._ledger.record_outcomes(
                 self._source, queue, outcomes, (saved, after)
             )
@@ -242,7 +244,7 @@ class Follower:
         drops failed jobs at once only announces them.
         """
         if announced:
-            await self._scan_queue(queue, await self._ledger.newest_failure())
+            await self._scan_queue(queue)
         names = [name for name, told in announced.items() if not self._came_upon(queue, told)]
         for start in range(0, len(names), BATCH):
             part = names[start : start + BATCH]

@@ -124,14 +124,15 @@ async def test_a_small_queue_is_scanned_before_a_large_one_is_through(
 async def test_a_page_is_read_while_the_one_before_is_recorded(
     rig: Rig, queues: InMemoryEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(following, "BATCH", 1)
-    for number in range(3):
+    monkeypatch.setattr(following, "BATCH", 2)
+    for number in range(6):
         queues.fail(QUEUE, str(number))
     places: list[str] = []
     read = rig.engine.failures
 
     async def noted(queue: str, after: str, limit: int) -> Any:
-        places.append(after)
+        if limit == following.BATCH:
+            places.append(after)
         return await read(queue, after, limit)
 
     monkeypatch.setattr(rig.engine, "failures", noted)
@@ -147,7 +148,7 @@ async def test_a_page_is_read_while_the_one_before_is_recorded(
             return await super().record_failures(*given)
 
     follower = follower_with(rig, Waiting(rig.database, rig.clock))
-    assert await follower.scan() == 3
+    assert await follower.scan() == 6
     assert len(set(places)) == len(places) == 4
 
 

@@ -132,3 +132,42 @@ async def test_a_failure_that_is_written_after_its_completion_was_heard_has_reco
     entry = await rig.entry(name)
     assert (entry.state, entry.state_reason) == (EntryState.RECOVERED, "completed elsewhere")
     await rig.check_counts()
+
+
+async def test_a_scan_that_slept_before_it_read_takes_the_newest_failure_in(
+    rig: Rig, world: BullMQWorld
+) -> None:
+    """What another follower has recorded meanwhile is no reason to pass the next one over."""
+    (name,) = await fail_some(world, 1)
+
+    async def meanwhile() -> None:
+        await rig.follower.check()
+        await rig.act(name)
+        await world.fail(QUEUE, name, "again")
+
+    asleep = once(meanwhile, after=False)
+    await follower_of(rig, engine=Replaced(rig.engine, "failures", asleep)).scan()
+
+    entry = await rig.entry(name)
+    assert (entry.failures, entry.error_message) == (2, "again")
+    await rig.check_counts()
+
+
+async def test_a_completion_is_not_written_late_once_another_follower_was_ahead(
+    rig: Rig, world: BullMQWorld
+) -> None:
+    await world.add(QUEUE, "first", {"app_id": "acme"})
+    await rig.hear()
+    sleeper_of = Replaced(rig.following, "record_outcomes", lambda *given: late(*given))
+    operation = await handed_over_and_completed(rig, world, "nightly")
+    await fails_anew(world, "nightly")
+    told: list[Any] = []
+
+    async def late(record: Callable[..., Awaitable[Any]], *given: Any) -> Any:
+        await rig.hear()
+        told.append(await record(*given))
+        return told[-1]
+
+    await follower_of(rig, ledger=sleeper_of).hear()
+    assert told[0] is None
+    await check_the_new_one(rig, operation, "nightly")
