@@ -18,7 +18,7 @@ _PATIENCE_SECONDS = 25.0
 _INLINE_SECONDS = 30.5
 """For so long a runner's sweep leaves a single retry to its console."""
 
-_SWEEP_SECONDS = 60.0
+_TAKE_OVER_SECONDS = 60.0
 _TAKEN_OVER = (Meanwhile.LEASE, Meanwhile.SWEPT)
 
 
@@ -76,7 +76,7 @@ class Trouble:
         the others need; so it goes on after a while whatever has been achieved. One that was not
         taken over from has slept in vain.
         """
-        bound = _SWEEP_SECONDS if fault.meanwhile is Meanwhile.SWEPT else _PATIENCE_SECONDS
+        bound = _TAKE_OVER_SECONDS if fault.meanwhile in _TAKEN_OVER else _PATIENCE_SECONDS
         patience = min(bound, self._stage.scenario.patience)
         try:
             await asyncio.wait_for(self._meanwhile(child, fault), patience)

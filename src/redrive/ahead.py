@@ -13,7 +13,7 @@ from redrive.ports import Engine
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Page:
+class FailuresRead:
     """Failures after a place, and the place after them; ``known`` is the newest failure that the
     ledger had before they were read."""
 
@@ -36,7 +36,7 @@ class ReadAhead:
         self._newest_failure = newest_failure
         self._queue = queue
         self._limit = limit
-        self._begun: dict[str, asyncio.Task[Page]] = {}
+        self._begun: dict[str, asyncio.Task[FailuresRead]] = {}
 
     async def __aenter__(self) -> ReadAhead:
         return self
@@ -53,7 +53,7 @@ class ReadAhead:
         """Read the page after this place meanwhile."""
         self._begun[place] = asyncio.ensure_future(self._read(place))
 
-    async def page(self, place: str) -> Page | None:
+    async def page(self, place: str) -> FailuresRead | None:
         """The page after a place; None if there is nothing more. Raises Unavailable.
 
         Most queues have nothing new when they are looked at, and cost the ledger nothing then.
@@ -67,10 +67,10 @@ class ReadAhead:
         page = await self._begun.pop(place)
         return page if page.failures else None
 
-    async def _read(self, place: str) -> Page:
+    async def _read(self, place: str) -> FailuresRead:
         known = await self._newest_failure()
         failures, after = await self._engine.failures(self._queue, place, self._limit)
-        return Page(failures=failures, after=after, known=known)
+        return FailuresRead(failures=failures, after=after, known=known)
 
     async def _end_others(self, kept: str | None) -> None:
         for place in [one for one in self._begun if one != kept]:

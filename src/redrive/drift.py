@@ -55,6 +55,7 @@ class DriftCheck:
         self._take_in = take_in
         self._heard_until = _NEVER
         self._gone: defaultdict[str, list[LedgerEntry]] = defaultdict(list)
+        self._looked_until = 0
 
     def heard_until(self, at: datetime) -> None:
         """Say that every outcome before ``at`` has been applied."""
@@ -63,8 +64,9 @@ class DriftCheck:
     async def check_entries(self) -> None:
         """One pass over the ledger's failed and live entries."""
         self._gone.clear()
-        await self._walk(self._ledger.failed_to_check, lambda entry: entry.failure_seq)
+        newest = await self._walk(self._ledger.failed_to_check, lambda entry: entry.failure_seq)
         await self._judge_all_gone()
+        self._looked_until = max(self._looked_until, newest)
         await self._walk(self._ledger.live_to_check, lambda entry: entry.entry_pk)
 
     async def find_completed(self, queue: str, completed: Sequence[JobId]) -> None:
@@ -96,13 +98,14 @@ class DriftCheck:
         self,
         page: Callable[[str, int, int], Awaitable[list[LedgerEntry]]],
         position: Callable[[LedgerEntry], int],
-    ) -> None:
+    ) -> int:
+        """Compare page after page; returns the position of the last entry."""
         after = 0
         while True:
             began = monotonic()
             entries = await page(self._source, after, PAGE)
             if not entries:
-                return
+                return after
             await self._compare(entries)
             after = position(entries[-1])
             await _rest(began)
@@ -119,7 +122,8 @@ class DriftCheck:
                 if status.state is JobState.FAILED and status.finished_at != entry.failed_at:
                     other_run.append(entry.job_id)
                 elif status.state is JobState.MISSING and entry.state is EntryState.FAILED:
-                    self._gone[queue].append(entry)
+                    if not (entry.forgets and entry.failure_seq <= self._looked_until):
+                        self._gone[queue].append(entry)
                 elif (found := self._judge(entry, status)) is not None:
                     verdicts.append(_verdict(entry, *found))
             if other_run:
@@ -133,7 +137,8 @@ class DriftCheck:
             await self._judge_gone(queue)
 
     async def _judge_gone(self, queue: str) -> None:
-        """Judge the failed entries whose jobs their queue does not know any more."""
+        """Judge the failed entries whose jobs their queue does not know any more. One that may be
+        rebuilt is looked for once: of what completes later, the stream tells (find_completed)."""
         gone = self._gone.pop(queue)
         done = await self._done_since(queue, gone)
         completed = [_done_elsewhere(entry) for entry in gone if entry.job_id in done]

@@ -29,7 +29,7 @@ from redrive.domain import (
 from redrive.drift import DriftCheck
 from redrive.errors import StoreUnavailable, Unavailable
 from redrive.faultpoints import Step, reach
-from redrive.page import announced_in, completed_in, overtaken_in
+from redrive.hearing import announced_in, completed_in, overtaken_in
 from redrive.ports import (
     Clock,
     Engine,

@@ -44,8 +44,8 @@ def running_in(folder: Path) -> list[str]:
 
 @pytest.mark.parametrize(
     ("words", "number"),
-    [(PROOF, signal.SIGTERM), (BENCHMARKS, signal.SIGINT)],
-    ids=["proof, terminated", "benchmarks, interrupted"],
+    [(PROOF, signal.SIGTERM), (BENCHMARKS, signal.SIGTERM), (BENCHMARKS, signal.SIGINT)],
+    ids=["proof, terminated", "benchmarks, terminated", "benchmarks, interrupted"],
 )
 def test_what_is_interrupted_ends_its_servers(
     words: tuple[str, ...], number: signal.Signals, folder: Path

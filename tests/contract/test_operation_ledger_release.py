@@ -125,6 +125,19 @@ async def test_a_claim_of_an_unknown_operation_is_loose_and_given_back(
     assert await books.operations.release_loose() == 0
 
 
+async def test_a_loose_claim_of_what_failed_anew_meanwhile_is_given_back_failed(
+    books: Books,
+) -> None:
+    await books.make(RECOVERED, "1")
+    await books.single("1", RESYNC)
+    await books.take_in(failure("1", at=50, error_message="anew"))
+    await books.lose_operation_of("1")
+    assert await books.operations.release_loose() == 1
+    entry = await books.entry("1")
+    assert (entry.state, entry.error_message) == (FAILED, "anew")
+    await books.check_counts()
+
+
 async def test_a_claim_of_an_operation_that_is_over_is_loose_and_given_back(books: Books) -> None:
     await books.fail("1")
     operation, _ = await books.single("1")

@@ -171,3 +171,23 @@ async def test_a_completion_is_not_written_late_once_another_follower_was_ahead(
     await follower_of(rig, ledger=sleeper_of).hear()
     assert told[0] is None
     await check_the_new_one(rig, operation, "nightly")
+
+
+async def test_what_was_looked_for_and_can_be_rebuilt_is_not_looked_for_at_every_check(
+    rig: Rig, world: BullMQWorld
+) -> None:
+    names = await fail_some(world, 2, forgets=True)
+    await rig.follower.scan()
+    for name in names:
+        await world.remove(QUEUE, name)
+    looked: list[Any] = []
+
+    async def noted(completed: Callable[..., Awaitable[Any]], *given: Any) -> Any:
+        looked.append(given)
+        return await completed(*given)
+
+    follower = follower_of(rig, engine=Replaced(rig.engine, "completed", noted))
+    for _ in range(3):
+        await follower.check_entries()
+    assert len(looked) == 1
+    assert await rig.states() == {EntryState.FAILED: 2}

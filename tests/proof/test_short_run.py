@@ -11,13 +11,21 @@ from proof.moments import moments
 from proof.plan import BACKENDS, Outage, Scenario
 from proof.play import Played
 from proof.scenarios import KINDS, from_seed
+from proof.sleepers import leases
 from proof.steps import at_step
 from redrive.faultpoints import Step
 
-STEPS = (Step.MOVED, Step.PLANNED_START_WRITTEN)
+STEPS = (
+    Step.CLAIM_WRITTEN,
+    Step.MOVED,
+    Step.SETTLE_WRITTEN,
+    Step.WITHHELD,
+    Step.OUTCOMES_WRITTEN,
+    Step.PLANNED_START_WRITTEN,
+)
 OF_BACKEND = {
-    "sqlite": ("moment-resync-unanswered",),
-    "postgresql": ("moment-follower-while-observed",),
+    "sqlite": ("moment-canary_written-waits", "moment-resync-unanswered", "lease-finish_wanted"),
+    "postgresql": ("moment-follower-while-observed", "lease-moved"),
 }
 AT_ONCE = 4
 
@@ -33,7 +41,9 @@ def of_turn(backend: str) -> list[Scenario]:
     scenarios = [at_step(step, backend, 1) for step in STEPS[turn :: len(BACKENDS)]]
     kinds = [from_seed(seed, backend) for seed in range(len(KINDS))]
     scenarios += [one for one in kinds if one.seed is not None and one.seed % 2 != turn]
-    named = [one for one in moments(backend) if one.name in OF_BACKEND[backend]]
+    named = [
+        one for one in (*moments(backend), *leases(backend)) if one.name in OF_BACKEND[backend]
+    ]
     return scenarios + named
 
 

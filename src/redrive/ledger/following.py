@@ -33,7 +33,7 @@ from redrive.ledger.occurrences import version_of
 from redrive.ledger.outcomes import AWAITS, apply_outcomes
 from redrive.ledger.rows import failed_since, operations_of
 from redrive.ledger.schema import cursors, entries
-from redrive.ports import Clock, DriftVerdict, EntryVersion, LedgerEntry
+from redrive.ports import Clock, DriftVerdict, EntryVersion, LedgerEntry, Seen
 
 FAILURES, OUTCOMES = "failures", "outcomes"
 
@@ -66,7 +66,7 @@ class SqlFollowerLedger:
         queue: str,
         failures: Sequence[Failure],
         cursor: tuple[str, str] | None,
-        seen: Mapping[JobId, EntryVersion] | int | None = None,
+        seen: Seen | None = None,
     ) -> list[Operation] | None:
         async def work(connection: AsyncConnection) -> list[Operation]:
             if cursor is not None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from redrive.domain import EntryState, Failure, JobId, Reason
+from redrive.domain import EntryState, Failure, Reason
 from redrive.ledger.counting import (
     add_failures,
     next_sequences,
@@ -37,7 +37,7 @@ from redrive.ledger.occurrences import (
 from redrive.ledger.outcomes import attribute
 from redrive.ledger.payloads import payload_row
 from redrive.ledger.schema import apps, entries, payloads
-from redrive.ports import EntryVersion
+from redrive.ports import Seen
 
 
 class Intake:
@@ -59,9 +59,7 @@ class Intake:
         self._now = now
         self._fingerprints = fingerprints
 
-    async def record(
-        self, failures: Sequence[Failure], seen: Mapping[JobId, EntryVersion] | int | None
-    ) -> list[Row[Any]]:
+    async def record(self, failures: Sequence[Failure], seen: Seen | None) -> list[Row[Any]]:
         """Record the occurrences that are new and not outdated; returns operations whose outcomes
         moved."""
         latest = {failure.entry_id: failure for failure in failures}

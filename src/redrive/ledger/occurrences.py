@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,7 +15,6 @@ from redrive.domain import (
     AppId,
     EntryState,
     Failure,
-    JobId,
     OperationId,
     Stamp,
 )
@@ -27,7 +26,7 @@ from redrive.ledger.early import (
 )
 from redrive.ledger.moves import GroupNews
 from redrive.ledger.outcomes import FAILED_AGAIN, Attribution
-from redrive.ports import EntryVersion
+from redrive.ports import EntryVersion, Seen
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -113,9 +112,7 @@ def version_of(row: Row[Any]) -> EntryVersion:
     return EntryVersion(EntryState(row.state), row.generation, row.failure_seq, row.selectable_seq)
 
 
-def is_outdated(
-    row: Row[Any], failure: Failure, seen: Mapping[JobId, EntryVersion] | int | None
-) -> bool:
+def is_outdated(row: Row[Any], failure: Failure, seen: Seen | None) -> bool:
     """Whether something became of the entry since the failure was read, so that it may be one from
     before. What was only announced was not read: its time tells (see :func:`is_new`)."""
     if seen is None or failure.event_only:

@@ -33,13 +33,7 @@ async def release(
     result = await connection.execute(
         update(entries)
         .where(claimed_entries(database.is_sqlite))
-        .values(
-            state=_state_before(),
-            selectable_seq=seq,
-            early_outcome=None,
-            early_at=None,
-            early_same_way=None,
-        )
+        .values(_as_before(seq))
         .returning(entries.c.app_id, entries.c.group_pk, entries.c.state),
         claimed_by(database, operation, (entry.entry_pk for entry in batch.entries)),
     )
@@ -60,13 +54,17 @@ def _given_back(rows: Sequence[Row[Any]]) -> Moves:
     )
 
 
-def _state_before() -> Any:
-    """The state before the claim; failed if it failed anew while it was claimed."""
+def _as_before(seq: int) -> dict[str, Any]:
+    """An entry as it was before the claim; failed if it failed anew while it was claimed."""
     failed_anew = entries.c.early_outcome.in_(FAILED_EARLY)
-    return case(
-        (failed_anew, EntryState.FAILED.value),
-        else_=func.coalesce(entries.c.previous_state, EntryState.FAILED.value),
-    )
+    before = func.coalesce(entries.c.previous_state, EntryState.FAILED.value)
+    return {
+        "state": case((failed_anew, EntryState.FAILED.value), else_=before),
+        "selectable_seq": seq,
+        "early_outcome": None,
+        "early_at": None,
+        "early_same_way": None,
+    }
 
 
 async def release_loose(connection: AsyncConnection) -> int:
@@ -79,11 +77,7 @@ async def release_loose(connection: AsyncConnection) -> int:
             entries.c.state == EntryState.CLAIMED.value,
             or_(entries.c.operation_id.is_(None), entries.c.operation_id.not_in(alive)),
         )
-        .values(
-            state=func.coalesce(entries.c.previous_state, EntryState.FAILED.value),
-            selectable_seq=seq,
-            state_reason="given back: its operation is over",
-        )
+        .values(_as_before(seq) | {"state_reason": "given back: its operation is over"})
         .returning(entries.c.app_id, entries.c.group_pk, entries.c.state)
     )
     moves = _given_back(loose.all())

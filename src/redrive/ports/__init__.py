@@ -13,6 +13,7 @@ from redrive.ports.following import (
     FollowerLedger,
     FollowerReports,
     LedgerEntry,
+    Seen,
 )
 from redrive.ports.keeping import Accounts, Held, RegroupingLedger, RetentionLedger
 from redrive.ports.operations import OperationLedger, OperationQueue, ProgressStore
@@ -40,6 +41,7 @@ __all__ = [
     "ReadingLedger",
     "RegroupingLedger",
     "RetentionLedger",
+    "Seen",
     "SteeringLedger",
     "T",
     "TriageLedger",

@@ -40,6 +40,11 @@ class EntryVersion(NamedTuple):
     selectable_seq: int
 
 
+Seen = Mapping[JobId, EntryVersion] | int
+"""How the ledger stood before jobs were read: the versions of their entries (one that has no entry
+is left out) or, where nobody knew which jobs it would be, the newest failure."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DriftVerdict:
     """What the drift check found for one entry; applied only if the entry is still as it was."""
@@ -74,15 +79,14 @@ class FollowerLedger(Protocol):
         queue: str,
         failures: Sequence[Failure],
         cursor: tuple[str, str] | None,
-        seen: Mapping[JobId, EntryVersion] | int | None = None,
+        seen: Seen | None = None,
     ) -> list[Operation] | None:
         """Take in failure occurrences; known ones change nothing.
 
         ``cursor`` is (as read, new) for kind ``failures``. ``seen`` is how the ledger stood before
-        the jobs were read: the versions of their entries or, where nobody knew which jobs it would
-        be, the :meth:`newest_failure`. Where something became of an entry since (or it failed
-        since), what was read may be older than that, and is passed over. Returns the operations
-        whose outcome counts moved; None if the cursor was moved by another.
+        the jobs were read. Where something became of an entry since (where the newest failure was
+        named: where it failed since), what was read may be older than that, and is passed over.
+        Returns the operations whose outcome counts moved; None if the cursor was moved by another.
         """
 
     async def newest_failure(self) -> int:
